@@ -1,0 +1,97 @@
+"""What every artifact weighs and takes: the cost table, known before the first trial."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from statistics import median
+
+from spaces import InputError
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Size and latency of one architecture under one scheme, on one device and runtime."""
+
+    architecture: str
+    """Architecture.key."""
+    scheme: str
+    """Name in spaces.SCHEMES."""
+    size_bytes: int
+    """Bytes of the artifact on disk; the same for every set of weights."""
+    median_ms: float
+    """One image, median over calls and then over processes."""
+    p95_ms: float
+    """One image, 95th percentile over calls, then median over processes."""
+    repeatability: float
+    """Largest relative distance of a process's median from `median_ms`: 0.02 is two percent."""
+    latency_ms: float
+    """The objective: the median of this cost's level, equal for all costs that are ties."""
+    flops: int
+    """Multiply-adds of one image, by fvcore."""
+    parameters: int
+    """Weights and biases of the float network."""
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """The costs of everything a study can reach, with where and how they were measured."""
+
+    costs: tuple[Cost, ...]
+    teacher: str
+    """Architecture.key of the teacher, which stands in the table under every scheme too."""
+    runtime: str
+    device: dict[str, str]
+    """Fingerprint of the machine and runtime: processor, cores, system, versions."""
+    processes: int
+    """Fresh processes each artifact was timed in."""
+    calls: int
+    """Timed calls per process, after warm-up."""
+    threads: int
+    """Threads of the runtime."""
+    imported: bool = False
+    """True when `--costs` brought it from another device."""
+
+    def of(self, architecture: str, scheme: str) -> Cost:
+        """Return one architecture's cost under a scheme; raises InputError when it is missing."""
+        for cost in self.costs:
+            if cost.architecture == architecture and cost.scheme == scheme:
+                return cost
+        raise InputError(
+            f"the cost table has no {scheme} of {architecture}: it has "
+            f"{', '.join(sorted({f'{c.architecture}/{c.scheme}' for c in self.costs}))}"
+        )
+
+    @property
+    def repeatability(self) -> float:
+        """The table's own: half of its latencies repeat themselves this well or better."""
+        return median(cost.repeatability for cost in self.costs)
+
+
+def with_levels(costs: Iterable[Cost], repeatability: float) -> tuple[Cost, ...]:
+    """Return `costs` with latencies that cannot be told apart set to one level.
+
+    Two cannot when they differ by no more than the larger of their repeatabilities and
+    `repeatability`. Such ties are not transitive, and dominance must be. So latencies are taken in
+    ascending order, and each joins the level that the fastest open one began when it cannot be
+    told from that; the level's value is its members' median.
+    """
+    ordered = sorted(costs, key=lambda cost: cost.median_ms)
+    levels: list[list[Cost]] = []
+    for cost in ordered:
+        first = levels[-1][0] if levels else cost
+        least = max(repeatability, first.repeatability, cost.repeatability)
+        if levels and cost.median_ms <= first.median_ms * (1 + least):
+            levels[-1].append(cost)
+        else:
+            levels.append([cost])
+    return tuple(
+        replace(cost, latency_ms=_round(level[len(level) // 2].median_ms))
+        for level in levels
+        for cost in level
+    )
+
+
+def _round(milliseconds: float, digits: int = 4) -> float:
+    if milliseconds <= 0 or not math.isfinite(milliseconds):
+        raise InputError(f"a latency must be a positive number of milliseconds, got {milliseconds}")
+    return float(f"{milliseconds:.{digits}g}")

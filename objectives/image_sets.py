@@ -1,0 +1,261 @@
+"""Where images come from: the embedded digits, torchvision's sets, a folder of the user's."""
+
+import contextlib
+import io
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from spaces import DataConfig, InputError, UnknownNameError
+
+Split = Literal["train", "test"]
+Channels = tuple[float, float, float]
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+_CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Images:
+    """Labelled images that are read when asked for."""
+
+    labels: NDArray[np.int64]
+    """Class of every image, [n]."""
+    classes: tuple[str, ...]
+    """Class names."""
+    read: Callable[[NDArray[np.int64]], Tensor]
+    """From indices [m] to uint8 images [m, 3, image_size, image_size]."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A data set as it comes: with or without a test split of its own."""
+
+    train: Images
+    test: Images | None
+    mean: Channels
+    """Per channel, of pixels in [0, 1]; what every network's input is normalised with."""
+    std: Channels
+    mirror: bool
+    """True when a mirrored image keeps its class."""
+
+
+@dataclass(frozen=True)
+class _TorchvisionSet:
+    """How torchvision spells one data set."""
+
+    cls: str
+    splits: Mapping[Split, Mapping[str, Any]]
+    mirror: bool = False
+    mean: Channels = _IMAGENET_MEAN
+    std: Channels = _IMAGENET_STD
+
+
+_TRAIN_FLAG: Mapping[Split, Mapping[str, Any]] = {
+    "train": {"train": True},
+    "test": {"train": False},
+}
+_SPLIT_NAME: Mapping[Split, Mapping[str, Any]] = {
+    "train": {"split": "train"},
+    "test": {"split": "test"},
+}
+
+_TORCHVISION_SETS: Mapping[str, _TorchvisionSet] = MappingProxyType(
+    {
+        # Mean and deviation as the public CIFAR checkpoints were trained with.
+        "cifar10": _TorchvisionSet(
+            "CIFAR10", _TRAIN_FLAG, True, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+        ),
+        "cifar100": _TorchvisionSet(
+            "CIFAR100", _TRAIN_FLAG, True, (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)
+        ),
+        "mnist": _TorchvisionSet("MNIST", _TRAIN_FLAG),
+        "fashion_mnist": _TorchvisionSet("FashionMNIST", _TRAIN_FLAG, mirror=True),
+        "kmnist": _TorchvisionSet("KMNIST", _TRAIN_FLAG),
+        "svhn": _TorchvisionSet("SVHN", _SPLIT_NAME),
+        "stl10": _TorchvisionSet("STL10", _SPLIT_NAME, mirror=True),
+        "food101": _TorchvisionSet("Food101", _SPLIT_NAME, mirror=True),
+        "gtsrb": _TorchvisionSet("GTSRB", _SPLIT_NAME),
+        "flowers102": _TorchvisionSet("Flowers102", _SPLIT_NAME, mirror=True),
+        "oxford_pets": _TorchvisionSet(
+            "OxfordIIITPet",
+            {"train": {"split": "trainval"}, "test": {"split": "test"}},
+            mirror=True,
+        ),
+    }
+)
+
+KNOWN_SETS = ("digits", *_TORCHVISION_SETS, "imagefolder:PATH")
+
+
+def open_image_set(config: DataConfig) -> ImageSet:
+    """Return the set `config.name` names, downloaded into `config.root` when it is not there.
+
+    Raises UnknownNameError, or InputError when the set is not there and cannot be downloaded.
+    """
+    if config.name == "digits":
+        return _digits(config.image_size)
+    if config.name.startswith("imagefolder:"):
+        return _image_folder(Path(config.name.removeprefix("imagefolder:")), config.image_size)
+    if config.name in _TORCHVISION_SETS:
+        return _torchvision_set(config)
+    raise UnknownNameError("data set", config.name, KNOWN_SETS)
+
+
+def _digits(image_size: int) -> ImageSet:
+    """scikit-learn's 1,797 handwritten digits: 8x8, grey levels 0 to 16."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    grey = torch.from_numpy(np.round(digits.images * (255 / 16)).astype(np.uint8))
+    images = _resize(grey[:, None].expand(-1, 3, -1, -1), image_size)
+    labels = digits.target.astype(np.int64)
+    # Mean and deviation of all 1,797 images at their own size.
+    grey_mean, grey_std = (3 * (0.3053,), 3 * (0.3760,))
+    names = tuple(str(name) for name in digits.target_names)
+    return ImageSet(_in_memory(images, labels, names), None, grey_mean, grey_std, mirror=False)
+
+
+def _torchvision_set(config: DataConfig) -> ImageSet:
+    known = _TORCHVISION_SETS[config.name]
+    train, test = (
+        _torchvision_images(_torchvision_split(config, known, split), config)
+        for split in ("train", "test")
+    )
+    return ImageSet(train, test, known.mean, known.std, known.mirror)
+
+
+def _torchvision_split(config: DataConfig, known: _TorchvisionSet, split: Split) -> Any:
+    from torchvision import datasets
+
+    make = getattr(datasets, known.cls)
+    arguments = known.splits[split]
+    with contextlib.redirect_stdout(io.StringIO()):  # torchvision prints where it looked
+        try:
+            return make(config.root, **arguments, download=False)
+        except (RuntimeError, OSError):
+            root = Path(config.root)
+            missing = [folder for folder in (root, *root.parents) if not folder.exists()]
+        try:
+            return make(config.root, **arguments, download=True)
+        except Exception as error:  # any way a download can fail is news to the user
+            if missing:
+                shutil.rmtree(root, ignore_errors=True)
+            for folder in missing[1:]:
+                with contextlib.suppress(OSError):  # Something else lies there by now.
+                    folder.rmdir()
+            raise InputError(
+                f"data set {config.name} is neither in {root.resolve()} nor can it be "
+                f"downloaded ({_one_line(error)}): put torchvision's {known.cls} files there, or "
+                "choose digits, which needs no download"
+            ) from error
+
+
+def _torchvision_images(dataset: Any, config: DataConfig) -> Images:
+    labels = _labels(dataset)
+    classes = getattr(dataset, "classes", None) or range(int(labels.max()) + 1)
+    names = tuple(str(name) for name in classes)
+    data = getattr(dataset, "data", None)
+    if data is None:  # files on disk, read one by one
+        return Images(labels, names, lambda chosen: _read(dataset, chosen, config.image_size))
+    array = torch.as_tensor(data)
+    if array.ndim == 3:
+        array = array[:, None].expand(-1, 3, -1, -1)
+    elif array.shape[-1] == 3:
+        array = array.permute(0, 3, 1, 2)
+    return _in_memory(array, labels, names, config.image_size)
+
+
+def _labels(dataset: Any) -> NDArray[np.int64]:
+    """Labels stand under one of four names in torchvision's sets."""
+    for name in ("targets", "labels", "_labels", "_samples"):
+        found = getattr(dataset, name, None)
+        if found is not None:
+            pairs = name == "_samples"
+            return np.asarray([label for _, label in found] if pairs else found, dtype=np.int64)
+    raise InputError(f"{type(dataset).__name__} of torchvision gives no labels")
+
+
+def _image_folder(path: Path, image_size: int) -> ImageSet:
+    """A folder with one folder per class, or with `train` and `test` folders of such."""
+    if not path.is_dir():
+        raise InputError(
+            f"data set imagefolder:{path} is not there: expected a folder with one folder of "
+            "images per class, or with train/ and test/ folders of such"
+        )
+    if (path / "train").is_dir() and (path / "test").is_dir():
+        train, test = (_folder_images(path / split, image_size) for split in ("train", "test"))
+        if train.classes != test.classes:
+            raise InputError(
+                f"{path}: train/ and test/ must hold the same class folders, they differ in "
+                f"{', '.join(sorted(set(train.classes) ^ set(test.classes)))}"
+            )
+        return ImageSet(train, test, _IMAGENET_MEAN, _IMAGENET_STD, mirror=False)
+    return ImageSet(
+        _folder_images(path, image_size), None, _IMAGENET_MEAN, _IMAGENET_STD, mirror=False
+    )
+
+
+def _folder_images(path: Path, image_size: int) -> Images:
+    from torchvision.datasets import ImageFolder
+
+    try:
+        dataset = ImageFolder(str(path))
+    except (FileNotFoundError, OSError) as error:
+        raise InputError(f"{path} holds no images by class: {_one_line(error)}") from error
+    if len(dataset.classes) < 2:
+        raise InputError(f"{path} must hold at least two class folders, got {dataset.classes}")
+    labels = np.asarray(dataset.targets, dtype=np.int64)
+    return Images(labels, tuple(dataset.classes), lambda chosen: _read(dataset, chosen, image_size))
+
+
+def _in_memory(
+    images: Tensor, labels: NDArray[np.int64], classes: tuple[str, ...], image_size: int = 0
+) -> Images:
+    def read(chosen: NDArray[np.int64]) -> Tensor:
+        taken = images[torch.from_numpy(chosen)]
+        return _resize(taken, image_size) if image_size else taken.contiguous()
+
+    return Images(labels, classes, read)
+
+
+def _read(dataset: Any, chosen: NDArray[np.int64], image_size: int) -> Tensor:
+    from torchvision.transforms.v2.functional import center_crop, pil_to_tensor, resize
+
+    images = torch.empty((len(chosen), 3, image_size, image_size), dtype=torch.uint8)
+    for position, index in enumerate(chosen.tolist()):
+        try:
+            image = pil_to_tensor(dataset[index][0].convert("RGB"))
+        except (OSError, SyntaxError) as error:
+            raise InputError(f"image {index} cannot be read: {_one_line(error)}") from error
+        # The shorter side becomes image_size and the middle is kept, so nothing is distorted.
+        images[position] = center_crop(resize(image, [image_size], antialias=True), [image_size])
+    return images
+
+
+def _resize(images: Tensor, image_size: int) -> Tensor:
+    """Resize uint8 [n, c, h, w] bilinearly, a chunk at a time to bound the memory of floats."""
+    if images.shape[-2:] == (image_size, image_size):
+        return images.contiguous()
+    sized = [
+        interpolate(
+            chunk.float(), (image_size, image_size), mode="bilinear", antialias=True
+        ).round()
+        for chunk in torch.split(images, _CHUNK)
+    ]
+    return torch.cat([chunk.clamp(0, 255).to(torch.uint8) for chunk in sized])
+
+
+def _one_line(error: BaseException) -> str:
+    lines: Sequence[str] = str(error).splitlines() or [type(error).__name__]
+    return lines[0][:160]

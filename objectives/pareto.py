@@ -1,0 +1,136 @@
+"""Pareto arithmetic: losses, dominance, normalised hypervolume and the knee. No torch.
+
+Inside, everything minimises: an outcome becomes a row of losses (1 - accuracy, size_bytes,
+latency_ms), or two of them, in the order in which the study names its objectives. A NaN is an
+error everywhere, never a pass.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces import DistilfrontError, InputError
+
+OBJECTIVES = ("accuracy", "size_bytes", "latency_ms")
+"""Every objective, in order: accuracy is maximised, the other two are minimised."""
+
+Losses = NDArray[np.float64]
+"""[points, objectives], less is better."""
+
+
+class Outcome(Protocol):
+    """Anything with the three objectives: a point, the teacher, a cost with an accuracy."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of images classified right."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the artifact."""
+        ...
+
+    @property
+    def latency_ms(self) -> float:
+        """Level of its latency."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReferencePoint:
+    """The worst that still counts: hypervolume is measured from here to (1, 0, 0)."""
+
+    accuracy_floor: float
+    """Accuracy that earns nothing, in [0, 1)."""
+    size_bytes: float
+    """Size that earns nothing: the teacher's."""
+    latency_ms: float
+    """Latency that earns nothing: the teacher's."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.accuracy_floor < 1:
+            raise InputError(f"the accuracy floor must be in [0, 1), got {self.accuracy_floor}")
+        if not (self.size_bytes > 0 and self.latency_ms > 0):
+            raise InputError(
+                "the reference size and latency must be greater than 0, "
+                f"got {self.size_bytes} and {self.latency_ms}"
+            )
+
+
+def losses_of(outcomes: Sequence[Outcome], objectives: Sequence[str] = OBJECTIVES) -> Losses:
+    """Return one row of losses per outcome, one column per objective; raises on NaN."""
+    columns = [
+        [
+            1 - outcome.accuracy if name == "accuracy" else getattr(outcome, name)
+            for name in objectives
+        ]
+        for outcome in outcomes
+    ]
+    losses = np.array(columns, dtype=np.float64).reshape(len(outcomes), len(objectives))
+    _refuse_nan(losses)
+    return losses
+
+
+def nondominated(losses: Losses) -> NDArray[np.bool_]:
+    """Return [points], True where no other point is as good everywhere and better somewhere.
+
+    Equal points do not dominate each other: all duplicates of a member are members. No points
+    give an empty mask; infinite losses are ordered like any number; NaN raises.
+    """
+    _refuse_nan(losses)
+    if len(losses) == 0:
+        return np.zeros(0, dtype=np.bool_)
+    mask: NDArray[np.bool_] = moocore.is_nondominated(losses, keep_weakly=True)
+    return mask
+
+
+def hypervolume(
+    outcomes: Sequence[Outcome],
+    reference: ReferencePoint,
+    objectives: Sequence[str] = OBJECTIVES,
+) -> float:
+    """Return the share of the box between `reference` and the ideal that `outcomes` dominate.
+
+    0 without outcomes and for those no better than the reference in some objective; 1 only for
+    perfect accuracy at no cost. Duplicates and dominated outcomes change nothing.
+    """
+    worst = {
+        "accuracy": 1 - reference.accuracy_floor,
+        "size_bytes": reference.size_bytes,
+        "latency_ms": reference.latency_ms,
+    }
+    scaled = losses_of(outcomes, objectives) / [worst[name] for name in objectives]
+    counting = scaled[np.all(scaled < 1, axis=1)]
+    if len(counting) == 0:
+        return 0.0
+    return float(moocore.hypervolume(counting, ref=np.ones(len(objectives))))
+
+
+def knee(losses: Losses) -> int:
+    """Return the index of the point nearest to having the best of everything.
+
+    The first column is the accuracy's loss (any offset), the others are costs, greater than 0,
+    taken by their logarithm: half is half, wherever it starts. Each column is scaled to [0, 1]
+    over the front, and the member with the least Euclidean distance to the corner 0 is the knee
+    (compromise programming: Zeleny 1973). A column in which the front does not differ does not
+    count. Ties go to the more accurate, then to the earlier one. Raises without points.
+    """
+    if len(losses) == 0:
+        raise DistilfrontError("the knee of no points was asked for")
+    members = np.flatnonzero(nondominated(losses))
+    scales = losses[members].copy()
+    scales[:, 1:] = np.log(scales[:, 1:])
+    low, high = scales.min(axis=0), scales.max(axis=0)
+    scaled = (scales - low) / np.where(high > low, high - low, 1)
+    distances = np.round(np.sum(scaled**2, axis=1), 12)
+    return int(members[np.lexsort((members, losses[members, 0], distances))[0]])
+
+
+def _refuse_nan(losses: Losses) -> None:
+    if np.isnan(losses).any():
+        raise DistilfrontError("an objective is NaN: dominance is not defined")

@@ -1,0 +1,22 @@
+"""Quantization arithmetic: folded batch norms, codes of weights, grids of activations."""
+
+from objectives.quantization.activations import ActivationGrid, Range, activation_grid
+from objectives.quantization.batch_norm import BatchNorm, fold_batch_norm
+from objectives.quantization.weights import (
+    QuantizedWeight,
+    quantize_bias,
+    quantize_weight,
+    scale_floor_for_bias,
+)
+
+__all__ = [
+    "ActivationGrid",
+    "BatchNorm",
+    "QuantizedWeight",
+    "Range",
+    "activation_grid",
+    "fold_batch_norm",
+    "quantize_bias",
+    "quantize_weight",
+    "scale_floor_for_bias",
+]

@@ -1,0 +1,71 @@
+"""Codes and scales of weights: symmetric, one scale per output channel, by torchao's primitives."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from objectives.quantization.primitives import (
+    MappingType,
+    choose_qparams_affine,
+    quantize_affine,
+)
+
+SMALLEST_SCALE = 2.0**-40
+"""Scale of a channel of zeros: any positive number does, small enough to alter no real channel."""
+
+
+@dataclass(frozen=True)
+class QuantizedWeight:
+    """A weight as scale[o] * codes[o, ...]."""
+
+    codes: NDArray[np.int8]
+    """[out, ...], within +-(2^(bits-1) - 1): symmetric, so the zero point is 0."""
+    scale: NDArray[np.float32]
+    """[out]"""
+    bits: int
+    """Bits that a code needs."""
+
+
+def quantize_weight(
+    weight: NDArray[np.float32], bits: int, scale_floor: NDArray[np.float32] | None = None
+) -> QuantizedWeight:
+    """Return `weight` [out, ...] in `bits`, no channel's scale below `scale_floor` [out]."""
+    limit = 2 ** (bits - 1) - 1
+    floats = torch.from_numpy(weight)
+    block = (1, *weight.shape[1:])
+    scale, zero_point = choose_qparams_affine(
+        floats,
+        MappingType.SYMMETRIC,
+        block,
+        torch.int8,
+        quant_min=-limit,
+        quant_max=limit,
+        eps=SMALLEST_SCALE,
+        scale_dtype=torch.float32,
+        zero_point_dtype=torch.int32,
+    )
+    scale, zero_point = scale.flatten(), zero_point.flatten()
+    if scale_floor is not None:
+        scale = torch.maximum(scale, torch.from_numpy(scale_floor))
+    codes = quantize_affine(floats, block, scale, zero_point, torch.int8, -limit, limit)
+    return QuantizedWeight(codes.numpy(), scale.numpy(), bits)
+
+
+def scale_floor_for_bias(bias: NDArray[np.float32], input_scale: float) -> NDArray[np.float32]:
+    """Return the least weight scale [out] with which `bias` fits 32 bits.
+
+    Integer kernels add the bias as a multiple of input_scale * weight scale. A dead channel (all
+    weights about zero) would get a scale so small that its bias overflows: the floor prevents it.
+    """
+    return (np.abs(bias) / (np.float32(input_scale) * np.float32(2**30))).astype(np.float32)
+
+
+def quantize_bias(
+    bias: NDArray[np.float32], input_scale: float, weight_scale: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return codes [out] and scales [out] of a bias as integer kernels add it."""
+    scale = np.float32(input_scale) * weight_scale
+    codes = np.rint(bias.astype(np.float64) / scale).clip(-(2**31), 2**31 - 1)
+    return codes.astype(np.int32), scale

@@ -1,0 +1,100 @@
+"""What the chain gives back: epoch reports, curves, trained or stopped students, evaluations."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Literal
+
+StageName = Literal["teacher", "distill", "adapt", "quantize"]
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One finished epoch of one stage, with the validation accuracy of the float network."""
+
+    stage: StageName
+    """Which step of the chain."""
+    epoch: int
+    """Finished epochs of this stage, from 1."""
+    epochs: int
+    """Epochs this stage has."""
+    progress: float
+    """Share of the whole student's epochs (distill and adapt together) that are done, in (0, 1]."""
+    accuracy: float
+    """Share of validation images the network in training gets right, batch-norm re-estimated."""
+    seconds: float
+    """Time this epoch took when it was trained."""
+    reused: bool
+    """True when the epoch came from the stage cache and cost nothing now."""
+
+
+class Verdict(Enum):
+    """The answer to an epoch report."""
+
+    GO_ON = "go on"
+    STOP = "stop"
+
+
+OnEpoch = Callable[[EpochReport], Verdict]
+"""Called after every epoch, reused ones too, in order; STOP ends the student there."""
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """One stage of one student, as it was paid for."""
+
+    stage: StageName
+    key: str
+    """The stage cache's key (SHA-256, hex)."""
+    seconds: float
+    """Seconds of training the stage takes when nothing is reused."""
+    seconds_reused: float
+    """Of those, seconds that the stage cache saved this time."""
+    epochs: int
+
+
+@dataclass(frozen=True)
+class TrainedStudent:
+    """A student whose training ended; its float weights lie merged in `weights`."""
+
+    key: str
+    """spaces.student_key of its settings (or the teacher's stage key, for the teacher)."""
+    weights: Path
+    """safetensors file of the merged float network under the architecture's state-dict names."""
+    adapter: Path | None
+    """Folder with the LoRA adapter in peft's format; None at rank 0."""
+    accuracy: float
+    """Validation accuracy of the float network after the last epoch."""
+    stages: tuple[StageRecord, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class StoppedStudent:
+    """A student that a STOP verdict ended; its checkpoints stay in the cache."""
+
+    key: str
+    last: EpochReport
+    stages: tuple[StageRecord, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An artifact's quality on one split, run by its runtime."""
+
+    split: Literal["validation", "test"]
+    images: int
+    accuracy: float
+    """Share of images classified right."""
+    f1: float
+    """Macro average over classes, as precision and recall."""
+    precision: float
+    recall: float
+    kl_to_teacher: float
+    """Mean KL(teacher || artifact) in nats at temperature 1."""
+    confusion: tuple[tuple[int, ...], ...]
+    """Counts [true class][predicted class]."""
+    size_bytes: int
+    """Bytes of the artifact on disk."""
+    seconds: float
+    """Time that filling, loading and scoring took."""

@@ -1,0 +1,25 @@
+"""What turns trained weights into the file that is weighed, timed and scored, and runs it."""
+
+from objectives.runtimes.runtime import Filler, Runtime, Template
+from spaces import UnknownNameError
+
+__all__ = ["RUNTIMES", "Filler", "Runtime", "Template", "runtime_named"]
+
+RUNTIMES = ("onnxruntime", "executorch")
+"""Names `runtime_named` knows; executorch is an extra."""
+
+
+def runtime_named(name: str) -> Runtime:
+    """Return the runtime of that name.
+
+    Raises UnknownNameError for another name and InputError when its package is not installed.
+    """
+    if name == "onnxruntime":
+        from objectives.runtimes.onnx_runtime import OnnxRuntime
+
+        return OnnxRuntime()
+    if name == "executorch":
+        from objectives.runtimes.executorch_runtime import ExecutorchRuntime
+
+        return ExecutorchRuntime()
+    raise UnknownNameError("runtime", name, RUNTIMES)

@@ -1,0 +1,107 @@
+"""Which tensors of a graph go on integer grids, and the ranges they take on calibration images."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from objectives.quantization import Range
+from objectives.runtimes.onnx_session import open_session
+
+_SAME_GRID = ("MaxPool", "Reshape", "Flatten", "Squeeze", "Transpose")
+"""Values only move: the output has its input's grid."""
+_GRIDDED = ("Conv", "Gemm", "Add", "ReduceMean", "AveragePool", "GlobalAveragePool")
+"""Read and give integers."""
+_ACTIVATIONS = ("Relu", "Clip")
+"""Fused into the node before them: the grid belongs to their output alone."""
+
+_BATCH = 32
+_BINS = 4096
+"""Bins of the histogram behind a percentile: ranges are exact to 1 / 4096 of the whole range."""
+
+
+def tensors_on_grids(graph: onnx.GraphProto) -> dict[str, str]:
+    """Return the tensors that integer arithmetic reads and writes: name to whose grid it has.
+
+    Every tensor has its own but for those whose values only moved. The logits stay floats: on a
+    grid of 256 steps close classes would tie.
+    """
+    constants = {tensor.name for tensor in graph.initializer}
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    logits = graph.output[0].name
+    grids: dict[str, str] = {}
+    for node in graph.node:
+        if node.op_type in _SAME_GRID and node.input[0] in grids and node.output[0] != logits:
+            grids[node.output[0]] = grids[node.input[0]]
+        if node.op_type not in _GRIDDED:
+            continue
+        for name in node.input if node.op_type == "Add" else node.input[:1]:
+            if name not in constants:
+                grids.setdefault(name, name)
+        output = node.output[0]
+        after = readers.get(output, [])
+        if len(after) == 1 and after[0].op_type in _ACTIVATIONS:
+            output = after[0].output[0]
+        if output != logits:
+            grids[output] = output
+    return grids
+
+
+def observed_ranges(
+    model: onnx.ModelProto, names: list[str], images: NDArray[np.float32], percentile: float
+) -> Mapping[str, Range]:
+    """Return each tensor's range over `images` [n, 3, h, w], run through the float `model`.
+
+    Below 100, `percentile` percent of a tensor's values lie in its range, as many being cut off
+    below as above.
+    """
+    session = _session_with_outputs(model, names)
+    batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
+
+    def values() -> Iterator[tuple[str, NDArray[np.float32]]]:
+        image = session.get_inputs()[0].name
+        inner = [name for name in names if name != image]
+        for batch in batches:
+            yield from zip(inner, session.run(inner, {image: batch}), strict=True)
+            yield image, batch
+
+    whole: dict[str, Range] = {}
+    for name, tensor in values():
+        low, high = float(tensor.min()), float(tensor.max())
+        seen = whole.get(name, Range(low, high))
+        whole[name] = Range(min(low, seen.low), max(high, seen.high))
+    if percentile == 100:
+        return whole
+    counts = {name: np.zeros(_BINS, np.int64) for name in whole}
+    for name, tensor in values():
+        seen = whole[name]
+        counts[name] += np.histogram(tensor, _BINS, (seen.low, seen.high))[0]
+    return {name: _central(counts[name], seen, percentile) for name, seen in whole.items()}
+
+
+def _central(counts: NDArray[np.int64], whole: Range, percentile: float) -> Range:
+    """Return the range that holds the central `percentile` percent of a histogram over `whole`."""
+    share = np.cumsum(counts) / counts.sum()
+    cut = (1 - percentile / 100) / 2
+    edges = np.linspace(whole.low, whole.high, len(counts) + 1)
+    first = int(np.searchsorted(share, cut, side="right"))
+    last = int(np.searchsorted(share, 1 - cut, side="left"))
+    return Range(float(edges[first]), float(edges[last + 1]))
+
+
+def _session_with_outputs(model: onnx.ModelProto, names: list[str]) -> ort.InferenceSession:
+    observed = onnx.ModelProto()
+    observed.CopyFrom(model)
+    ends = {model.graph.input[0].name, model.graph.output[0].name}
+    for name in names:
+        if name not in ends:
+            observed.graph.output.append(
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+            )
+    return open_session(observed.SerializeToString(), threads=1)

@@ -1,0 +1,143 @@
+"""onnxruntime: artifacts are float graphs exported once per architecture and filled."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from objectives.models import initialised_model
+from objectives.models.weights import load_weights
+from objectives.quantization import ActivationGrid, activation_grid
+from objectives.runtimes.onnx_calibration import observed_ranges, tensors_on_grids
+from objectives.runtimes.onnx_export import export_template, randomise, template_key
+from objectives.runtimes.onnx_schemes import write_model
+from objectives.runtimes.onnx_session import open_session
+from objectives.runtimes.onnx_template import Array, FilledGraph, GraphTemplate
+from objectives.runtimes.runtime import Filler, Template
+from spaces import SCHEMES, Architecture, Float32, InputError, Scheme, Static
+
+_TOLERANCE = 1e-3
+"""Relative to the largest logit: what rounding explains in a deep network, and no wrong weight."""
+_BATCH = 32
+"""Images a run. Nothing but int8_dynamic depends on it."""
+
+
+@dataclass(frozen=True)
+class OnnxTemplate:
+    """An architecture's float graph, and the network it came from."""
+
+    architecture: Architecture
+    classes: int
+    graph: GraphTemplate
+
+    def filler(self, weights: Path, calibration: NDArray[np.float32]) -> "OnnxFiller":
+        """Fold the batch norms of `weights` into the graph."""
+        model = initialised_model(self.architecture, self.classes, seed=0)
+        load_weights(model, weights, self.architecture.key)
+        return OnnxFiller(self.graph.fill(_arrays(model)), calibration)
+
+
+class OnnxFiller:
+    """One set of weights in its architecture's graph; remembers what calibration showed."""
+
+    def __init__(self, filled: FilledGraph, calibration: NDArray[np.float32]) -> None:
+        self._filled = filled
+        self._calibration = calibration
+        self._grids: dict[float, dict[str, ActivationGrid]] = {}
+
+    def write(self, scheme: Scheme, path: Path) -> None:
+        """Write the artifact to `path`."""
+        path.write_bytes(self.content(scheme).SerializeToString(deterministic=True))
+
+    def content(self, scheme: Scheme) -> onnx.ModelProto:
+        """Return what `write` writes."""
+        grids = self.grids(scheme.percentile) if isinstance(scheme, Static) else {}
+        return write_model(self._filled, scheme, grids)
+
+    def grids(self, percentile: float) -> dict[str, ActivationGrid]:
+        """Return the activation grids by tensor name, calibrated when first asked for."""
+        if percentile not in self._grids:
+            owners = tensors_on_grids(self._filled.template.skeleton.graph)
+            names = list(dict.fromkeys(owners.values()))
+            float_model = write_model(self._filled, Float32(), {})
+            ranges = observed_ranges(float_model, names, self._calibration, percentile)
+            grids = {name: activation_grid(ranges[name]) for name in names}
+            self._grids[percentile] = {name: grids[owner] for name, owner in owners.items()}
+        return self._grids[percentile]
+
+
+class OnnxRuntime:
+    """Writes and runs `model.onnx`; knows every scheme."""
+
+    name = "onnxruntime"
+    file_name = "model.onnx"
+
+    def schemes(self) -> tuple[str, ...]:
+        """Names of the schemes it can write."""
+        return tuple(SCHEMES)
+
+    def template(
+        self, architecture: Architecture, classes: int, image_size: int, folder: Path
+    ) -> OnnxTemplate:
+        """Return the architecture's graph, exported (5 to 10 seconds) when `folder` has none.
+
+        Raises InputError when the network cannot be exported, or when the exported graph does not
+        compute what the network computes.
+        """
+        path = folder / f"{template_key(architecture, classes, image_size)}.onnx"
+        if path.is_file():
+            return OnnxTemplate(architecture, classes, GraphTemplate.load(path))
+        graph = export_template(initialised_model(architecture, classes, seed=0), image_size)
+        _check(graph, architecture, classes, image_size)
+        graph.save(path)
+        return OnnxTemplate(architecture, classes, graph)
+
+    def filler(self, template: Template, weights: Path, calibration: NDArray[np.float32]) -> Filler:
+        """Return the Filler of `weights`; see Runtime.filler."""
+        return template.filler(weights, calibration)
+
+    def logits(
+        self, artifact: Path, images: NDArray[np.float32], *, threads: int
+    ) -> NDArray[np.float32]:
+        """Return [n, classes] for `images` [n, 3, h, w].
+
+        int8_dynamic takes its activations' ranges over a whole batch, so it is run on one image
+        at a time, as it would be on the device.
+        """
+        session = open_session(artifact, threads)
+        properties = session.get_modelmeta().custom_metadata_map
+        batch = 1 if properties.get("scheme") == "int8_dynamic" else _BATCH
+        image = session.get_inputs()[0].name
+        starts = range(0, len(images), batch)
+        runs = [session.run(None, {image: images[start : start + batch]})[0] for start in starts]
+        logits: NDArray[np.float32] = np.concatenate(runs)
+        return logits
+
+
+def _arrays(model: torch.nn.Module) -> dict[str, Array]:
+    return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+
+
+def _check(graph: GraphTemplate, architecture: Architecture, classes: int, image_size: int) -> None:
+    """Raise InputError unless the graph, with weights it was not exported with, is the network.
+
+    It finds what a graph cannot be filled for: weights that the exporter changed or merged.
+    """
+    model = initialised_model(architecture, classes, seed=1).eval()
+    randomise(model, seed=1)
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(3, 3, image_size, image_size, generator=generator)
+    with torch.inference_mode():
+        expected = model(images).numpy()
+    content = write_model(graph.fill(_arrays(model)), Float32(), {}).SerializeToString()
+    session = open_session(content, threads=1)
+    got = session.run(None, {session.get_inputs()[0].name: images.numpy()})[0]
+    worst = float(np.abs(got - expected).max()) / max(float(np.abs(expected).max()), 1e-6)
+    if not worst <= _TOLERANCE:
+        raise InputError(
+            f"{architecture.key} cannot be filled: its exported graph differs from the network by "
+            f"{worst:.1e} of the largest logit, at most {_TOLERANCE:g} is allowed"
+        )

@@ -1,0 +1,17 @@
+"""onnxruntime sessions as every measurement and score uses them: on the CPU, threads pinned."""
+
+from pathlib import Path
+
+import onnxruntime as ort
+
+_ERRORS_ONLY = 3
+
+
+def open_session(model: bytes | Path, threads: int) -> ort.InferenceSession:
+    """Load a model's bytes or file."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    content = str(model) if isinstance(model, Path) else model
+    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,131 @@
+"""One float ONNX graph an architecture, exported once and filled with any weights.
+
+The template is the exported graph without its weights. Batch norms that only rescale a layer's
+output are taken out of it and remembered, so that filling can fold them.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from objectives.quantization import BatchNorm, fold_batch_norm
+
+Array = NDArray[np.float32]
+
+_LAYERS = "layers"
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Names of a folded batch norm's tensors."""
+
+    scale: str
+    shift: str
+    mean: str
+    variance: str
+    epsilon: float
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A Conv or Gemm whose weight a scheme may quantize; names are those of the state dict."""
+
+    node: str
+    """The ONNX node's name."""
+    weight: str
+    bias: str | None
+    """The node's bias input (with a norm: where the folded bias goes)."""
+    own_bias: str | None
+    """The bias the network itself has; differs from `bias` only where a norm made one."""
+    norm: Norm | None
+
+
+@dataclass(frozen=True)
+class FoldedLayer:
+    """A layer's weights with its batch norm folded in."""
+
+    layer: Layer
+    weight: Array
+    """[out, in / groups, h, w] or [out, in]"""
+    bias: Array | None
+    """[out]"""
+
+
+@dataclass(frozen=True)
+class FilledGraph:
+    """A template with one set of weights."""
+
+    template: "GraphTemplate"
+    layers: Mapping[str, FoldedLayer]
+    """By node name."""
+    others: Mapping[str, Array]
+    """Every other tensor that comes from the weights."""
+
+
+@dataclass(frozen=True)
+class GraphTemplate:
+    """A float graph without weights."""
+
+    skeleton: onnx.ModelProto
+    """The graph; tensors that come from weights have dimensions and no data."""
+    layers: tuple[Layer, ...]
+    """In graph order."""
+
+    def fill(self, state: Mapping[str, Array]) -> FilledGraph:
+        """Fold the state dict `state` into the layers; InputError when a tensor does not fit."""
+        layers: dict[str, FoldedLayer] = {}
+        for layer in self.layers:
+            weight, bias = state[layer.weight], None
+            if layer.own_bias is not None:
+                bias = state[layer.own_bias]
+            if layer.norm is not None:
+                weight, bias = fold_batch_norm(weight, bias, _batch_norm(layer.norm, state))
+            layers[layer.node] = FoldedLayer(layer, weight, bias)
+        taken = {name for layer in self.layers for name in (layer.weight, layer.bias)}
+        others = {
+            tensor.name: state[tensor.name]
+            for tensor in self.skeleton.graph.initializer
+            if not tensor.raw_data and tensor.name not in taken
+        }
+        return FilledGraph(self, layers, others)
+
+    def save(self, path: Path) -> None:
+        """Write the template so that no reader ever sees half of it."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self.skeleton)
+        layers = [asdict(layer) for layer in self.layers]
+        model.metadata_props.add(key=_LAYERS, value=json.dumps(layers))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        aside.write_bytes(model.SerializeToString(deterministic=True))
+        aside.replace(path)
+
+    @staticmethod
+    def load(path: Path) -> "GraphTemplate":
+        """Read what `save` wrote."""
+        model = onnx.load_model(path)
+        layers = json.loads(model.metadata_props[0].value)
+        del model.metadata_props[:]
+        return GraphTemplate(model, tuple(_layer(values) for values in layers))
+
+
+def _layer(values: dict[str, Any]) -> Layer:
+    norm = values.pop("norm")
+    return Layer(**values, norm=None if norm is None else Norm(**norm))
+
+
+def _batch_norm(norm: Norm, state: Mapping[str, Array]) -> BatchNorm:
+    return BatchNorm(
+        state[norm.scale],
+        state[norm.shift],
+        state[norm.mean],
+        state[norm.variance],
+        norm.epsilon,
+    )

@@ -1,0 +1,72 @@
+"""What a float network gets right, with batch-norm statistics that fit its weights."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+_BATCH = 256
+
+BatchNorm = nn.modules.batchnorm._BatchNorm  # noqa: SLF001 - torch has no public name for it
+
+
+@torch.inference_mode()
+def logits_of(model: nn.Module, images: Tensor) -> Tensor:
+    """Return the network's logits [n, classes] on normalised images [n, 3, h, w]."""
+    with evaluating(model):
+        return torch.cat([model(batch) for batch in torch.split(images, _BATCH)])
+
+
+def share_right(logits: Tensor, labels: Tensor) -> float:
+    """Return the share of images whose largest logit is their class."""
+    return float((logits.argmax(1) == labels).double().mean())
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put the network in evaluation mode inside, and every module back afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+@contextmanager
+def fitting_statistics(model: nn.Module, images: Tensor) -> Iterator[None]:
+    """Let batch-norm statistics be those of `images` [n, 3, h, w] inside; put them back after.
+
+    The running averages of training lag behind the weights by tens of steps, which in a short
+    training is most of it: without this the first epochs' accuracy says nothing.
+    """
+    layers = [module for module in model.modules() if isinstance(module, BatchNorm)]
+    kept = [(buffer, buffer.clone()) for layer in layers for buffer in layer.buffers()]
+    re_estimate_statistics(model, images)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in kept:
+                buffer.copy_(value)
+
+
+@torch.no_grad()
+def re_estimate_statistics(model: nn.Module, images: Tensor) -> None:
+    """Replace the batch-norm statistics by their averages over batches of `images`."""
+    layers = [module for module in model.modules() if isinstance(module, BatchNorm)]
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    with evaluating(model):
+        for layer in layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # a plain average over batches
+            layer.train()
+        for batch in torch.split(images, _BATCH):
+            if len(batch) > 1:
+                model(batch)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum

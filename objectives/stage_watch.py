@@ -1,0 +1,50 @@
+"""Between a stage that trains and the caller who is asked after every epoch."""
+
+from objectives.results import EpochReport, OnEpoch, StageName, StageRecord, Verdict
+from objectives.training import EpochResult
+
+
+class StageWatch:
+    """Turns one stage's epochs into reports and remembers what was answered (an `AfterEpoch`)."""
+
+    def __init__(
+        self, stage: StageName, epochs: int, before: int, total: int, on_epoch: OnEpoch
+    ) -> None:
+        self._stage: StageName = stage
+        self._epochs = epochs
+        self._before = before
+        self._total = total
+        self._on_epoch = on_epoch
+        self._seconds = 0.0
+        self._seconds_reused = 0.0
+        self._last: EpochReport | None = None
+        self.reported = 0
+        self.stopped = False
+
+    def __call__(self, epoch: int, result: EpochResult, reused: bool) -> bool:
+        """Report an epoch; True lets training go on."""
+        self._seconds += result.seconds
+        self._seconds_reused += result.seconds if reused else 0.0
+        self._last = EpochReport(
+            stage=self._stage,
+            epoch=epoch,
+            epochs=self._epochs,
+            progress=(self._before + epoch) / self._total,
+            accuracy=result.accuracy,
+            seconds=result.seconds,
+            reused=reused,
+        )
+        self.reported = epoch
+        self.stopped = self._on_epoch(self._last) is Verdict.STOP
+        return not self.stopped
+
+    @property
+    def last_report(self) -> EpochReport:
+        """The report that was answered last."""
+        if self._last is None:
+            raise AssertionError("a stage is stopped by the answer to a report")
+        return self._last
+
+    def record(self, key: str) -> StageRecord:
+        """Return what the stage took so far."""
+        return StageRecord(self._stage, key, self._seconds, self._seconds_reused, self.reported)

@@ -1,0 +1,129 @@
+"""The report: one HTML page that needs no network, with CSV and JSON beside it."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import tomli_w
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from reports import words
+from reports.advice import advise, goals
+from reports.audit import audit_rate
+from reports.figures import hypervolume_steps, importance_bars, learning_curves
+from reports.front_figures import PAIRS, front_pair, front_space
+from reports.hypervolumes import end_of, growth
+from reports.importances import importances
+from reports.ledger import ledger
+from reports.palette import DARK, LIGHT, swaps
+from reports.rows import baseline_rows, front_rows, row_of, teacher_row
+from reports.savings import savings
+from reports.summary import StudySummary
+from reports.tables import COLUMNS, points_csv, report_json
+from spaces import InputError
+from studies.records import Point
+
+UNIT = re.compile(r"(?<=\d) (?=%|(?:[kM]?B|ms|[kMG]|s|min|h)\b)")
+PAGE, CSV, JSON = "report.html", "points.csv", "report.json"
+
+
+def write_report(summary: StudySummary, folder: Path) -> Path:
+    """Write the page, the CSV and the JSON into `folder` and return the page's path.
+
+    Raises InputError when the folder cannot be written.
+    """
+    files = {
+        PAGE: render(summary),
+        CSV: points_csv(summary),
+        JSON: json.dumps(report_json(summary), indent=2) + "\n",
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write the report into {folder}: {error.strerror}") from error
+    return folder / PAGE
+
+
+def render(summary: StudySummary) -> str:
+    """Return the whole page as HTML."""
+    advice = advise(summary)
+    chosen = advice.point
+    stopped = summary.history.stopped
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_unbroken,
+    )
+    return environment.get_template("report.html.j2").render(
+        summary=summary,
+        words=words,
+        advice=advice,
+        chosen=row_of(summary, chosen) if chosen else None,
+        teacher=teacher_row(summary),
+        goals=goals(summary, chosen) if chosen else (),
+        columns=COLUMNS,
+        front=front_rows(summary),
+        baselines=baseline_rows(summary),
+        ledger=ledger(summary, chosen) if chosen else (),
+        savings=savings(summary.history),
+        audit=audit_rate(summary.history, summary.objectives, summary.floor),
+        stopped=stopped[-1] if stopped else None,
+        config=tomli_w.dumps(_without_none(summary.config)),
+        figures=(figures := _figures(summary, chosen)),
+        data=_json({name: json.loads(figure.to_json()) for name, figure in figures.items()}),
+        swaps=_json(swaps()),
+        light=LIGHT,
+        dark=DARK,
+        plotly=Markup(get_plotlyjs()),  # noqa: S704 - Plotly's own source, inlined once
+    )
+
+
+def _figures(summary: StudySummary, chosen: Point | None) -> dict[str, go.Figure]:
+    if not summary.history.points:
+        return {}
+    steps = growth(summary)
+    figures = {
+        f"front-{x}-{y}": front_pair(summary, x, y, chosen).update_layout(showlegend=False)
+        for x, y in PAIRS
+    }
+    figures["front-space"] = front_space(summary, chosen).update_layout(showlegend=False)
+    for over in ("ended", "minutes"):
+        figures[f"hypervolume-{over}"] = hypervolume_steps(
+            steps, end_of(summary, steps, over), over
+        )
+    figures["curves"] = learning_curves(summary, chosen)
+    for objective, shares in importances(summary).items():
+        figures[f"importance-{objective}"] = importance_bars(shares)
+    return figures
+
+
+def _unbroken(value: object) -> object:
+    """Keep a number on one line with its unit."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return UNIT.sub("\N{NO-BREAK SPACE}", value)
+    return value
+
+
+def _json(value: object) -> Markup:
+    """Return `value` as JSON that no tag in it can break out of its script element."""
+    text = json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+    return Markup(text)  # noqa: S704 - escaped above
+
+
+def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config as TOML can say it: what is not set is left out."""
+    return {
+        key: _without_none(value) if isinstance(value, Mapping) else value
+        for key, value in table.items()
+        if value is not None
+    }

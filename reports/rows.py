@@ -1,0 +1,137 @@
+"""A point as one line of numbers: what the tables, the CSV and the JSON all show."""
+
+from dataclasses import dataclass
+
+from objectives.costs import Cost
+from reports import words
+from reports.baselines import baselines
+from reports.intervals import wilson
+from reports.summary import StudySummary
+from studies.records import Point
+
+
+@dataclass(frozen=True)
+class Row:
+    """One artifact's numbers; the teacher's row has no trial."""
+
+    trial: int | None
+    also: tuple[int, ...]
+    """Other trials with exactly the same objectives."""
+    origin: str
+    """sampled, offered, baseline or teacher."""
+    title: str
+    """What it is, in words: a baseline's name or the student's settings."""
+    scheme: str
+    accuracy: float
+    """Share of validation images the artifact gets right (the teacher: its float network)."""
+    images: int | None
+    """Validation images; None while no point tells how many there are."""
+    accuracy_low: float | None
+    """Wilson's 95 % interval of `accuracy`."""
+    accuracy_high: float | None
+    test_accuracy: float | None
+    f1: float | None
+    """Macro average on the validation split."""
+    size_bytes: int
+    compression: float
+    """The teacher's fp32 bytes over these."""
+    median_ms: float
+    p95_ms: float
+    speed_up: float
+    """The teacher's fp32 median over this one's."""
+    flops: int
+    """Multiply-adds of one image."""
+    parameters: int
+
+
+def row_of(summary: StudySummary, point: Point, also: tuple[int, ...] = (), title: str = "") -> Row:
+    """Return a point's row; its title is what it is, unless given."""
+    test = summary.test_score(point.number)
+    return _row(
+        summary,
+        trial=point.number,
+        also=also,
+        origin=point.origin,
+        title=title or title_of(point),
+        accuracy=point.accuracy,
+        images=int(point.evaluation["images"]),
+        test_accuracy=float(test["accuracy"]) if test else None,
+        f1=float(point.evaluation["f1"]),
+        cost=summary.cost(point),
+    )
+
+
+def teacher_row(summary: StudySummary) -> Row:
+    """Return the teacher's row: its accuracy in floats, its fp32 artifact's costs."""
+    teacher, scored = summary.teacher, summary.teacher_point
+    test = summary.test_score("teacher")
+    everyone = summary.history.points
+    return _row(
+        summary,
+        trial=None,
+        also=(),
+        origin="teacher",
+        title=f"teacher, {words.network(teacher.architecture)}",
+        accuracy=teacher.accuracy,
+        images=int(everyone[0].evaluation["images"]) if everyone else None,
+        test_accuracy=float(test["accuracy"]) if test else None,
+        f1=float(scored.evaluation["f1"]) if scored else None,
+        cost=teacher.cost,
+    )
+
+
+def _row(
+    summary: StudySummary,
+    *,
+    trial: int | None,
+    also: tuple[int, ...],
+    origin: str,
+    title: str,
+    accuracy: float,
+    images: int | None,
+    test_accuracy: float | None,
+    f1: float | None,
+    cost: Cost,
+) -> Row:
+    low, high = wilson(accuracy * images, images) if images else (None, None)
+    teacher = summary.teacher.cost
+    return Row(
+        trial=trial,
+        also=also,
+        origin=origin,
+        title=title,
+        scheme=cost.scheme,
+        accuracy=accuracy,
+        images=images,
+        accuracy_low=low,
+        accuracy_high=high,
+        test_accuracy=test_accuracy,
+        f1=f1,
+        size_bytes=cost.size_bytes,
+        compression=teacher.size_bytes / cost.size_bytes,
+        median_ms=cost.median_ms,
+        p95_ms=cost.p95_ms,
+        speed_up=teacher.median_ms / cost.median_ms,
+        flops=cost.flops,
+        parameters=cost.parameters,
+    )
+
+
+def title_of(point: Point) -> str:
+    """Say what a point is: its student's settings, or which baseline."""
+    if point.chain is not None:
+        return words.student(point.chain)
+    return point.baseline or "the teacher itself"
+
+
+def front_rows(summary: StudySummary) -> tuple[Row, ...]:
+    """Return the rows of the front, smallest first."""
+    return tuple(row_of(summary, member.point, member.equals) for member in summary.front)
+
+
+def baseline_rows(summary: StudySummary) -> tuple[Row, ...]:
+    """Return the rows of the baselines; a student's baseline says its settings too."""
+    return tuple(
+        row_of(summary, point, title=role if point.baseline else f"{role}: {title_of(point)}")
+        for role, point in baselines(summary)
+    )

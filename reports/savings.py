@@ -1,0 +1,79 @@
+"""What stopping, the stage cache and offers saved, in seconds of training."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from studies.records import History, Stopped, Student
+
+
+@dataclass(frozen=True)
+class Savings:
+    """Seconds on the machine that trained; what was saved is what was not spent."""
+
+    trained_s: float
+    """Training that took place: distilling and adapting of every student, stopped ones too."""
+    reused_s: float
+    """Training that the stage cache made unnecessary."""
+    stopped: int
+    stopping_s: float
+    """What the stopped students' remaining epochs would have taken at their own pace."""
+    audited: int
+    audit_s: float
+    """What letting the audited students run on has cost, at their own pace."""
+    offered: int
+    offers_s: float
+    """What the offered points would have taken, had each been trained for."""
+    offering_s: float
+    """What evaluating the offered points took instead."""
+
+    @property
+    def saved_s(self) -> float:
+        """Stopping and reuse together, less the audit's price.
+
+        Offers are not in it: without them fewer points would have been bought, not the same ones
+        at a higher price.
+        """
+        return self.reused_s + self.stopping_s - self.audit_s
+
+
+def savings(history: History) -> Savings:
+    """Return what a study's trials say they spent and saved."""
+    everyone: tuple[Student | Stopped, ...] = (*history.students, *history.stopped)
+    total = sum(_full_s(one.stages) for one in everyone)
+    reused = sum(_sum(one.stages, "seconds_reused") for one in everyone)
+    audited = [student for student in history.students if student.audited]
+    offers = [point for point in history.points if point.origin == "offered"]
+    by_student = {student.key: _full_s(student.stages) for student in history.students}
+    typical = fmean(by_student.values()) if by_student else 0.0
+    return Savings(
+        trained_s=total - reused,
+        reused_s=reused,
+        stopped=len(history.stopped),
+        stopping_s=sum(
+            _remaining_s(_full_s(one.stages), one.curve[-1][0] if one.curve else 0.0)
+            for one in history.stopped
+        ),
+        audited=len(audited),
+        audit_s=sum(
+            _full_s(student.stages) * (1 - float((student.audited or {}).get("progress", 1.0)))
+            for student in audited
+        ),
+        offered=len(offers),
+        offers_s=sum(by_student.get(point.student, typical) for point in offers),
+        offering_s=sum(float(point.evaluation.get("seconds", 0.0)) for point in offers),
+    )
+
+
+def _full_s(stages: Iterable[dict[str, Any]]) -> float:
+    return _sum(stages, "seconds")
+
+
+def _sum(stages: Iterable[dict[str, Any]], field: str) -> float:
+    return sum(float(record[field]) for record in stages if record["stage"] != "teacher")
+
+
+def _remaining_s(spent_s: float, progress: float) -> float:
+    """Seconds from `progress` to the end, at the pace that led there."""
+    return spent_s * (1 - progress) / progress if progress > 0 else 0.0

@@ -1,0 +1,128 @@
+"""Everything a report is made from, read once from a study."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import optuna
+
+from objectives.costs import Cost, CostTable
+from objectives.pareto import OBJECTIVES, ReferencePoint
+from reports.front import FrontPoint, front_of
+from spaces import InputError, digest, from_dict
+from studies.records import History, Point, StudyAttr, read_history
+
+FLOOR_OF_TEACHER = 0.9
+"""The accuracy floor as a share of the teacher's, where the study sets no other."""
+
+
+@dataclass(frozen=True)
+class TeacherReference:
+    """What every point is compared with: the teacher as it would ship without any compression."""
+
+    architecture: str
+    """Architecture.key."""
+    accuracy: float
+    """Of the float network on the validation split."""
+    seconds: float
+    """What training it took; 0 when its weights were loaded."""
+    cost: Cost
+    """Of its fp32 artifact."""
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """A study as its report sees it: settings, costs, teacher and everything its trials say."""
+
+    name: str
+    config: Mapping[str, Any]
+    """The study file's settings, as stored with the study."""
+    fingerprint: str
+    costs: CostTable
+    teacher: TeacherReference
+    history: History
+    test_scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By front fingerprint: `scores`, by trial number or `teacher`: Evaluation dicts."""
+
+    @classmethod
+    def load(cls, study: optuna.Study) -> "StudySummary":
+        """Read `study`; raises InputError when it has not got as far as a teacher and costs."""
+        return cls.of(study.study_name, study.user_attrs, read_history(study))
+
+    @classmethod
+    def of(cls, name: str, attrs: Mapping[str, Any], history: History) -> "StudySummary":
+        """Return the summary of a study whose attributes and history were read already."""
+        missing = [str(key) for key in (StudyAttr.COSTS, StudyAttr.TEACHER) if key not in attrs]
+        if missing:
+            raise InputError(
+                f"study {name!r} has nothing to report yet: it lacks its {' and '.join(missing)}, "
+                "which search.run adds before the first trial"
+            )
+        costs = from_dict(CostTable, attrs[StudyAttr.COSTS])
+        teacher = attrs[StudyAttr.TEACHER]
+        return cls(
+            name=name,
+            config=attrs.get(StudyAttr.CONFIG, {}),
+            fingerprint=attrs.get(StudyAttr.FINGERPRINT, ""),
+            costs=costs,
+            teacher=TeacherReference(
+                costs.teacher,
+                float(teacher["accuracy"]),
+                float(teacher.get("seconds", 0.0)),
+                costs.of(costs.teacher, "fp32"),
+            ),
+            history=history,
+            test_scores=attrs.get(StudyAttr.TEST_SCORES, {}),
+        )
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Names of the objectives the study chose, accuracy first."""
+        return tuple(self.config.get("objectives", OBJECTIVES))
+
+    @property
+    def floor(self) -> float:
+        """The accuracy below which a point is worth nothing to this study."""
+        bounds = self.config.get("bounds") or {}
+        share = bounds.get("accuracy_of_teacher") or FLOOR_OF_TEACHER
+        return float(share) * self.teacher.accuracy
+
+    @property
+    def reference(self) -> ReferencePoint:
+        """Where the hypervolume is measured from: the floor, and the teacher's costs."""
+        cost = self.teacher.cost
+        return ReferencePoint(self.floor, cost.size_bytes, cost.latency_ms)
+
+    @cached_property
+    def front(self) -> tuple[FrontPoint, ...]:
+        """The non-dominated complete trials, smallest first; equals stand as one."""
+        return front_of(self.history.points, self.objectives)
+
+    @property
+    def front_fingerprint(self) -> str:
+        """Names the front, that its test scores stay with it: a digest of its trials."""
+        return digest(sorted(number for member in self.front for number in member.numbers))[:16]
+
+    def test_score(self, who: int | str) -> Mapping[str, Any] | None:
+        """Return a trial's or the `teacher`'s evaluation on the test split, once it is scored."""
+        scored = self.test_scores.get(self.front_fingerprint, {}).get("scores", {})
+        evaluation: Mapping[str, Any] | None = scored.get(str(who))
+        return evaluation
+
+    def cost(self, point: Point) -> Cost:
+        """Return what the cost table says about a point's artifact."""
+        architecture = point.chain.student.architecture.key if point.chain else self.costs.teacher
+        return self.costs.of(architecture, point.scheme)
+
+    @cached_property
+    def teacher_point(self) -> Point | None:
+        """The teacher's fp32 file as a baseline, where the study scored it."""
+        return next(
+            (p for p in self.history.points if p.chain is None and p.scheme == "fp32"), None
+        )
+
+    @cached_property
+    def points(self) -> Mapping[int, Point]:
+        """Every point by its trial number."""
+        return {point.number: point for point in self.history.points}

@@ -1,0 +1,180 @@
+"""The front's columns, and what a report writes beside its page: CSV and JSON."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from reports import words
+from reports.advice import advise, goals
+from reports.rows import Row, baseline_rows, front_rows, row_of, teacher_row
+from reports.summary import StudySummary
+from spaces import params_of
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the front's table."""
+
+    title: str
+    text: Callable[[Row], str]
+    explained: str
+    """What the number means and how it was measured, for the page's legend."""
+    numeric: bool = True
+
+
+def _optional(value: float | None, text: Callable[[float], str]) -> str:
+    return words.NOTHING if value is None else text(value)
+
+
+def _trial(row: Row) -> str:
+    return "teacher" if row.trial is None else str(row.trial)
+
+
+def _interval(row: Row) -> str:
+    if row.accuracy_low is None or row.accuracy_high is None:
+        return words.NOTHING
+    return f"{100 * row.accuracy_low:.1f}–{100 * row.accuracy_high:.1f}"  # noqa: RUF001 - a range
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column(
+        "trial",
+        _trial,
+        "Optuna's trial number; with +n, n more trials are exactly as good.",
+        numeric=False,
+    ),
+    Column(
+        "what",
+        lambda row: row.title,
+        "The student's network, its distillation and its adapter.",
+        numeric=False,
+    ),
+    Column(
+        "scheme",
+        lambda row: words.scheme(row.scheme),
+        "How the weights were quantized.",
+        numeric=False,
+    ),
+    Column(
+        "accuracy",
+        lambda row: words.percent(row.accuracy),
+        "Share of validation images that the artifact, run by its runtime, gets right. "
+        "The search chose by this number, so it flatters the chosen a little.",
+    ),
+    Column(
+        "95 %",
+        _interval,
+        "Wilson's 95 % interval of that accuracy: what chance in the choice of images allows.",
+    ),
+    Column(
+        "test",
+        lambda row: _optional(row.test_accuracy, words.percent),
+        "Accuracy on the test split, which neither search nor stopping ever saw.",
+    ),
+    Column(
+        "F1",
+        lambda row: _optional(row.f1, lambda f1: f"{f1:.3f}"),
+        "F1 on the validation split, averaged over classes.",
+    ),
+    Column(
+        "size",
+        lambda row: words.size(row.size_bytes),
+        "Bytes of the file that would be shipped (1 MB is 10⁶ bytes).",
+    ),
+    Column(
+        "smaller",
+        lambda row: f"{words.times(row.compression)}×",  # noqa: RUF001 - a factor
+        "The teacher's fp32 bytes over this file's.",
+    ),
+    Column(
+        "latency",
+        lambda row: words.milliseconds(row.median_ms),
+        "One image: median over calls, then over fresh processes.",
+    ),
+    Column(
+        "p95",
+        lambda row: words.milliseconds(row.p95_ms),
+        "One image: 95th percentile over calls, then the median over processes.",
+    ),
+    Column(
+        "faster",
+        lambda row: f"{words.times(row.speed_up)}×",  # noqa: RUF001 - a factor
+        "The teacher's fp32 median over this one's.",
+    ),
+    Column(
+        "FLOPs",
+        lambda row: words.count(row.flops),
+        "Multiply-adds of one image, by fvcore.",
+    ),
+    Column(
+        "parameters",
+        lambda row: words.count(row.parameters),
+        "Weights and biases of the float network.",
+    ),
+)
+
+
+PARAMS = (
+    "width", "alpha", "temperature", "learning_rate", "lora_rank", "lora_alpha", "lora_dropout",
+    "lora_targets", "lora_learning_rate",
+)  # fmt: skip
+
+
+def points_csv(summary: StudySummary) -> str:
+    """Return every point as CSV: numbers in base units, whether it is on the front, settings."""
+    on_front = {number for member in summary.front for number in member.numbers}
+    text = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
+    for point in summary.history.points:
+        record = asdict(row_of(summary, point))
+        del record["also"]
+        params: Mapping[str, Any] = params_of(point.chain) if point.chain else {}
+        record |= {
+            "latency_ms": point.latency_ms,
+            "on_front": point.number in on_front,
+            "student": point.student,
+            "baseline": point.baseline or "",
+            "completed": point.completed.isoformat(),
+            **{name: params.get(name, "") for name in PARAMS},
+        }
+        if writer is None:
+            writer = csv.DictWriter(text, list(record), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(record)
+    return text.getvalue()
+
+
+def report_json(summary: StudySummary) -> dict[str, Any]:
+    """Return what the page says, as plain JSON values."""
+    advice = advise(summary)
+    history = summary.history
+    return {
+        "study": summary.name,
+        "advice": advice.sentence,
+        "chosen": advice.point.number if advice.point else None,
+        "objectives": list(summary.objectives),
+        "accuracy_floor": summary.floor,
+        "goals": [asdict(goal) for goal in goals(summary, advice.point)] if advice.point else [],
+        "teacher": asdict(teacher_row(summary)),
+        "front": [asdict(row) for row in front_rows(summary)],
+        "front_fingerprint": summary.front_fingerprint,
+        "baselines": [asdict(row) for row in baseline_rows(summary)],
+        "trials": {
+            "sampled_ended": history.ended,
+            "students": len(history.students),
+            "stopped": len(history.stopped),
+            "failed": sum(failure.kind != "interrupted" for failure in history.failed),
+            "running": len(history.running),
+            "offered": sum(point.origin == "offered" for point in history.points),
+            "points": len(history.points),
+        },
+        "costs": {
+            "device": dict(summary.costs.device),
+            "runtime": summary.costs.runtime,
+            "imported": summary.costs.imported,
+            "repeatability": summary.costs.repeatability,
+        },
+        "config": dict(summary.config),
+    }

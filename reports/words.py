@@ -1,0 +1,88 @@
+"""Numbers and settings in the words that a reader of a report meets, the same everywhere."""
+
+from spaces import ChainConfig, Distillation, LoRA
+
+NOTHING = "–"  # noqa: RUF001 - a dash
+"""Stands where there is no number."""
+
+
+def percent(share: float) -> str:
+    """0.9737 -> `97.4 %`."""
+    return f"{100 * share:.1f} %"
+
+
+def size(size_bytes: float) -> str:
+    """Decimal units, three digits: 2_410_000 -> `2.41 MB`, 640_000 -> `640 kB`."""
+    if size_bytes < 1e6:
+        return f"{size_bytes / 1e3:.3g} kB"
+    return f"{size_bytes / 1e6:.{2 if size_bytes < 1e7 else 1}f} MB"
+
+
+def milliseconds(value_ms: float) -> str:
+    """Three digits and the unit: 0.8613 -> `0.861 ms`."""
+    return f"{_digits(value_ms)} ms"
+
+
+def times(ratio: float) -> str:
+    """A factor as one says it: 17.3 -> `17`, 4.04 -> `4`, 3.46 -> `3.5`, 1.25 -> `1.25`."""
+    if ratio >= 9.95:
+        return f"{ratio:.0f}"
+    return f"{ratio:.{1 if ratio >= 1.95 else 2}f}".rstrip("0").rstrip(".")
+
+
+def count(number: float) -> str:
+    """Counts too long to read: 2_350_000 -> `2.35 M`."""
+    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= factor:
+            return f"{_digits(number / factor)} {unit}"
+    return f"{number:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 75 -> `1 min 15 s`, 5400 -> `1 h 30 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def scheme(name: str) -> str:
+    """`int8_weight_only` -> `int8 weight-only`."""
+    return name.replace("weight_only", "weight-only").replace("_", " ")
+
+
+def method(chain: ChainConfig) -> str:
+    """How a student was distilled: `T 4, alpha 0.3`, or `from labels alone`."""
+    taught = chain.student.method
+    if isinstance(taught, Distillation):
+        return f"T {taught.temperature:g}, alpha {taught.alpha:g}"
+    return "labels alone"
+
+
+def adapter(chain: ChainConfig) -> str:
+    """How a student was adapted: `rank 8 on classifier`, or `no adapter`."""
+    adaptation = chain.student.adaptation
+    if isinstance(adaptation, LoRA):
+        return f"rank {adaptation.rank} on {adaptation.targets}"
+    return "no adapter"
+
+
+def network(key: str) -> str:
+    """An Architecture.key as one says it: `resnet18@1` -> `resnet18`, `m@0.5` -> `m x0.5`."""
+    name, _, width = key.rpartition("@")
+    width, _, stem = width.partition("+")
+    return f"{name}{'' if width == '1' else f' x{width}'}{f', {stem} stem' if stem else ''}"
+
+
+def student(chain: ChainConfig) -> str:
+    """A student in one line: `mobilenet_v2 x0.5, T 4, alpha 0.3, rank 8 on classifier`."""
+    architecture = chain.student.architecture
+    return f"{architecture.name} x{architecture.width:g}, {method(chain)}, {adapter(chain)}"
+
+
+def _digits(value: float, digits: int = 3) -> str:
+    return f"{value:,.0f}" if value >= 10 ** (digits - 1) else f"{value:#.{digits}g}".rstrip(".")

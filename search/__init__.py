@@ -1,0 +1,1 @@
+"""The commands, and how points are chosen: sampler, pruner, offers, workers."""

@@ -1,0 +1,77 @@
+"""What all commands share: their options, and how an outcome becomes an exit code."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from spaces import DistilfrontError, InputError
+
+StudyOption = Annotated[
+    str,
+    typer.Option("--study", help="A built-in study's name, or a FILE.toml.", metavar="NAME|FILE"),
+]
+RunsDirOption = Annotated[
+    Path, typer.Option("--runs-dir", help="Folder that holds every study's files.")
+]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        help="Optuna storage URL; default: the SQLite file study.db in the study's folder.",
+        metavar="URL",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Override a key of the study file; may be repeated.", metavar="KEY=VALUE"
+    ),
+]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder to write; made if it is missing.")]
+
+RUNS_DIR = Path("runs")
+
+_UsageError: Any = typer.BadParameter.__mro__[1]
+"""What an unknown option or a value of the wrong type raises. Typer brings its own copy of Click,
+so this name is reached by one that Typer offers."""
+
+EXIT_FAULT = 1
+EXIT_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+def make_app(command: Callable[..., None]) -> typer.Typer:
+    """Return a Typer application with `command` alone."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    return app
+
+
+def run_app(app: typer.Typer) -> NoReturn:
+    """Run `app` and exit: 0 done, 2 the user can mend it, 1 a fault, 130 interrupted."""
+    try:
+        # Typer gives back the code of an exit that it handled itself: --help, Ctrl-C.
+        code = app(standalone_mode=False)
+    except _UsageError as error:
+        words = " ".join(error.format_message().split())
+        if words:  # Without any argument, the help was shown already.
+            fail(f"{words.rstrip('.')}; --help lists what is possible", EXIT_INPUT)
+        sys.exit(EXIT_INPUT)
+    except InputError as error:
+        fail(str(error), EXIT_INPUT)
+    except DistilfrontError as error:
+        fail(str(error), EXIT_FAULT)
+    except KeyboardInterrupt:
+        fail("interrupted", EXIT_INTERRUPTED)
+    if code == EXIT_INTERRUPTED:
+        fail("interrupted", EXIT_INTERRUPTED)
+    sys.exit(code or 0)
+
+
+def fail(words: str, code: int) -> NoReturn:
+    """Print `words` to standard error and exit with `code`."""
+    print(f"distilfront: {words}", file=sys.stderr)
+    sys.exit(code)

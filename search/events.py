@@ -1,0 +1,79 @@
+"""What a worker tells the command that started it: one JSON line an event."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """The worker does, or waits for, something that all trials share."""
+
+    words: str
+    kind: ClassVar[str] = "preparing"
+
+
+@dataclass(frozen=True)
+class TrialBegan:
+    """A sampled trial was claimed."""
+
+    trial: int
+    words: str
+    """Its settings in a few words."""
+    retry_of: int | None = None
+    kind: ClassVar[str] = "trial_began"
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """An epoch of the teacher (trial None) or of a trial's student ended."""
+
+    trial: int | None
+    stage: str
+    epoch: int
+    epochs: int
+    progress: float
+    accuracy: float
+    reused: bool
+    kind: ClassVar[str] = "epoch_ended"
+
+
+@dataclass(frozen=True)
+class PointAdded:
+    """A point was added to the study."""
+
+    trial: int
+    scheme: str
+    origin: str
+    accuracy: float
+    size_bytes: int
+    latency_ms: float
+    kind: ClassVar[str] = "point_added"
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """A sampled trial ended: `complete`, `pruned`, `failed` or `interrupted`."""
+
+    trial: int
+    state: str
+    words: str
+    kind: ClassVar[str] = "trial_ended"
+
+
+Event = Preparing | TrialBegan | EpochEnded | PointAdded | TrialEnded
+
+_KINDS: dict[str, type[Event]] = {
+    event.kind: event for event in (Preparing, TrialBegan, EpochEnded, PointAdded, TrialEnded)
+}
+
+
+def to_line(event: Event) -> str:
+    """Return `event` as one line of JSON."""
+    return json.dumps({"kind": event.kind, **asdict(event)})
+
+
+def from_line(line: str) -> Event:
+    """Return the event of one line; raises ValueError or KeyError on anything else."""
+    values: dict[str, Any] = json.loads(line)
+    return _KINDS[values.pop("kind")](**values)

@@ -1,0 +1,112 @@
+"""`python -m search.export`: write a point of a study as a folder that stands alone."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search.commands import (
+    RUNS_DIR,
+    OutOption,
+    RunsDirOption,
+    StorageOption,
+    StudyOption,
+    make_app,
+    run_app,
+)
+
+if TYPE_CHECKING:
+    from reports import StudySummary
+    from studies.records import Point
+
+
+def export(
+    study: StudyOption = "kd_lora_q",
+    pick: Annotated[
+        str,
+        typer.Option(
+            "--pick", help="knee, accurate, smallest, fastest or a trial's number.", metavar="PICK"
+        ),
+    ] = "knee",
+    min_accuracy: Annotated[
+        float | None, typer.Option("--min-accuracy", help="Least accuracy, in [0, 1].")
+    ] = None,
+    max_size_mb: Annotated[
+        float | None, typer.Option("--max-size-mb", help="Largest size in MB (10^6 bytes).")
+    ] = None,
+    max_latency_ms: Annotated[
+        float | None, typer.Option("--max-latency-ms", help="Longest latency in ms.")
+    ] = None,
+    out: OutOption = Path("best"),
+    runs_dir: RunsDirOption = RUNS_DIR,
+    storage: StorageOption = None,
+) -> None:
+    """Write a point's recipe, weights, adapter, artifact, metrics and card into a folder."""
+    from reports import pick as pick_point
+    from search.exporting import new_folder, write_model
+    from search.recipes import Recipe
+    from search.session import open_existing
+    from spaces import scheme_named
+
+    session = open_existing(study, runs_dir, storage)
+    summary = session.summary()
+    point = pick_point(
+        summary,
+        pick,
+        min_accuracy=min_accuracy,
+        max_size_bytes=None if max_size_mb is None else max_size_mb * 1e6,
+        max_latency_ms=max_latency_ms,
+    )
+    with new_folder(out) as folder:
+        # Imported here: a wrong pick is answered before torch is loaded.
+        from objectives import Workbench
+        from search.scoring import trained
+
+        foundation = session.config.foundation()
+        recipe = Recipe(
+            foundation, point.chain, scheme_named(point.scheme), summary.name, point.number
+        )
+        with Workbench(foundation, session.folder.cache) as workbench:
+            metrics = write_model(
+                folder, workbench, recipe, trained(point, workbench), facts_of(summary, point)
+            )
+    accuracy = metrics["validation"]["accuracy"]
+    session.console.print(
+        f"trial {point.number} ({point.scheme}): accuracy {accuracy:.4f} on validation, "
+        f"{metrics['test']['accuracy']:.4f} on test, {point.size_bytes / 1e6:.3f} MB → {out}",
+        highlight=False,
+    )
+    if accuracy != point.accuracy:
+        session.console.print(
+            f"The study recorded {point.accuracy:.4f}: this machine or its libraries differ from "
+            "those it ran on.",
+            style="yellow",
+        )
+
+
+def facts_of(summary: "StudySummary", point: "Point") -> dict[str, Any]:
+    """Return what metrics.json and the card say of a point's place in its study."""
+    cost, teacher = summary.cost(point), summary.teacher
+    members = [number for member in summary.front for number in member.numbers]
+    place = (
+        f"on the front of {len(summary.front)} points of study {summary.name}"
+        if point.number in members
+        else f"not on the front of study {summary.name}"
+    )
+    device = summary.costs.device.get("processor", "unknown processor")
+    return {
+        "front": place,
+        "latency": {"median_ms": cost.median_ms, "p95_ms": cost.p95_ms, "device": device},
+        "flops": cost.flops,
+        "parameters": cost.parameters,
+        "teacher": {
+            "architecture": teacher.architecture,
+            "accuracy": teacher.accuracy,
+            "size_bytes": teacher.cost.size_bytes,
+            "median_ms": teacher.cost.median_ms,
+        },
+    }
+
+
+if __name__ == "__main__":
+    run_app(make_app(export))

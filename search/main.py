@@ -1,0 +1,31 @@
+"""The console script `distilfront`: every command as a subcommand."""
+
+import typer
+
+from search.commands import run_app
+from search.dashboard import dashboard
+from search.export import export
+from search.profile import profile
+from search.report import report
+from search.retrain import retrain
+from search.run import run
+from search.status import status
+
+app = typer.Typer(
+    name="distilfront",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Find the smallest, fastest version of an image classifier that is accurate enough.",
+)
+for command in (run, status, report, export, retrain, profile, dashboard):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run `distilfront`."""
+    run_app(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""`python -m search.profile`: a folder that measures a study's cost table on another device."""
+
+from pathlib import Path
+
+from search.commands import (
+    RUNS_DIR,
+    OutOption,
+    RunsDirOption,
+    SetOption,
+    StudyOption,
+    make_app,
+    run_app,
+)
+
+
+def profile(
+    study: StudyOption = "kd_lora_q",
+    out: OutOption = Path("bundle"),
+    runs_dir: RunsDirOption = RUNS_DIR,
+    overrides: SetOption = None,
+) -> None:
+    """Write the artifacts of a study's cost table with a script that times them on any device."""
+    import tempfile
+
+    from objectives import Workbench, check_foundation, write_bundle, write_candidates
+    from search.session import command_console
+    from spaces import InputError, architectures
+    from studies import StudyFolder, load_study, made_folders
+
+    console = command_console()
+    config = load_study(study, overrides or [])
+    foundation = config.foundation()
+    networks = (
+        foundation.teacher.architecture,
+        *architectures(config.search_space(), config.settled()),
+    )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} is there and is no empty folder: choose another --out")
+    schemes = [str(name) for name in config.search_space().scheme.values]
+    check_foundation(foundation, config.settled().architecture, schemes)
+    cache = StudyFolder(runs_dir, config.name).cache
+    with (
+        made_folders(out, hint="--out names another"),
+        made_folders(cache, hint="--runs-dir names another"),
+        Workbench(foundation, cache) as workbench,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        for number, network in enumerate(networks, 1):
+            console.print(
+                f"{number}/{len(networks)}: {network.key} under every scheme", highlight=False
+            )
+            workbench.template(network)
+        candidates = write_candidates(workbench, networks, schemes, Path(folder))
+        write_bundle(
+            out,
+            candidates,
+            foundation.teacher.architecture.key,
+            foundation.runtime,
+            study=study,
+            image_size=config.data.image_size,
+            processes=config.costs.processes,
+            calls=config.costs.calls,
+            threads=config.runtime.threads,
+        )
+    console.print(
+        f"{len(candidates)} artifacts → {out}; on the device: python profile.py, then here: "
+        f"python -m search.run --study {study} --costs costs.json",
+        highlight=False,
+    )
+
+
+if __name__ == "__main__":
+    run_app(make_app(profile))

@@ -1,0 +1,81 @@
+"""config.toml: everything that makes one model, in one file that needs no study."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from spaces import (
+    ChainConfig,
+    Foundation,
+    InputError,
+    Scheme,
+    from_dict,
+    scheme_name,
+    scheme_named,
+    to_dict,
+)
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Data, teacher and chain of one model, and where it came from."""
+
+    foundation: Foundation
+    chain: ChainConfig | None
+    """None for the teacher itself, only quantized."""
+    scheme: Scheme
+    study: str
+    trial: int
+
+    def to_toml(self) -> str:
+        """Return the recipe as TOML, the same text for the same recipe."""
+        student = {} if self.chain is None else {"student": to_dict(self.chain.student)}
+        return tomli_w.dumps(
+            _without_none(
+                {
+                    "format": FORMAT,
+                    "study": self.study,
+                    "trial": self.trial,
+                    "scheme": scheme_name(self.scheme),
+                    "foundation": to_dict(self.foundation),
+                    **student,
+                }
+            )
+        )
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Return the recipe in `path`; raises InputError in one line when it is not one."""
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the config {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid TOML: {error}") from error
+    missing = sorted({"format", "study", "trial", "scheme", "foundation"} - values.keys())
+    if missing:
+        raise InputError(
+            f"{path} is not a config.toml of search.export: it lacks {', '.join(missing)}"
+        )
+    if values["format"] != FORMAT:
+        raise InputError(f"{path} has format {values['format']}, and this program reads {FORMAT}")
+    scheme = scheme_named(str(values["scheme"]))
+    chain = None
+    if "student" in values:
+        chain = from_dict(ChainConfig, {"student": values["student"], "scheme": to_dict(scheme)})
+    foundation = from_dict(Foundation, values["foundation"])
+    return Recipe(foundation, chain, scheme, values["study"], values["trial"])
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null: what is not set is left out, and is not set when it is read again."""
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value is not None
+    }

@@ -1,0 +1,154 @@
+"""`python -m search.retrain`: train an exported chain again, longer, and say what changed."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search.commands import RUNS_DIR, OutOption, RunsDirOption, make_app, run_app
+
+if TYPE_CHECKING:
+    from search.recipes import Recipe
+    from spaces import StudentConfig
+
+
+def retrain(
+    config: Annotated[Path, typer.Argument(help="config.toml of an exported model.")],
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            "--epochs", help="Epochs of distilling; adapting is lengthened in proportion."
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", help="Seeds of the student, as 42,518,1993.", metavar="LIST"),
+    ] = None,
+    out: OutOption = Path("final"),
+    runs_dir: RunsDirOption = RUNS_DIR,
+) -> None:
+    """Train an exported chain at full length and say what changed against the trial."""
+    from search.exporting import CARD, COMPARISON, METRICS, new_folder, write_model
+    from search.recipes import read_recipe
+    from search.session import command_console
+    from spaces import InputError, scheme_name
+    from studies import made_folders
+
+    recipe = read_recipe(config)
+    if recipe.chain is None:
+        raise InputError(f"{config} is the teacher itself, quantized: there is nothing to retrain")
+    chosen = _seeds(seeds, recipe.chain.student.seed)
+    students = [_longer(recipe.chain.student, epochs, seed) for seed in chosen]
+    before = _metrics_beside(config, METRICS)
+
+    from objectives import EpochReport, TrainedStudent, Verdict, Workbench, check_foundation
+
+    check_foundation(
+        recipe.foundation, recipe.chain.student.architecture, [scheme_name(recipe.scheme)]
+    )
+    console = command_console()
+    results: list[dict[str, Any]] = []
+    cache = runs_dir / "cache"
+    with (
+        new_folder(out) as folder,
+        made_folders(cache, hint="--runs-dir names another"),
+        Workbench(recipe.foundation, cache) as workbench,
+    ):
+        for student in students:
+
+            def on_epoch(report: EpochReport, seed: int = student.seed) -> Verdict:
+                if not report.reused or report.epoch == report.epochs:
+                    console.print(
+                        f"seed {seed}: {report.stage} epoch {report.epoch}/{report.epochs}, "
+                        f"accuracy {report.accuracy:.4f}{' (reused)' if report.reused else ''}",
+                        highlight=False,
+                    )
+                return Verdict.GO_ON
+
+            workbench.teacher(on_epoch)
+            trained = workbench.train_student(student, on_epoch)
+            if not isinstance(trained, TrainedStudent):
+                raise TypeError("a student stopped that nobody had told to")
+            again: Recipe = replace(recipe, chain=replace(recipe.chain, student=student))
+            model = folder if len(students) == 1 else folder / f"seed-{student.seed}"
+            model.mkdir(exist_ok=True)
+            facts = {
+                name: before.get(name) for name in ("latency", "flops", "parameters", "teacher")
+            } | {"front": None}
+            results.append(write_model(model, workbench, again, trained, facts))
+        lines = _comparison(before, results, students, recipe.chain.student.total_epochs)
+        if len(students) > 1:
+            (folder / CARD).write_text("\n".join(["# Retrained", "", *lines]) + "\n", "utf-8")
+        (folder / COMPARISON).write_text(
+            json.dumps({"trial": before, "retrained": results}, indent=2) + "\n", "utf-8"
+        )
+    for line in lines:
+        console.print(line, highlight=False)
+    console.print(f"→ {out}", highlight=False)
+
+
+def _seeds(text: str | None, own: int) -> list[int]:
+    from spaces import InputError
+
+    if text is None:
+        return [own]
+    try:
+        seeds = [int(part) for part in text.split(",")]
+    except ValueError:
+        seeds = []
+    if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
+        raise InputError(f"--seeds takes different whole numbers, as 42,518,1993, got {text!r}")
+    return seeds
+
+
+def _longer(student: "StudentConfig", epochs: int | None, seed: int) -> "StudentConfig":
+    from spaces import LoRA
+
+    if epochs is None:
+        return replace(student, seed=seed)
+    schedule = replace(student.schedule, epochs=epochs)
+    adaptation = student.adaptation
+    if isinstance(adaptation, LoRA):
+        share = adaptation.schedule.epochs / student.schedule.epochs
+        length = max(1, round(epochs * share))
+        adaptation = replace(adaptation, schedule=replace(adaptation.schedule, epochs=length))
+    return replace(student, schedule=schedule, adaptation=adaptation, seed=seed)
+
+
+def _metrics_beside(config: Path, name: str) -> dict[str, Any]:
+    """Return the trial's metrics, which an export keeps beside its config; empty without them."""
+    try:
+        values = json.loads((config.parent / name).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _comparison(
+    before: dict[str, Any],
+    results: list[dict[str, Any]],
+    students: "list[StudentConfig]",
+    trial_epochs: int,
+) -> list[str]:
+    """Return in words, split by split, what retraining changed."""
+    seeds = ", ".join(str(student.seed) for student in students)
+    plural = "s" if len(students) > 1 else ""
+    epochs = f"{students[0].total_epochs} epochs against the trial's {trial_epochs}"
+    lines = [f"{epochs}, seed{plural} {seeds}"]
+    for split in ("validation", "test"):
+        found = [result[split]["accuracy"] for result in results]
+        words = f"{split} accuracy {mean(found):.4f}"
+        if len(found) > 1:
+            words += f" (standard deviation {stdev(found):.4f} over {len(found)} seeds)"
+        if split in before:
+            change = (mean(found) - before[split]["accuracy"]) * 100
+            words += f", {change:+.2f} points against the trial's {before[split]['accuracy']:.4f}"
+        lines.append(words)
+    return lines
+
+
+if __name__ == "__main__":
+    run_app(make_app(retrain))

@@ -1,0 +1,206 @@
+"""`python -m search.run`: search a study, or go on with it, and show the front."""
+
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from search.commands import (
+    EXIT_FAULT,
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    RUNS_DIR,
+    RunsDirOption,
+    SetOption,
+    StorageOption,
+    StudyOption,
+    fail,
+    make_app,
+    run_app,
+)
+from search.durations import parse_duration_s
+
+if TYPE_CHECKING:
+    from search.session import Session
+    from search.supervisor import WorkerExit
+
+
+def run(
+    study: StudyOption = "kd_lora_q",
+    trials: Annotated[
+        int | None, typer.Option("--trials", help="Sampled trials the study shall have in all.")
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", help="Stop after this long, as 30m or 1h30m.", metavar="TIME"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes that run trials on this machine.")
+    ] = None,
+    runs_dir: RunsDirOption = RUNS_DIR,
+    storage: StorageOption = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option("--sampler", help="tpe, nsgaii, gp, random or qmc.", metavar="NAME"),
+    ] = None,
+    pruner: Annotated[
+        str | None, typer.Option("--pruner", help="known_costs or none.", metavar="NAME")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Of the teacher, the students and the sampler.")
+    ] = None,
+    costs: Annotated[
+        Path | None,
+        typer.Option("--costs", help="costs.json that search.profile's bundle wrote on a device."),
+    ] = None,
+    overrides: SetOption = None,
+) -> None:
+    """Search a study, or go on with it where it stopped, and show its front."""
+    # The imports alone take seconds, and nobody should wait before an empty screen.
+    typer.echo(f"Distilfront: looking at study {study}, its data and its networks")
+    from search.session import open_session
+
+    named = {
+        "trials": trials,
+        "workers": workers,
+        "sampler.name": sampler,
+        "pruning.name": pruner,
+        "seed": seed,
+    }
+    settings = [
+        *(overrides or []),
+        *(f"{key}={value}" for key, value in named.items() if value is not None),
+    ]
+    deadline = None if timeout is None else time.time() + parse_duration_s(timeout)
+    session = open_session(study, settings, runs_dir, storage, costs)
+    if changed := session.changed_device():
+        session.console.print(
+            f"Costs were measured on another machine ({'; '.join(changed)}) and are kept; to "
+            "search for this one, take another name (--set name=…).",
+            style="yellow",
+            highlight=False,
+        )
+    interrupted = not session.is_finished() and _search(
+        session, study, settings, runs_dir, storage, deadline
+    )
+    _show(session, interrupted=interrupted)
+    if interrupted:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _search(
+    session: "Session",
+    study: str,
+    settings: list[str],
+    runs_dir: Path,
+    storage: str | None,
+    deadline: float | None,
+) -> bool:
+    """Run the workers to their end; return True when the person interrupted them."""
+    from search.events import TrialBegan
+    from search.supervisor import Supervisor, WorkerEvent, WorkerExit
+
+    arguments = ["--study", study, "--runs-dir", str(runs_dir)]
+    arguments += [] if storage is None else ["--storage", storage]
+    arguments += [] if deadline is None else ["--deadline", str(deadline)]
+    for setting in settings:
+        arguments += ["--set", setting]
+    supervisor = Supervisor(arguments, session.config.workers, session.folder.path / "logs")
+    failed: list[WorkerExit] = []
+    busy: set[int] = set()
+    interrupts = 0
+    with session.progress_view() as view:
+        while supervisor.running:
+            try:
+                item = supervisor.take()
+                if isinstance(item, WorkerEvent):
+                    view.take(item.worker, item.event)
+                    if isinstance(item.event, TrialBegan):
+                        busy.add(item.worker)
+                elif isinstance(item, WorkerExit):
+                    if item.code < 0 and item.worker in busy and not interrupts:
+                        # The ledger counts a trial's deaths, so this comes to an end.
+                        busy.remove(item.worker)
+                        view.say(f"{_death(item)}; another takes its place")
+                        supervisor.start(item.worker)
+                    elif item.code not in {0, EXIT_INTERRUPTED}:
+                        failed.append(item)
+                else:
+                    view.tick()
+                session.refresh_dashboard()
+            except KeyboardInterrupt:
+                interrupts += 1
+                if interrupts == 1:
+                    supervisor.ask_to_stop()
+                    view.notice(
+                        "stopping after the current epoch; Ctrl-C again stops at once "
+                        "(nothing finished is lost either way)"
+                    )
+                else:
+                    supervisor.kill()
+    if failed and interrupts < 2:
+        _tell_failure(session, failed)
+    return interrupts > 0
+
+
+def _tell_failure(session: "Session", failed: "list[WorkerExit]") -> None:
+    """Say why workers ended; exit when none is left that could have finished the study."""
+    log = failed[0].log
+    lines = [line for line in log.read_text("utf-8", errors="replace").splitlines() if line]
+    reason = lines[-1] if lines else f"ended with code {failed[0].code}"
+    if failed[0].code == EXIT_INPUT:
+        fail(reason.removeprefix("distilfront: "), EXIT_INPUT)
+    words = f"worker {failed[0].worker} failed: {reason}"
+    if failed[0].code < 0:
+        words = _death(failed[0])
+    session.console.print(f"{words}\n  see {log}", style="red")
+    if not session.is_finished():
+        fail("the study is not finished; the same command goes on with it", EXIT_FAULT)
+
+
+def _death(item: "WorkerExit") -> str:
+    """Say how a worker went that a signal ended."""
+    memory = " (out of memory?)" if item.code == -signal.SIGKILL else ""
+    return f"worker {item.worker} was killed by {signal.Signals(-item.code).name}{memory}"
+
+
+def _show(session: "Session", *, interrupted: bool) -> None:
+    """Draw, write and print what was found."""
+    from reports import advise, front_table, write_report
+    from spaces import InputError
+
+    console = session.console
+    again = "the same command goes on where this stopped"
+    try:
+        summary = session.summary()
+    except InputError:
+        console.print(f"Stopped before the first trial; {again}.")
+        return
+    session.refresh_dashboard(now=True)
+    page = write_report(summary, session.folder.report)
+    console.print(front_table(summary, console.width))
+    console.print(advise(summary).sentence, style="bold", highlight=False)
+    console.print(f"Report: {page}", highlight=False)
+    failed = [failure for failure in summary.history.failed if failure.kind != "interrupted"]
+    if failed:
+        count = "1 trial" if len(failed) == 1 else f"{len(failed)} trials"
+        console.print(
+            f"{count} failed, last trial {failed[-1].number}: {failed[-1].reason}",
+            style="yellow",
+            highlight=False,
+        )
+    ended, total = summary.history.ended, session.config.trials
+    if interrupted or ended < total:
+        console.print(f"{ended} of {total} trials have ended; {again}.", highlight=False)
+    else:
+        console.print(
+            f"All {total} trials have ended; for more: --trials {total + max(10, total // 2)}",
+            highlight=False,
+        )
+
+
+if __name__ == "__main__":
+    run_app(make_app(run))

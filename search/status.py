@@ -1,0 +1,95 @@
+"""`python -m search.status`: how far a study is, and what it spent and saved."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search.commands import (
+    RUNS_DIR,
+    RunsDirOption,
+    StorageOption,
+    StudyOption,
+    make_app,
+    run_app,
+)
+
+if TYPE_CHECKING:
+    from search.session import Session
+
+
+def status(
+    study: StudyOption = "kd_lora_q",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    runs_dir: RunsDirOption = RUNS_DIR,
+    storage: StorageOption = None,
+) -> None:
+    """Show a study's trials by state, its front and hypervolume, and seconds spent and saved."""
+    from search.session import open_existing
+
+    session = open_existing(study, runs_dir, storage)
+    found = status_of(session)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    sampled = found["sampled"]
+    typer.echo(
+        f"{found['study']}: {sampled['ended']} of {found['trials']} trials ended ("
+        f"{sampled['complete']} complete, {sampled['pruned']} pruned, {sampled['failed']} failed), "
+        f"{sampled['running']} running or waiting"
+    )
+    typer.echo(
+        f"{found['points']} points ({found['offered']} offered), {found['front']} on the front, "
+        f"hypervolume {found['hypervolume']:.4f}"
+    )
+    seconds = found["seconds"]
+    typer.echo(
+        f"training {seconds['spent']:.0f} s; saved: {seconds['saved_by_stopping']:.0f} s by "
+        f"stopping, {seconds['saved_by_reuse']:.0f} s by reuse, {seconds['saved_by_offers']:.0f} s "
+        f"by offers; the audit cost {seconds['spent_on_audit']:.0f} s"
+    )
+
+
+def status_of(session: "Session") -> dict[str, Any]:
+    """Return the state of a study as plain JSON values."""
+    from objectives.pareto import hypervolume
+    from reports import savings
+    from spaces import InputError
+
+    history = session.history()
+    saved = savings(history)
+    try:
+        summary = session.summary()
+    except InputError:  # It has no cost table yet, and so neither points nor a front.
+        front, volume = 0, 0.0
+    else:
+        front = len(summary.front)
+        volume = hypervolume(history.points, summary.reference, summary.objectives)
+    return {
+        "study": session.config.name,
+        "trials": session.config.trials,
+        "sampled": {
+            "ended": history.ended,
+            "complete": len(history.students),
+            "pruned": len(history.stopped),
+            "failed": sum(failure.kind != "interrupted" for failure in history.failed),
+            "interrupted": sum(failure.kind == "interrupted" for failure in history.failed),
+            "running": len(history.running),
+        },
+        "distinct_students": len({student.key for student in history.students}),
+        "points": len(history.points),
+        "offered": sum(point.origin == "offered" for point in history.points),
+        "front": front,
+        "hypervolume": volume,
+        "seconds": {
+            "spent": saved.trained_s,
+            "saved_by_stopping": saved.stopping_s,
+            "saved_by_reuse": saved.reused_s,
+            "saved_by_offers": saved.offers_s - saved.offering_s,
+            "spent_on_audit": saved.audit_s,
+        },
+    }
+
+
+if __name__ == "__main__":
+    run_app(make_app(status))

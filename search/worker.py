@@ -1,0 +1,71 @@
+"""`python -m search.worker`: one worker of a study, started by search.run.
+
+Its standard output carries events (search.events), its standard input is its lifeline.
+"""
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from search.commands import (
+    EXIT_INTERRUPTED,
+    RUNS_DIR,
+    RunsDirOption,
+    SetOption,
+    StorageOption,
+    StudyOption,
+    make_app,
+    run_app,
+)
+from search.events import Event, to_line
+from search.lifeline import Lifeline
+
+
+def worker(
+    study: StudyOption,
+    runs_dir: RunsDirOption = RUNS_DIR,
+    storage: StorageOption = None,
+    overrides: SetOption = None,
+    index: Annotated[int, typer.Option("--index", help="This worker's number, from 0.")] = 0,
+    deadline: Annotated[
+        float | None, typer.Option("--deadline", help="Unix time at which it stops by itself.")
+    ] = None,
+) -> None:
+    """Run trials of a study until enough have ended."""
+    emit = _event_pipe()
+    lifeline = Lifeline(deadline)
+    lifeline.watch_stdin()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    warnings.simplefilter("default")
+
+    # The imports take seconds; the lifeline is watched before them.
+    from search.loop import ReleasedError
+    from search.working import work
+
+    try:
+        work(study, overrides or [], runs_dir, storage, index, lifeline, emit)
+    except ReleasedError:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _event_pipe() -> Callable[[Event], None]:
+    """Return what sends events, and give the standard output's place to the standard error.
+
+    Libraries print; what they print is no event.
+    """
+    pipe = sys.stdout
+    sys.stdout = sys.stderr
+
+    def emit(event: Event) -> None:
+        pipe.write(to_line(event) + "\n")
+        pipe.flush()
+
+    return emit
+
+
+if __name__ == "__main__":
+    run_app(make_app(worker))

@@ -1,0 +1,75 @@
+"""The values a setting may take, and how a trial is asked for one."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from spaces.errors import InputError
+
+Value = str | int | float
+
+
+class TrialLike(Protocol):
+    """The part of an Optuna trial that a domain needs."""
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = ..., log: bool = ...
+    ) -> float:
+        """Draw a number, as optuna.Trial.suggest_float."""
+        ...
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """Draw one of `choices`, as optuna.Trial.suggest_categorical."""
+        ...
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Numbers low, low + step, … up to high: training settings are shared only when equal."""
+
+    low: float
+    high: float
+    step: float
+    kind: Literal["steps"] = "steps"
+
+    def __post_init__(self) -> None:
+        if not self.step > 0:
+            raise InputError(f"step must be greater than 0, got {self.step}")
+        if self.high < self.low:
+            raise InputError(f"high must be at least low, got low {self.low} and high {self.high}")
+        count = (self.high - self.low) / self.step
+        if abs(count - round(count)) > 1e-6:
+            raise InputError(
+                f"high must be low plus a whole number of steps, got [{self.low}, {self.high}] "
+                f"in steps of {self.step}"
+            )
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Every value, ascending."""
+        count = round((self.high - self.low) / self.step)
+        return tuple(float(f"{self.low + i * self.step:.10g}") for i in range(count + 1))
+
+    def suggest(self, trial: TrialLike, name: str) -> float:
+        """Ask `trial` for one of the values under `name`."""
+        return float(f"{trial.suggest_float(name, self.low, self.high, step=self.step):.10g}")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few values, in no order."""
+
+    values: tuple[Value, ...]
+    kind: Literal["choice"] = "choice"
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise InputError("a choice needs at least one value")
+        if len(set(self.values)) != len(self.values):
+            raise InputError(f"a choice's values must differ, got {list(self.values)}")
+
+    def suggest(self, trial: TrialLike, name: str) -> Any:
+        """Ask `trial` for one of the values under `name`."""
+        return trial.suggest_categorical(name, list(self.values))
+
+
+Domain = Steps | Choice

@@ -1,0 +1,16 @@
+"""The one root of all errors this project raises on purpose."""
+
+
+class DistilfrontError(Exception):
+    """Root of the project's own errors; its text is one line fit to be shown to the user."""
+
+
+class InputError(DistilfrontError):
+    """Something the user gave cannot be used and the user can mend it (a command exits with 2)."""
+
+
+class UnknownNameError(InputError):
+    """A name is not one of those known; the text lists the known ones."""
+
+    def __init__(self, what: str, name: object, known: list[str] | tuple[str, ...]) -> None:
+        super().__init__(f"unknown {what} {name!r}: known are {', '.join(known)}")

@@ -1,0 +1,94 @@
+"""Where a study's files lie."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from spaces import InputError
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """runs/NAME: everything one study writes; runs/cache: what studies share."""
+
+    runs_dir: Path
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        return self.runs_dir / self.name
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file, where the study is not elsewhere."""
+        return self.path / "study.db"
+
+    @property
+    def artifacts(self) -> Path:
+        """Files of trials, in Optuna's artifact store."""
+        return self.path / "artifacts"
+
+    @property
+    def report(self) -> Path:
+        """The report."""
+        return self.path / "report"
+
+    @property
+    def logs(self) -> Path:
+        """What workers print beside their events."""
+        return self.path / "logs"
+
+    @property
+    def cache(self) -> Path:
+        """The stage cache, shared by all studies of `runs_dir`."""
+        return self.runs_dir / "cache"
+
+    @contextmanager
+    def created(self) -> Iterator[None]:
+        """Make the folders; a block that raises InputError leaves none of those it made.
+
+        Raises InputError where they cannot be written.
+        """
+        with made_folders(self.path, self.artifacts, self.cache, hint="--runs-dir names another"):
+            yield
+
+
+@contextmanager
+def made_folders(*folders: Path, hint: str) -> Iterator[None]:
+    """Make folders and their parents; when the block raises InputError, take back those made.
+
+    hint: what the user can do where they cannot be written, which raises InputError too.
+    """
+    made: list[Path] = []
+    try:
+        for folder in folders:
+            for path in (*reversed(folder.parents), folder):
+                if path.is_dir():
+                    continue
+                try:
+                    path.mkdir(exist_ok=True)
+                except FileExistsError as error:
+                    raise InputError(
+                        f"cannot make the folder {folder}: {path} is a file; {hint}"
+                    ) from error
+                except OSError as error:
+                    raise _unwritable(folder, error, hint) from error
+                made.append(path)
+            try:
+                with TemporaryFile(dir=folder):
+                    pass
+            except OSError as error:
+                raise _unwritable(folder, error, hint) from error
+        yield
+    except InputError:
+        for path in reversed(made):
+            with suppress(OSError):  # Something else lies there by now.
+                path.rmdir()
+        raise
+
+
+def _unwritable(folder: Path, error: OSError, hint: str) -> InputError:
+    return InputError(f"cannot write to the folder {folder}: {error.strerror}; {hint}")

@@ -1,0 +1,119 @@
+"""From a study's name or file to a valid StudyConfig, or one message with every fault."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from spaces import InputError, UnknownNameError
+from studies.schema import StudyConfig
+
+
+def built_in_studies() -> list[str]:
+    """Return the names of the studies that come with the project."""
+    files = resources.files("studies").iterdir()
+    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+
+
+def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> StudyConfig:
+    """Return the study of that built-in name, or of that `.toml` file, with overrides applied.
+
+    overrides: `key.key=value` texts; the value is read as TOML where it is, and as text elsewhere.
+    Raises InputError with every fault of the file, and UnknownNameError with the known studies.
+    """
+    if name_or_path.endswith(".toml"):
+        text = _read(Path(name_or_path))
+    elif name_or_path in built_in_studies():
+        text = resources.files("studies").joinpath(f"{name_or_path}.toml").read_text("utf-8")
+    else:
+        raise UnknownNameError("study", name_or_path, [*built_in_studies(), "a FILE.toml"])
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{name_or_path} is not valid TOML: {error}") from error
+    for override in overrides:
+        _apply(values, override)
+    return parse_study(values, name_or_path)
+
+
+def parse_study(values: Mapping[str, Any], source: str) -> StudyConfig:
+    """Return `values` as a study; raises InputError that names `source` and every fault."""
+    try:
+        return StudyConfig.model_validate(values)
+    except ValidationError as error:
+        faults = [_words(fault) for fault in error.errors()]
+    if len(faults) == 1:
+        raise InputError(f"{source}: {faults[0]}")
+    raise InputError("\n  ".join([f"{source} has {len(faults)} faults:", *faults]))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise InputError(f"there is no study file {path}") from error
+    except OSError as error:
+        raise InputError(f"cannot read the study file {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not valid TOML: it is not UTF-8 text") from error
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    path = [part.strip() for part in key.split(".")]
+    if not equals or not all(path):
+        raise InputError(f"an override is KEY=VALUE, such as distill.epochs=3, got {override!r}")
+    *tables, last = path
+    for depth, part in enumerate(tables, start=1):
+        values = values.setdefault(part, {})
+        if not isinstance(values, dict):
+            raise InputError(
+                f"override {override!r}: {'.'.join(tables[:depth])} is a value, not a table"
+            )
+    values[last] = _toml_value(text.strip())
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return parsed["value"] if parsed.keys() == {"value"} else text
+
+
+def _words(fault: ErrorDetails) -> str:
+    """Return one fault as `key: rule, got value`."""
+    key = ".".join(str(part) for part in fault["loc"]) or "the file"
+    if fault["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+        return f"{key}: unknown key: known are {', '.join(_known_keys(fault['loc'][:-1]))}"
+    if fault["type"] in {"missing", "missing_argument", "missing_keyword_only_argument"}:
+        return f"{key}: missing"
+    if fault["type"] in {"dataclass_type", "model_type"}:
+        return f"{key}: must be a table, got {fault['input']!r}"
+    rule = fault["msg"].removeprefix("Value error, ")
+    for subject in ("Input should ", "String should ", f"{key.rpartition('.')[2]} must "):
+        rule = f"must {rule.removeprefix(subject)}" if rule.startswith(subject) else rule
+    if ", got " in rule or isinstance(fault["input"], Mapping):
+        return f"{key}: {rule}"
+    return f"{key}: {rule}, got {fault['input']!r}"
+
+
+def _known_keys(path: tuple[int | str, ...]) -> list[str]:
+    kind: Any = StudyConfig
+    for part in path:
+        kind = _fields_of(kind)[str(part)]
+    return list(_fields_of(kind))
+
+
+def _fields_of(kind: Any) -> dict[str, Any]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return {name: field.annotation for name, field in kind.model_fields.items()}
+    if is_dataclass(kind):
+        return {field.name: field.type for field in fields(kind)}
+    # An optional table: the annotation is `Table | None`.
+    return _fields_of(next(part for part in kind.__args__ if part is not type(None)))

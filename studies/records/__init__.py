@@ -1,0 +1,46 @@
+"""What a study has recorded: Optuna's trials and attributes, written and read back typed."""
+
+from studies.records.model import Failed, History, Point, Running, Stopped, Student
+from studies.records.names import Attr, Origin, StudyAttr
+from studies.records.reading import HistoryReader, costs_of, read_history
+from studies.records.writing import (
+    FailureKind,
+    LostTrialError,
+    add_baseline,
+    add_epoch,
+    add_offer,
+    complete,
+    describe,
+    enqueue_baseline,
+    fail,
+    is_baseline,
+    is_enqueued_baseline,
+    prune,
+)
+
+__all__ = [
+    "Attr",
+    "Failed",
+    "FailureKind",
+    "History",
+    "HistoryReader",
+    "LostTrialError",
+    "Origin",
+    "Point",
+    "Running",
+    "Stopped",
+    "Student",
+    "StudyAttr",
+    "add_baseline",
+    "add_epoch",
+    "add_offer",
+    "complete",
+    "costs_of",
+    "describe",
+    "enqueue_baseline",
+    "fail",
+    "is_baseline",
+    "is_enqueued_baseline",
+    "prune",
+    "read_history",
+]

@@ -1,0 +1,179 @@
+"""From Optuna's trials to a History."""
+
+from bisect import insort
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from objectives.costs import CostTable
+from spaces import ChainConfig, DistilfrontError, from_dict
+from studies.records.model import Failed, History, Point, Running, Stopped, Student
+from studies.records.names import Attr, Origin, StudyAttr
+
+Record = TypeVar("Record", Point, Student, Stopped, Failed)
+
+
+def read_history(study: optuna.Study) -> History:
+    """Return all that the trials of `study` say; to read it repeatedly, keep a HistoryReader."""
+    return HistoryReader(study).read()
+
+
+def costs_of(study: optuna.Study) -> CostTable | None:
+    """Return the study's cost table, None before it was measured."""
+    costs = study.user_attrs.get(StudyAttr.COSTS)
+    return None if costs is None else from_dict(CostTable, costs)
+
+
+class HistoryReader:
+    """Reads a study's history again and again, parsing every finished trial once.
+
+    Optuna never changes a finished trial, so what was parsed stays true.
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+        self._objectives = tuple(study.metric_names or ())
+        self._costs: CostTable | None = None
+        self._parsed: set[int] = set()
+        self._points: list[Point] = []
+        self._students: list[Student] = []
+        self._stopped: list[Stopped] = []
+        self._failed: list[Failed] = []
+
+    def read(self) -> History:
+        """Return the history as it is now."""
+        running: list[Running] = []
+        for trial in self._study.get_trials(deepcopy=False):
+            if trial.number in self._parsed:
+                continue
+            if trial.state.is_finished():
+                self._add(trial)
+                self._parsed.add(trial.number)
+            else:
+                worker = trial.user_attrs.get(Attr.WORKER)
+                running.append(Running(trial.number, worker, _curve(trial)))
+        return History(
+            tuple(self._points),
+            tuple(self._students),
+            tuple(self._stopped),
+            tuple(self._failed),
+            tuple(running),
+        )
+
+    def _add(self, trial: FrozenTrial) -> None:
+        if trial.state == TrialState.COMPLETE:
+            point = self._point(trial)
+            _insert(self._points, point)
+            if point.origin == "sampled":
+                _insert(self._students, _student(trial))
+        elif trial.state == TrialState.PRUNED:
+            _insert(self._stopped, _stopped(trial))
+        else:
+            _insert(self._failed, _failed(trial))
+
+    def _point(self, trial: FrozenTrial) -> Point:
+        attrs = trial.user_attrs
+        values = dict(zip(self._objectives, trial.values, strict=True))
+        evaluation: dict[str, Any] = _required(trial, Attr.EVALUATION)
+        chain = _chain(trial) if Attr.CHAIN in attrs else None
+        scheme: str = _required(trial, Attr.SCHEME)
+        latency_ms = values.get("latency_ms")
+        return Point(
+            number=trial.number,
+            origin=_origin(trial),
+            student=_required(trial, Attr.STUDENT),
+            scheme=scheme,
+            chain=chain,
+            accuracy=float(values["accuracy"]),
+            size_bytes=int(evaluation["size_bytes"]),
+            latency_ms=self._latency_ms(chain, scheme) if latency_ms is None else latency_ms,
+            evaluation=evaluation,
+            baseline=attrs.get(Attr.BASELINE),
+            completed=_completed(trial),
+            offered_by=attrs.get(Attr.OFFERED_BY),
+        )
+
+    def _latency_ms(self, chain: ChainConfig | None, scheme: str) -> float:
+        """Return what the cost table says, in a study that has no latency among its objectives."""
+        if self._costs is None:
+            self._costs = costs_of(self._study)
+        if self._costs is None:
+            raise DistilfrontError(f"study {self._study.study_name!r} has points but no costs")
+        architecture = chain.student.architecture.key if chain else self._costs.teacher
+        return self._costs.of(architecture, scheme).latency_ms
+
+
+def _student(trial: FrozenTrial) -> Student:
+    curve = _curve(trial)
+    if not curve:
+        raise DistilfrontError(f"trial {trial.number} is complete but has no learning curve")
+    return Student(
+        number=trial.number,
+        key=_required(trial, Attr.STUDENT),
+        chain=_chain(trial),
+        curve=curve,
+        stages=tuple(trial.user_attrs.get(Attr.STAGES, ())),
+        audited=trial.user_attrs.get(Attr.RULING),
+        completed=_completed(trial),
+        accuracy=curve[-1][1],
+    )
+
+
+def _stopped(trial: FrozenTrial) -> Stopped:
+    return Stopped(
+        number=trial.number,
+        key=_required(trial, Attr.STUDENT),
+        chain=_chain(trial),
+        curve=_curve(trial),
+        stages=tuple(trial.user_attrs.get(Attr.STAGES, ())),
+        ruling=_required(trial, Attr.RULING),
+        completed=_completed(trial),
+    )
+
+
+def _failed(trial: FrozenTrial) -> Failed:
+    # Whoever tells a trial FAIL without a word of ours (a dashboard, say) means it.
+    failure = trial.user_attrs.get(Attr.FAILURE, {"kind": "error", "reason": "told to fail"})
+    return Failed(trial.number, failure["kind"], failure["reason"], trial.params)
+
+
+def _origin(trial: FrozenTrial) -> Origin:
+    origin: Origin = trial.user_attrs.get(Attr.ORIGIN, "sampled")
+    return origin
+
+
+def _chain(trial: FrozenTrial) -> ChainConfig:
+    return from_dict(ChainConfig, _required(trial, Attr.CHAIN))
+
+
+def _curve(trial: FrozenTrial) -> tuple[tuple[float, float], ...]:
+    pairs = trial.user_attrs.get(Attr.CURVE, ())
+    return tuple((float(progress), float(accuracy)) for progress, accuracy in pairs)
+
+
+def _completed(trial: FrozenTrial) -> datetime:
+    if trial.datetime_complete is None:
+        raise DistilfrontError(f"trial {trial.number} has ended but not when")
+    return trial.datetime_complete
+
+
+def _required(trial: FrozenTrial, name: Attr) -> Any:
+    if name not in trial.user_attrs:
+        raise DistilfrontError(
+            f"trial {trial.number} is {trial.state.name} but has no attribute {name.value!r}: "
+            "was it added by another program?"
+        )
+    return trial.user_attrs[name]
+
+
+def _number(record: Point | Student | Stopped | Failed) -> int:
+    return record.number
+
+
+def _insert(records: list[Record], record: Record) -> None:
+    """Keep `records` in trial order: parallel trials do not end in the order they began."""
+    key: Callable[[Record], int] = _number
+    insort(records, record, key=key)

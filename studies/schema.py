@@ -1,0 +1,160 @@
+"""What a study file says: one named search, whole and valid."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, field_validator
+
+from spaces import Foundation, Settled, Space, digest
+from studies.space_table import SpaceTable
+from studies.tables import DataTable, StageTable, StudentTable, Table, TeacherTable
+
+Objective = Literal["accuracy", "size_bytes", "latency_ms"]
+
+OBJECTIVES: tuple[Objective, ...] = ("accuracy", "size_bytes", "latency_ms")
+"""In this order everywhere; accuracy is maximised, the others are minimised."""
+
+
+class RuntimeTable(Table):
+    """[runtime]: what runs the artifacts, and how arithmetic is done."""
+
+    name: Literal["onnxruntime", "executorch"] = "onnxruntime"
+    threads: int = Field(1, ge=1)
+    """CPU threads of training, of scoring and of the latency measured."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where training happens."""
+
+
+class PruningTable(Table):
+    """[pruning]: when a student is stopped."""
+
+    name: Literal["known_costs", "none"] = "known_costs"
+    delta: float = Field(0.1, gt=0, lt=1)
+    """Level: the share of students whose final accuracy may lie above the bound."""
+    audit_share: float = Field(0.2, ge=0, le=1)
+    """Share of the students to be stopped that run on, to see whether stopping was right."""
+
+
+class SamplerTable(Table):
+    """[sampler]: how the next student is chosen."""
+
+    name: Literal["tpe", "nsgaii", "gp", "random", "qmc"] = "tpe"
+    startup: int = Field(10, ge=1)
+    """Sampled trials drawn at random before the sampler learns."""
+
+
+class CostsTable(Table):
+    """[costs]: how latency is measured."""
+
+    processes: int = Field(3, ge=1)
+    """Fresh processes each artifact is timed in."""
+    calls: int = Field(200, ge=20)
+    """Timed calls per process, after warm-up."""
+
+
+class BoundsTable(Table):
+    """[bounds]: below what a point is worth nothing to the study."""
+
+    accuracy_of_teacher: float = Field(0.9, gt=0, le=1)
+    """Accuracy floor as a share of the teacher's."""
+
+
+class StudyConfig(Table):
+    """A study file. What decides results is its identity; the rest may change on resume."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    """Of the study and its folder."""
+    objectives: tuple[Objective, ...] = OBJECTIVES
+    """Two or all three, accuracy first."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Of the teacher, of every student and of the sampler."""
+    trials: int = Field(40, ge=1)
+    """Sampled trials in all."""
+    workers: int = Field(1, ge=1)
+    """Processes that run trials on this machine."""
+    data: DataTable
+    teacher: TeacherTable
+    student: StudentTable
+    distill: StageTable
+    adapt: StageTable
+    space: SpaceTable
+    runtime: RuntimeTable = RuntimeTable()
+    pruning: PruningTable = PruningTable()
+    sampler: SamplerTable = SamplerTable()
+    costs: CostsTable = CostsTable()
+    bounds: BoundsTable = BoundsTable()
+
+    @field_validator("objectives")
+    @classmethod
+    def _in_order(cls, objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
+        kept = tuple(name for name in OBJECTIVES if name in objectives)
+        if objectives != kept or len(kept) < 2 or kept[0] != "accuracy":
+            raise ValueError(
+                f"must be accuracy and one or both of size_bytes and latency_ms, in this order: "
+                f"{', '.join(OBJECTIVES)}"
+            )
+        return objectives
+
+    def foundation(self) -> Foundation:
+        """Return what all students share."""
+        return Foundation(
+            data=self.data.settings(),
+            teacher=self.teacher.settings(),
+            seed=self.seed,
+            threads=self.runtime.threads,
+            device=self.runtime.device,
+            runtime=self.runtime.name,
+        )
+
+    def settled(self) -> Settled:
+        """Return what is not searched; its learning rates stand for the sampled ones."""
+        return Settled(
+            architecture=self.student.settings(),
+            distill=self.distill.schedule(_first(self.space, "learning_rate")),
+            adapt=self.adapt.schedule(_first(self.space, "lora_learning_rate")),
+            seed=self.seed,
+        )
+
+    def search_space(self) -> Space:
+        """Return what is searched."""
+        return self.space.settings()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as a study file has them, defaults written out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the result of a trial: everything but budget, search and bounds.
+
+        Where the data lie is not what they are, so `data.root` is left out.
+        """
+        values = self.to_dict()
+        kept = ("objectives", "seed", "data", "teacher", "student", "distill", "adapt", "space")
+        identity = {key: values[key] for key in (*kept, "runtime")}
+        del identity["data"]["root"]
+        return identity
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the identity: a study goes on only under an equal one."""
+        return digest(self.identity())
+
+
+def _first(space: SpaceTable, name: str) -> float:
+    return float(getattr(space, name).values[0])
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Return `key: was X, now Y` for every key in which two identities differ, sorted by key."""
+    found: list[str] = []
+    for key in sorted(old.keys() | new.keys()):
+        was, now = old.get(key), new.get(key)
+        is_range = isinstance(was, dict) and "step" in was
+        if isinstance(was, dict) and isinstance(now, dict) and not is_range:
+            found += differences(was, now, f"{prefix}{key}.")
+        elif digest(was) != digest(now):
+            found.append(f"{prefix}{key}: was {_shown(was)}, now {_shown(now)}")
+    return found
+
+
+def _shown(value: object) -> str:
+    return "not set" if value is None else str(value)

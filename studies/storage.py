@@ -1,0 +1,186 @@
+"""Opens the database that a study lies in, made safe for several processes."""
+
+import sqlite3
+import time
+from pathlib import Path
+
+import sqlalchemy
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from sqlalchemy import exc
+
+from objectives import FileLock
+from spaces import InputError
+from studies.locks import server_lock
+
+_BUSY_TIMEOUT_S = 60
+
+_DRIVERS = {
+    "postgresql": ("postgresql+psycopg", "pip install 'distilfront[postgres]'"),
+    "mysql": ("mysql+pymysql", "pip install pymysql"),
+}
+"""By database: the driver when the URL names none, and how to get it."""
+
+_CORE_TABLES = frozenset({"studies", "trials", "trial_user_attributes", "version_info"})
+_OPTUNA_TABLES = _CORE_TABLES | {
+    "alembic_version",
+    "study_directions",
+    "study_system_attributes",
+    "study_user_attributes",
+    "trial_heartbeats",
+    "trial_intermediate_values",
+    "trial_params",
+    "trial_system_attributes",
+    "trial_values",
+}
+"""Fewer than the core ones, and no others: their maker was killed before it had made them all."""
+
+
+def open_storage(target: str | Path, *, must_exist: bool = False) -> RDBStorage:
+    """Open an SQLite file (a path) or a database URL, and make Optuna's tables where none are.
+
+    must_exist: refuse a database without studies instead of making one.
+    Raises InputError when it cannot be reached or written, its driver is missing, or it holds
+    something else than Optuna's studies; nothing is written to it then.
+    """
+    url = _parsed(target)
+    is_sqlite = url.get_backend_name() == "sqlite"
+    file = Path(str(url.database))
+    shown = str(file) if is_sqlite else str(url)
+    try:
+        tables = _sqlite_tables(file) if is_sqlite else _server_tables(url)
+        if not (tables >= _CORE_TABLES or tables <= _OPTUNA_TABLES):
+            raise InputError(
+                f"{shown} is not a database of studies: it has the tables "
+                f"{', '.join(sorted(tables)[:5])}; give an empty one or one that Optuna made"
+            )
+        if must_exist and not tables >= _CORE_TABLES:
+            raise InputError(f"there are no studies in {shown}: search.run makes one")
+        return _open_sqlite(file, url) if is_sqlite else _open_server(url)
+    except ModuleNotFoundError as error:
+        _, how = _DRIVERS.get(url.get_backend_name(), ("", "install it"))
+        raise InputError(f"{shown} needs the driver {error.name}: {how}") from error
+    except (exc.SQLAlchemyError, StorageInternalError, sqlite3.Error, OSError) as error:
+        raise InputError(f"cannot use the storage {shown}: {_first_line(error)}") from error
+
+
+def _parsed(target: str | Path) -> sqlalchemy.URL:
+    if isinstance(target, Path) or "://" not in target:
+        return sqlalchemy.URL.create("sqlite", database=str(target))
+    try:
+        url = sqlalchemy.make_url(target)
+        backend = url.get_backend_name()
+    except (exc.SQLAlchemyError, ValueError) as error:
+        raise InputError(f"not a storage URL: {_first_line(error)}") from error
+    if backend not in {"sqlite", *_DRIVERS}:
+        raise InputError(
+            f"a storage is sqlite:///FILE, postgresql://… or mysql://…, got {backend}://"
+        )
+    if backend == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise InputError("a study outlives its process: an SQLite storage needs a file")
+    if url.drivername in _DRIVERS:
+        url = url.set(drivername=_DRIVERS[url.drivername][0])
+    return url
+
+
+def _open_sqlite(file: Path, url: sqlalchemy.URL) -> RDBStorage:
+    """Open an SQLite file so that every transaction begins with BEGIN IMMEDIATE.
+
+    By default a transaction takes the write lock at its first write. Two that have read by then
+    both act on what they read (a waiting trial runs twice), or one of them fails ("database is
+    locked") without any wait. See "Serializable isolation / Savepoints / Transactional DDL" in
+    SQLAlchemy's chapter on SQLite.
+    """
+    with FileLock(Path(f"{file}.lock")):
+        _use_write_ahead_log(file)
+        storage = _make(url, {"connect_args": {"timeout": _BUSY_TIMEOUT_S}})
+
+    # Not earlier: while it opens, Optuna begins a transaction within another of its own.
+    @sqlalchemy.event.listens_for(storage.engine, "connect")
+    def _leave_transactions_to_us(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+
+    @sqlalchemy.event.listens_for(storage.engine, "begin")
+    def _begin_immediate(connection: sqlalchemy.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    storage.engine.dispose()  # Connections from before know nothing of this.
+    return storage
+
+
+def _open_server(url: sqlalchemy.URL) -> RDBStorage:
+    engine = sqlalchemy.create_engine(url)
+    try:
+        # Optuna looks for its tables before it makes them, so one process at a time may.
+        with server_lock(engine, "tables"):
+            return _make(url, {"pool_pre_ping": True})
+    finally:
+        engine.dispose()
+
+
+def _make(url: sqlalchemy.URL, engine_kwargs: dict[str, object]) -> RDBStorage:
+    # Optuna reads `{SCHEMA_VERSION}` in a URL as a template.
+    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    storage = RDBStorage(text, engine_kwargs, skip_compatibility_check=True)
+    has, needs = storage.get_current_version(), storage.get_head_version()
+    if has != needs:
+        storage.engine.dispose()
+        raise InputError(
+            f"the tables of {url} are of Optuna's schema {has}, and this Optuna needs {needs}: "
+            "`optuna storage upgrade --storage URL` renews older ones"
+        )
+    return storage
+
+
+def _sqlite_tables(path: Path) -> set[str]:
+    """Return the tables of an SQLite file, none when it is missing; writes nothing."""
+    if not path.parent.is_dir():
+        raise InputError(f"cannot make the database {path}: there is no folder {path.parent}")
+    if not path.exists():
+        return set()
+    # SQLite alone may open the file: to close another handle of it would drop the locks that this
+    # process holds on it ("How To Corrupt An SQLite Database File", 2.2).
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise
+        raise InputError(f"{path} is not an SQLite database") from error
+    finally:
+        connection.close()
+    return {str(name) for (name,) in rows}
+
+
+def _server_tables(url: sqlalchemy.URL) -> set[str]:
+    engine = sqlalchemy.create_engine(url)
+    try:
+        return set(sqlalchemy.inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
+
+
+def _use_write_ahead_log(path: Path) -> None:
+    """Let readers go on while one writes; kept in the file, so once would do.
+
+    The switch needs the file to itself and does not wait for it, so we do.
+    """
+    deadline = time.monotonic() + _BUSY_TIMEOUT_S
+    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S)
+    try:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+    finally:
+        connection.close()
+
+
+def _first_line(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error
+    return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__

@@ -1,0 +1,214 @@
+"""The numbers of the tables against hand-computed ones and brute-force twins."""
+
+import csv
+import io
+import json
+from datetime import timedelta
+
+import pytest
+from rich.console import Console
+
+from objectives.pareto import hypervolume
+from reports import (
+    StudySummary,
+    audit_rate,
+    front_table,
+    growth,
+    points_csv,
+    report_json,
+    row_of,
+    savings,
+)
+from reports.importances import importances
+from reports.ledger import ledger
+from reports.rows import teacher_row
+from spaces import InputError
+from studies.records import History, Stopped, Student
+
+OBJECTIVES = ("accuracy", "size_bytes", "latency_ms")
+
+
+def test_a_row_is_what_one_computes_by_hand(make_point, make_summary):
+    point = make_point(7, 0.9, 11_240_000, 2.2)
+    summary = make_summary(History(points=(point,)))
+    row = row_of(summary, point)
+    # 324 of 360: (0.9 + z²/720 ± z sqrt(0.09/360 + z²/(4 360²))) / (1 + z²/360), z = 1.96
+    assert row.accuracy_low == pytest.approx(0.86473, abs=1e-4)
+    assert row.accuracy_high == pytest.approx(0.92692, abs=1e-4)
+    assert row.size_bytes == 11_200_000 + 40_000
+    assert row.compression == pytest.approx(44_840_000 / 11_240_000)
+    assert row.median_ms == pytest.approx(3.4 * 0.64)
+    assert row.p95_ms == pytest.approx(1.3 * 3.4 * 0.64)
+    assert row.speed_up == pytest.approx(1 / 0.64)
+    assert row.flops == 20 * 11_200_000
+    assert row.test_accuracy is None
+    teacher = teacher_row(summary)
+    assert (teacher.compression, teacher.speed_up, teacher.images) == (1, 1, 360)
+
+
+def test_test_scores_belong_to_their_front(summary):
+    member = summary.front[0].point
+    assert row_of(summary, member).test_accuracy == pytest.approx(member.accuracy - 0.004)
+    assert teacher_row(summary).test_accuracy == pytest.approx(0.985)
+    changed = History(points=summary.history.points[:1])
+    other = StudySummary(
+        summary.name, summary.config, "", summary.costs, summary.teacher, changed,
+        summary.test_scores,
+    )  # fmt: skip
+    assert teacher_row(other).test_accuracy is None
+
+
+def test_the_terminal_table_shows_front_teacher_and_baselines(summary):
+    console = Console(width=160, file=io.StringIO(), record=True)
+    console.print(front_table(summary, 160))
+    text = console.export_text()
+    assert "teacher, resnet18" in text
+    assert "best student without the teacher" in text
+    for member in summary.front:
+        assert f"\n{member.point.number} " in text
+
+
+def test_csv_holds_every_point_in_base_units(summary):
+    rows = list(csv.DictReader(io.StringIO(points_csv(summary))))
+    assert [int(row["trial"]) for row in rows] == sorted(summary.points)
+    on_front = {int(row["trial"]) for row in rows if row["on_front"] == "True"}
+    assert on_front == {number for m in summary.front for number in m.numbers}
+    for row in rows:
+        point = summary.points[int(row["trial"])]
+        assert float(row["accuracy"]) == point.accuracy
+        assert int(row["size_bytes"]) == point.size_bytes
+        if point.chain:
+            assert float(row["width"]) == point.chain.student.architecture.width
+
+
+def test_json_is_json_and_agrees(summary):
+    report = json.loads(json.dumps(report_json(summary)))
+    assert [row["trial"] for row in report["front"]] == [m.point.number for m in summary.front]
+    assert report["trials"]["sampled_ended"] == 40
+    assert report["trials"]["failed"] == 1
+    assert report["trials"]["points"] == len(summary.history.points)
+
+
+def test_an_empty_study_has_empty_tables(make_summary):
+    empty = make_summary(History())
+    assert points_csv(empty) == ""
+    assert report_json(empty)["front"] == []
+    assert growth(empty) == ()
+    assert importances(empty) == {}
+
+
+def test_a_study_without_costs_is_refused():
+    with pytest.raises(
+        InputError, match="has nothing to report yet: it lacks its costs and teacher"
+    ):
+        StudySummary.of("young", {}, History())
+
+
+def test_hypervolume_grows_as_brute_force_says(summary):
+    points = sorted(summary.history.points, key=lambda point: (point.completed, point.number))
+    after = [
+        hypervolume(points[: i + 1], summary.reference, OBJECTIVES) for i in range(len(points))
+    ]
+    grown = [i for i, value in enumerate(after) if i == 0 or value > after[i - 1] + 1e-12]
+    steps = growth(summary)
+    assert [step.trial for step in steps] == [points[i].number for i in grown]
+    assert [step.hypervolume for step in steps] == pytest.approx([after[i] for i in grown])
+    assert all(step.ended <= 40 for step in steps)
+
+
+def test_savings_by_hand(summary, make_point):
+    chain = summary.history.students[0].chain
+    when = summary.history.students[0].completed
+
+    def stages(seconds, reused):
+        teacher = {"stage": "teacher", "seconds": 99.0, "seconds_reused": 99.0}
+        return (teacher, {"stage": "distill", "seconds": seconds, "seconds_reused": reused})
+
+    trained = Student(0, "a", chain, ((1.0, 0.9),), stages(100.0, 30.0), None, when, 0.9)
+    audited = Student(
+        1, "b", chain, ((1.0, 0.9),), stages(80.0, 0.0), {"progress": 0.25, "words": ""}, when, 0.9
+    )
+    stopped = Stopped(2, "c", chain, ((0.2, 0.5),), stages(10.0, 0.0), {"words": ""}, when)
+    offered = make_point(3, 0.9, 10, 1.0, student="a", origin="offered")
+    saved = savings(History((offered,), (trained, audited), (stopped,)))
+    assert saved.trained_s == 100 + 80 + 10 - 30
+    assert saved.reused_s == 30
+    assert saved.stopping_s == pytest.approx(40)  # 10 s for a fifth, so 40 s for the rest
+    assert saved.audit_s == pytest.approx(60)
+    assert (saved.offered, saved.offers_s, saved.offering_s) == (1, 100, 0.7)
+    assert saved.saved_s == pytest.approx(30 + 40 - 60)
+
+
+def test_audit_counts_who_entered_the_front_when_it_ended(summary, make_point):
+    known = summary.history.students[0]
+
+    def student(number, key):
+        when = make_point(number, 0, 1, 1).completed
+        return Student(number, key, known.chain, known.curve, (), {"words": ""}, when, 0.9)
+
+    points = (
+        make_point(0, 0.90, 100, 1.0, student="first"),
+        make_point(1, 0.95, 100, 1.0, student="entered"),
+        make_point(2, 0.90, 100, 1.0, student="equal"),
+        make_point(3, 0.80, 200, 2.0, student="beaten"),
+        make_point(4, 0.99, 100, 1.0, student="later"),
+    )
+    students = (student(1, "entered"), student(2, "equal"), student(3, "beaten"))
+    rate = audit_rate(History(points, students), OBJECTIVES)
+    assert (rate.entered, rate.audited) == (1, 3)
+    assert rate.low == pytest.approx(0.0084, abs=1e-4)
+    assert rate.high == pytest.approx(0.9057, abs=1e-4)
+    assert audit_rate(History(points), OBJECTIVES).audited == 0
+    assert audit_rate(History(points, students), OBJECTIVES, accuracy_floor=0.96).entered == 0
+
+
+def test_the_ledger_goes_stage_by_stage(summary):
+    students = {student.key: student for student in summary.history.students}
+    adapted = next(
+        point
+        for point in summary.history.points
+        if point.chain and point.chain.student.adaptation.rank and point.chain.student.method.alpha
+    )
+    lines = ledger(summary, adapted)
+    assert [line.stage for line in lines] == [
+        "teacher", "student alone", "distilled", "adapted", "quantized",
+    ]  # fmt: skip
+    student = students[adapted.student]
+    assert lines[2].accuracy == student.curve[7][1]
+    assert lines[3].accuracy == student.accuracy
+    assert lines[4].accuracy == adapted.accuracy
+    assert lines[4].cost.scheme == adapted.scheme
+    assert {line.cost.scheme for line in lines[:4]} == {"fp32"}
+    quantized_teacher = next(point for point in summary.history.points if point.chain is None)
+    assert [line.stage for line in ledger(summary, quantized_teacher)] == ["teacher", "quantized"]
+
+
+def test_importances_find_what_decides(summary):
+    shares = importances(summary)
+    assert list(shares) == list(OBJECTIVES)
+    for objective, weights in shares.items():
+        assert sum(weights.values()) == pytest.approx(1)
+        if objective != "accuracy":
+            assert set(weights) == {"width", "scheme"}
+    assert importances(summary) == shares
+
+
+def test_two_objectives_are_enough(fabricate):
+    two = StudySummary.load(fabricate(objectives=("accuracy", "size_bytes")))
+    for member in two.front:
+        assert not any(
+            other.accuracy >= member.point.accuracy
+            and other.size_bytes <= member.point.size_bytes
+            and (other.accuracy, other.size_bytes)
+            != (member.point.accuracy, member.point.size_bytes)
+            for other in two.history.points
+        )
+    assert growth(two)[-1].hypervolume > 0
+    assert set(importances(two)) == {"accuracy", "size_bytes"}
+
+
+def test_points_complete_in_time_not_in_number(make_point, make_summary):
+    late = make_point(0, 0.95, 100, 1.0)
+    early = make_point(1, 0.92, 100, 1.0, completed=late.completed - timedelta(hours=1))
+    steps = growth(make_summary(History(points=(late, early))))
+    assert [(step.trial, step.seconds) for step in steps] == [(1, 0.0), (0, 3600.0)]

@@ -1,0 +1,131 @@
+"""Costs, chains and whole histories at random, for twins to compare on."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from objectives.costs import Cost, CostTable
+from spaces import (
+    SCHEMES,
+    Architecture,
+    ChainConfig,
+    Distillation,
+    NoAdapter,
+    Schedule,
+    StudentConfig,
+    scheme_named,
+    student_key,
+)
+from studies.records import History, Point, Stopped, Student
+
+IMAGES = 200
+WIDTHS = (0.25, 0.5, 1.0)
+
+
+def chain(student: int, width: float = 0.5, scheme: str = "fp32") -> ChainConfig:
+    """Return a chain; students of different numbers have different keys."""
+    return ChainConfig(
+        StudentConfig(
+            Architecture("mobilenet_v2", width),
+            Distillation(temperature=1 + student, alpha=0.5),
+            Schedule(epochs=10, learning_rate=0.01),
+            NoAdapter(),
+            seed=0,
+        ),
+        scheme_named(scheme),
+    )
+
+
+def key(student: int, width: float = 0.5) -> str:
+    return student_key(chain(student, width).student)
+
+
+def cost_table() -> CostTable:
+    """Return costs in which size halves from scheme to scheme and static schemes are faster."""
+    costs = tuple(
+        Cost(
+            architecture=Architecture("mobilenet_v2", width).key,
+            scheme=scheme,
+            size_bytes=int(1e6 * width) >> step,
+            median_ms=width * (1.0 if step % 2 else 2.0),
+            p95_ms=width * 3,
+            repeatability=0.01,
+            latency_ms=width * (1.0 if step % 2 else 2.0),
+            flops=1,
+            parameters=1,
+        )
+        for width in WIDTHS
+        for step, scheme in enumerate(SCHEMES)
+    )
+    return CostTable(costs, "resnet18@1", "onnxruntime", {}, processes=3, calls=100, threads=1)
+
+
+def curve(rng: np.random.Generator, epochs: int = 8) -> tuple[tuple[float, float], ...]:
+    """Return a learning curve that rises, with the noise of IMAGES images."""
+    final, start = 0.02 + 0.3 * rng.beta(1, 4), 0.9
+    pace = rng.lognormal(1.0, 0.4)
+    progress = np.arange(1, epochs + 1) / epochs
+    errors = final + (start - final) * np.exp(-3 * pace * progress) * (1 - progress)
+    correct = rng.binomial(IMAGES, 1 - errors)
+    return tuple(zip(progress.tolist(), (correct / IMAGES).tolist(), strict=True))
+
+
+def history(rng: np.random.Generator, students: int) -> History:
+    """Return a history whose students are complete, audited or stopped at random, some twice."""
+    points: list[Point] = []
+    complete: list[Student] = []
+    stopped: list[Stopped] = []
+    costs, share_bad = cost_table(), rng.uniform(0, 0.4)
+    number = 0
+    for _ in range(students):
+        identity, width = int(rng.integers(0, 2 * students)), float(rng.choice(WIDTHS))
+        # The same student has the same curve in every trial.
+        its_curve = curve(np.random.default_rng([identity, int(100 * width)]))
+        bad = rng.random() < share_bad
+        when = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)
+        scheme = str(rng.choice(list(SCHEMES)))
+        its_chain = chain(identity, width, scheme)
+        if bad and rng.random() < 0.6:
+            ruling = {"audited": False, "words": ""}
+            cut = its_curve[: int(rng.integers(1, len(its_curve)))]
+            its_key = student_key(its_chain.student)
+            stopped.append(Stopped(number, its_key, its_chain, cut, (), ruling, when))
+            number += 1
+            continue
+        student = Student(
+            number=number,
+            key=student_key(its_chain.student),
+            chain=its_chain,
+            curve=its_curve,
+            stages=(),
+            audited={"audited": True, "words": ""} if bad else None,
+            completed=when,
+            accuracy=its_curve[-1][1],
+        )
+        complete.append(student)
+        offered = rng.choice(list(SCHEMES), size=int(rng.integers(0, 5)), replace=False)
+        schemes = dict.fromkeys([scheme, *map(str, offered)])
+        for name in schemes:
+            points.append(point(student, name, number, rng.integers(-2, 15) / IMAGES, costs))
+            number += 1
+    return History(tuple(points), tuple(complete), tuple(stopped))
+
+
+def point(student: Student, scheme: str, number: int, loss: float, costs: CostTable) -> Point:
+    """Return the point of `student` under `scheme`, `loss` below its float accuracy."""
+    architecture = student.chain.student.architecture
+    cost = costs.of(architecture.key, scheme)
+    return Point(
+        number=number,
+        origin="sampled" if number == student.number else "offered",
+        student=student.key,
+        scheme=scheme,
+        chain=replace(student.chain, scheme=scheme_named(scheme)),
+        accuracy=min(1.0, student.accuracy - loss),
+        size_bytes=cost.size_bytes,
+        latency_ms=cost.latency_ms,
+        evaluation={},
+        baseline=None,
+        completed=student.completed,
+    )

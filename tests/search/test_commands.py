@@ -1,0 +1,119 @@
+"""run, status and report on one really searched study: what they say agrees with the study."""
+
+import json
+
+import pytest
+
+from objectives.pareto import hypervolume
+from reports import StudySummary, savings
+from search.session import open_existing
+from tests.search.commands_run import run_command, tree
+
+
+@pytest.fixture(scope="module")
+def summary(searched):
+    session = open_existing("tiny", searched.runs, None)
+    yield StudySummary.load(session.study)
+    session.storage.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def status(searched):
+    said = run_command("status", "--study", "tiny", "--json", cwd=searched.file.parent)
+    assert said.returncode == 0, said.stderr
+    return json.loads(said.stdout)
+
+
+def test_the_search_says_what_it_does_and_what_it_found(searched, summary):
+    said = searched.output
+    first, title = said.splitlines()[:2]
+    assert first == f"Distilfront: looking at study {searched.file}, its data and its networks"
+    assert title.startswith("Distilfront tiny: cifar_resnet20 → cifar_resnet20 on digits at 16 px")
+    assert "teacher epoch 1/2" in said
+    assert "4/4 trials" in said
+    table = said[said.index("Front of tiny against its teacher") :].splitlines()
+    assert table[1].split()[:3] == ["trial", "what", "scheme"]
+    assert {"accuracy", "size", "latency", "faster"} <= set(table[1].split())
+    for member in summary.front:
+        assert any(line.startswith(f"{member.point.number} ") for line in table)
+    assert f"Report: {searched.runs}/tiny/report/report.html" in table
+    assert table[-1] == "All 4 trials have ended; for more: --trials 14"
+
+
+def test_a_finished_study_trains_nothing_and_shows_its_front(searched):
+    before = tree(searched.runs / "cache")
+    again = run_command(
+        *("run", "--study", searched.file, "--runs-dir", searched.runs),
+        cwd=searched.file.parent,
+        COLUMNS="160",  # as wide as the first
+    )
+    assert again.returncode == 0
+    assert again.stderr == ""
+    assert "epoch" not in again.stdout
+    front = "Front of tiny against its teacher"
+    assert again.stdout.partition(front)[2] == searched.output.partition(front)[2]
+    assert tree(searched.runs / "cache") == before
+
+
+def test_status_as_json_agrees_with_the_study(status, summary):
+    history = summary.history
+    assert status["study"] == "tiny"
+    assert status["trials"] == 4
+    sampled = status["sampled"]
+    assert sampled["ended"] == 4
+    assert sampled["complete"] + sampled["pruned"] + sampled["failed"] == 4
+    assert sampled["interrupted"] == sampled["running"] == 0
+    origins = [point.origin for point in history.points]
+    assert status["points"] == len(origins)
+    assert status["offered"] == origins.count("offered")
+    assert origins.count("sampled") == sampled["complete"]
+    assert origins.count("baseline") == 4  # the teacher under each scheme
+    assert status["front"] == len(summary.front)
+    expected = hypervolume(history.points, summary.reference, summary.objectives)
+    assert status["hypervolume"] == pytest.approx(expected)
+    assert 0 < status["hypervolume"] < 1
+    assert 0 < status["distinct_students"] <= sampled["complete"]
+    assert status["seconds"].keys() == {
+        "spent",
+        "saved_by_stopping",
+        "saved_by_reuse",
+        "saved_by_offers",
+        "spent_on_audit",
+    }
+    saved = savings(history)
+    assert status["seconds"]["spent"] == saved.trained_s > 0
+    assert status["seconds"]["saved_by_offers"] == saved.offers_s - saved.offering_s
+
+
+def test_status_in_words_has_the_same_numbers(searched, status):
+    said = run_command("status", "--study", "tiny.toml", cwd=searched.file.parent)
+    assert said.returncode == 0
+    trials, points, seconds = said.stdout.splitlines()
+    assert trials.startswith(f"tiny: 4 of 4 trials ended ({status['sampled']['complete']} complete")
+    assert points.startswith(f"{status['points']} points ({status['offered']} offered), ")
+    assert f"hypervolume {status['hypervolume']:.4f}" in points
+    assert seconds.startswith(f"training {status['seconds']['spent']:.0f} s; saved: ")
+
+
+def test_the_report_can_be_written_anywhere_again(searched, tmp_path):
+    said = run_command(
+        *("report", "--study", "tiny", "--runs-dir", searched.runs, "--out", "page"),
+        cwd=tmp_path,
+    )
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.endswith("Report: page/report.html\n")
+    written = tmp_path / "page"
+    assert {path.name for path in written.iterdir()} == {"report.html", "report.json", "points.csv"}
+    original = searched.runs / "tiny" / "report"
+    for name in ("points.csv", "report.json"):
+        assert (written / name).read_bytes() == (original / name).read_bytes()
+    costs = json.loads((written / "report.json").read_text())["costs"]
+    assert costs["imported"] is False
+    assert (
+        "Latencies are of the machine that ran this study" in (written / "report.html").read_text()
+    )
+
+
+def test_the_same_study_through_the_console_script(searched, status):
+    said = run_command("main", "status", "--study", "tiny", "--json", cwd=searched.file.parent)
+    assert json.loads(said.stdout) == status
