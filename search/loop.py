@@ -22,7 +22,7 @@ from search.events import EpochEnded, Event, PointAdded, TrialBegan, TrialEnded
 from search.ledger import Ledger
 from search.lifeline import Lifeline
 from search.offers import offers
-from search.pruning import Audit, Pruner, Stop, as_record
+from search.pruning import Audit, Pause, Pruner, Stop, as_record
 from spaces import SCHEMES, ChainConfig, LoRA, Scheme, Space, scheme_name, suggest
 from studies import StudyConfig
 from studies.records import (
@@ -82,7 +82,7 @@ class _Watch:
     baseline: bool
     """True for a student that every report compares with: it runs to its end."""
     curve: list[tuple[float, float]] = field(default_factory=list)
-    stop: Stop | None = None
+    stop: Stop | Pause | None = None
     audit: Audit | None = None
 
     def __call__(self, report: EpochReport) -> Verdict:
@@ -116,7 +116,7 @@ class _Watch:
         )
         if isinstance(ruling, Audit):
             self.audit = ruling
-        if isinstance(ruling, Stop):
+        if isinstance(ruling, Stop | Pause):
             self.stop = ruling
             return Verdict.STOP
         return Verdict.GO_ON

@@ -64,7 +64,7 @@ class GoOn:
 class Stop:
     """The student cannot matter and is stopped."""
 
-    reason: Reason
+    reason: "Worded"
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,30 @@ class Audit:
     reason: Reason
 
 
-Ruling = GoOn | Stop | Audit
+@dataclass(frozen=True)
+class Pause:
+    """Something else is worth more now: the student is set aside and may go on later."""
+
+    reason: "Worded"
 
 
-def as_record(ruling: Stop | Audit) -> dict[str, Any]:
-    """Return a ruling as what a trial records of it: the reason's fields, `audited` and `words`."""
-    reason = ruling.reason
-    return asdict(reason) | {"audited": isinstance(ruling, Audit), "words": reason.words}
+Ruling = GoOn | Stop | Audit | Pause
+
+
+class Worded(Protocol):
+    """A reason that can be told; its fields are recorded on the trial."""
+
+    @property
+    def words(self) -> str:
+        """The reason as a sentence."""
+        ...
+
+
+def as_record(ruling: Stop | Audit | Pause) -> dict[str, Any]:
+    """Return what a trial records of a ruling: the reason's fields, its `words` and its kind."""
+    reason: Any = ruling.reason
+    kind = {"audited": isinstance(ruling, Audit), "paused": isinstance(ruling, Pause)}
+    return asdict(reason) | kind | {"words": reason.words}
 
 
 class Pruner(Protocol):

@@ -43,6 +43,8 @@ class Student:
     completed: datetime
     accuracy: float
     """Final validation accuracy of the float network: the curve's last."""
+    resumes: int | None = None
+    """The paused trial that this one went on with."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,13 @@ class Stopped:
     stages: tuple[dict[str, Any], ...]
     ruling: dict[str, Any]
     completed: datetime
+    resumes: int | None = None
+    """The paused trial that this one went on with."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether it was set aside for something better, not ruled out: it may go on."""
+        return bool(self.ruling.get("paused", False))
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,7 @@ class Failed:
     kind: str
     reason: str
     params: dict[str, Any]
+    resumes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,10 @@ class Running:
     number: int
     worker: dict[str, Any] | None
     curve: tuple[tuple[float, float], ...]
+    student: str | None = None
+    """Its student's key, once that is known."""
+    chain: ChainConfig | None = None
+    resumes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +103,23 @@ class History:
 
     @property
     def ended(self) -> int:
-        """Sampled trials that count against `--trials`: complete, pruned or failed for good."""
-        failed = sum(failure.kind != "interrupted" for failure in self.failed)
-        return len(self.students) + len(self.stopped) + failed
+        """Sampled trials that count against `--trials`: complete, pruned or failed for good.
+
+        A trial that resumes another is the same sample again and counts no more.
+        """
+        failed = [failure for failure in self.failed if failure.kind != "interrupted"]
+        ended: list[Student | Stopped | Failed] = [*self.students, *self.stopped, *failed]
+        return sum(trial.resumes is None for trial in ended)
+
+    @property
+    def paused(self) -> tuple[Stopped, ...]:
+        """Trials set aside whose student waits to be resumed, one a student, the latest."""
+        last = {trial.key: trial for trial in self.stopped}
+        taken = {student.key for student in self.students}
+        taken |= {trial.student for trial in self.running if trial.student is not None}
+        resumed = {trial.resumes for trial in (*self.running, *self.failed)}
+        return tuple(
+            trial
+            for trial in last.values()
+            if trial.paused and trial.key not in taken and trial.number not in resumed
+        )

@@ -39,6 +39,8 @@ class Attr(StrEnum):
     """Unix time at which that process last said that it is alive."""
     RETRY_OF = "retry_of"
     """Number of the interrupted trial that this one goes on with."""
+    RESUMES = "resumes"
+    """Number of the paused trial whose student this one trains on."""
     OFFERED_BY = "offered_by"
     """Number of the sampled trial whose student an offered trial shares."""
 

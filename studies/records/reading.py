@@ -53,8 +53,7 @@ class HistoryReader:
                 self._add(trial)
                 self._parsed.add(trial.number)
             else:
-                worker = trial.user_attrs.get(Attr.WORKER)
-                running.append(Running(trial.number, worker, _curve(trial)))
+                running.append(_running(trial))
         return History(
             tuple(self._points),
             tuple(self._students),
@@ -119,6 +118,7 @@ def _student(trial: FrozenTrial) -> Student:
         audited=trial.user_attrs.get(Attr.RULING),
         completed=_completed(trial),
         accuracy=curve[-1][1],
+        resumes=trial.user_attrs.get(Attr.RESUMES),
     )
 
 
@@ -131,13 +131,26 @@ def _stopped(trial: FrozenTrial) -> Stopped:
         stages=tuple(trial.user_attrs.get(Attr.STAGES, ())),
         ruling=_required(trial, Attr.RULING),
         completed=_completed(trial),
+        resumes=trial.user_attrs.get(Attr.RESUMES),
     )
 
 
 def _failed(trial: FrozenTrial) -> Failed:
     # Whoever tells a trial FAIL without a word of ours (a dashboard, say) means it.
     failure = trial.user_attrs.get(Attr.FAILURE, {"kind": "error", "reason": "told to fail"})
-    return Failed(trial.number, failure["kind"], failure["reason"], trial.params)
+    resumes = trial.user_attrs.get(Attr.RESUMES)
+    return Failed(trial.number, failure["kind"], failure["reason"], trial.params, resumes)
+
+
+def _running(trial: FrozenTrial) -> Running:
+    return Running(
+        number=trial.number,
+        worker=trial.user_attrs.get(Attr.WORKER),
+        curve=_curve(trial),
+        student=trial.user_attrs.get(Attr.STUDENT),
+        chain=_chain(trial) if Attr.CHAIN in trial.user_attrs else None,
+        resumes=trial.user_attrs.get(Attr.RESUMES),
+    )
 
 
 def _origin(trial: FrozenTrial) -> Origin:
