@@ -18,6 +18,7 @@ from spaces.chain_config import (
 from spaces.data import DataConfig
 from spaces.distillation import Distillation, Method, PlainTraining
 from spaces.domains import Choice, Domain, Steps
+from spaces.enumeration import every_student
 from spaces.errors import DistilfrontError, InputError, UnknownNameError
 from spaces.quantization import (
     SCHEMES,
@@ -69,6 +70,7 @@ __all__ = [
     "canonical_json",
     "digest",
     "domains",
+    "every_student",
     "from_dict",
     "params_of",
     "scheme_name",

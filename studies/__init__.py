@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from studies.folder import StudyFolder, made_folders
-    from studies.loading import built_in_studies, load_study
+    from studies.loading import built_in_studies, load_study, parse_study
     from studies.locks import Lock, study_lock
     from studies.opening import check_resume, create_or_resume, open_study, stored_config
     from studies.schema import OBJECTIVES, StudyConfig
@@ -23,6 +23,7 @@ _WHERE = {
     "made_folders": "folder",
     "open_storage": "storage",
     "open_study": "opening",
+    "parse_study": "loading",
     "stored_config": "opening",
     "study_lock": "locks",
 }
@@ -47,6 +48,7 @@ __all__ = [
     "made_folders",
     "open_storage",
     "open_study",
+    "parse_study",
     "stored_config",
     "study_lock",
 ]

@@ -117,7 +117,8 @@ class History:
         last = {trial.key: trial for trial in self.stopped}
         taken = {student.key for student in self.students}
         taken |= {trial.student for trial in self.running if trial.student is not None}
-        resumed = {trial.resumes for trial in (*self.running, *self.failed)}
+        resumed = {trial.resumes for trial in self.running}
+        resumed |= {trial.resumes for trial in self.failed}
         return tuple(
             trial
             for trial in last.values()

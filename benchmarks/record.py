@@ -1,0 +1,274 @@
+"""Record a table: train every student of a study's grid once and keep all that was seen.
+
+    python -m benchmarks.record benchmarks/tables/digits_mobilenet.toml --work-dir WORK [--pilot 12]
+
+The real chain runs, stage by stage, through the real stage cache; seconds are of the CPU, on one
+thread, so that another load on the machine changes them little. It can be interrupted at any time
+and run again: students that were recorded are kept. `--pilot N` trains N of the distillations only
+and prints how well each epoch's accuracy ranks the final ones: a table whose early epochs say
+nothing is not worth recording. At the end NAME.parquet lies beside the study file.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import spearmanr
+
+from benchmarks.recorded import RecordedStage, RecordedStudent, table_of
+from objectives import (
+    CostTable,
+    EpochReport,
+    StoppedStudent,
+    Verdict,
+    Workbench,
+    device_fingerprint,
+    measure_study_costs,
+)
+from spaces import (
+    DistilfrontError,
+    NoAdapter,
+    StudentConfig,
+    architectures,
+    every_student,
+    from_dict,
+    scheme_named,
+    student_key,
+    to_dict,
+)
+from studies import StudyConfig, load_study
+
+REPEAT_SEEDS = (1001, 1002)
+"""Two further seeds on part of the grid, so that the noise is known: three with the study's."""
+
+
+def main() -> None:
+    """Record what is missing, then write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", help="a study file whose space is the grid")
+    parser.add_argument("--work-dir", type=Path, required=True, help="journal and stage cache")
+    parser.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
+    parser.add_argument("--repeats", type=int, default=6, help="distillations on further seeds")
+    parser.add_argument("--pilot", type=int, default=0, help="only so many distillations, rank 0")
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    arguments = parser.parse_args()
+    config = load_study(arguments.study, arguments.overrides)
+    work = arguments.work_dir / config.name
+    work.mkdir(parents=True, exist_ok=True)
+    teacher, costs = _prepare(config, work)
+    jobs = _jobs(config, arguments.repeats)
+    if arguments.pilot:
+        step = max(1, len(_grid(config)) // arguments.pilot)
+        jobs = [job[:1] for job in _grid(config)[::step]]
+    context = multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(target=_work, args=(config, work, jobs[i :: arguments.workers], i))
+        for i in range(arguments.workers)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    if any(worker.exitcode for worker in workers):
+        sys.exit("a worker failed; run the command again to go on")
+    students = _journal(work)
+    if arguments.pilot:
+        _print_ranks(student for student in students if student.adapt is None)
+        return
+    meta = {
+        "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "machine": device_fingerprint(config.runtime.name),
+        "versions": {name: version(name) for name in ("torch", "torchao", "peft", "onnxruntime")},
+    }
+    with Workbench(config.foundation(), work / "cache") as bench:
+        images = bench.data.images_in("validation")
+    table = table_of(config, costs, teacher, students, validation_images=images, meta=meta)
+    path = Path(arguments.study).with_suffix(".parquet")
+    table.save(path)
+    print(f"{path}: {len(table.students)} students, {len(table.outcomes)} points,")
+    print(f"{path.stat().st_size / 1e3:.0f} kB, true hypervolume {table.true_hypervolume:.4f}")
+
+
+def _grid(config: StudyConfig) -> list[list[StudentConfig]]:
+    """Return the students by distillation, rank 0 first."""
+    families: dict[str, list[StudentConfig]] = {}
+    for student in every_student(config.search_space(), config.settled()):
+        families.setdefault(student_key(_distilled(student)), []).append(student)
+    return [sorted(family, key=lambda s: s.total_epochs) for family in families.values()]
+
+
+def _distilled(student: StudentConfig) -> StudentConfig:
+    return replace(student, adaptation=NoAdapter())
+
+
+def _jobs(config: StudyConfig, repeats: int) -> list[list[StudentConfig]]:
+    """Return what there is to train: the grid, and part of it on further seeds."""
+    grid = _grid(config)
+    again = grid[:: max(1, len(grid) // repeats)][:repeats] if repeats else []
+    return grid + [
+        [replace(student, seed=seed) for student in family]
+        for seed in REPEAT_SEEDS
+        for family in again
+    ]
+
+
+def _prepare(config: StudyConfig, work: Path) -> tuple[dict[str, Any], CostTable]:
+    """Return the teacher's record and the cost table, made once."""
+    done = work / "prepared.json"
+    if not done.exists():
+        with Workbench(config.foundation(), work / "cache") as bench:
+            teacher = bench.teacher(lambda _: Verdict.GO_ON)
+            architecture = config.foundation().teacher.architecture
+            schemes = [str(name) for name in config.search_space().scheme.values]
+            networks = (architecture, *architectures(config.search_space(), config.settled()))
+            costs = measure_study_costs(
+                bench,
+                networks,
+                schemes,
+                processes=config.costs.processes,
+                calls=config.costs.calls,
+                on_progress=lambda words: print(words, flush=True),
+            )
+            by_split = {
+                split: {
+                    scheme: bench.evaluate(
+                        teacher, architecture, scheme_named(scheme), split
+                    ).accuracy
+                    for scheme in schemes
+                }
+                for split in ("validation", "test")
+            }
+        record = {
+            "accuracy": teacher.accuracy,
+            "test_accuracy": by_split["test"]["fp32"],
+            "seconds": sum(stage.seconds for stage in teacher.stages),
+            **by_split,
+        }
+        _write(done, {"teacher": record, "costs": to_dict(costs)})
+    prepared = json.loads(done.read_text("utf-8"))
+    return prepared["teacher"], from_dict(CostTable, prepared["costs"])
+
+
+def _work(config: StudyConfig, work: Path, jobs: Sequence[list[StudentConfig]], index: int) -> None:
+    """Record the students of `jobs` that no journal has, one distillation after the other."""
+    there = {student_key(student.config) for student in _journal(work)}
+    schemes = [str(name) for name in config.search_space().scheme.values]
+    begun, done = time.monotonic(), 0
+    with (
+        Workbench(config.foundation(), work / "cache") as bench,
+        (work / f"journal-{index}.jsonl").open("a") as journal,
+    ):
+        # Reading data and asking the teacher must not count as the first student's epoch.
+        first = jobs[0][0]
+        bench.train_student(
+            replace(first, schedule=replace(first.schedule, epochs=1)), lambda _: Verdict.GO_ON
+        )
+        for family in jobs:
+            for student in family:
+                if student_key(student) in there:
+                    continue
+                recorded = asdict(_record(bench, student, schemes))
+                recorded["config"] = to_dict(student)
+                journal.write(json.dumps(recorded) + "\n")
+                journal.flush()
+            done += 1
+            left_s = (time.monotonic() - begun) / done * (len(jobs) - done)
+            print(f"worker {index}: {done}/{len(jobs)}, {left_s / 60:.0f} min left", flush=True)
+
+
+def _record(bench: Workbench, student: StudentConfig, schemes: Sequence[str]) -> RecordedStudent:
+    accuracies: dict[str, list[float]] = {"distill": [], "adapt": []}
+    seconds: dict[str, list[float]] = {"distill": [], "adapt": []}
+    last_s = time.process_time()
+
+    def on_epoch(report: EpochReport) -> Verdict:
+        nonlocal last_s
+        accuracies[report.stage].append(report.accuracy)
+        now_s = time.process_time()
+        seconds[report.stage].append(now_s - last_s)
+        last_s = now_s
+        return Verdict.GO_ON
+
+    trained = bench.train_student(student, on_epoch)
+    if isinstance(trained, StoppedStudent):
+        raise DistilfrontError("a student that is recorded was stopped")
+    by_split: dict[str, dict[str, float]] = {"validation": {}, "test": {}}
+    evaluation_s: dict[str, float] = {}
+    for split, accuracy_of in by_split.items():
+        for scheme in schemes:
+            begun_s = time.process_time()
+            scored = bench.evaluate(
+                trained,
+                student.architecture,
+                scheme_named(scheme),
+                split,  # type: ignore[arg-type]
+            )
+            accuracy_of[scheme] = scored.accuracy
+            evaluation_s.setdefault(scheme, time.process_time() - begun_s)
+    distill = _stage(accuracies["distill"], seconds["distill"])
+    adapt = _stage(accuracies["adapt"], seconds["adapt"]) if seconds["adapt"] else None
+    return RecordedStudent(
+        student, distill, adapt, by_split["validation"], by_split["test"], evaluation_s
+    )
+
+
+def _stage(accuracies: Sequence[float], seconds: Sequence[float]) -> RecordedStage:
+    return RecordedStage(tuple(accuracies), tuple(seconds))
+
+
+def _journal(work: Path) -> list[RecordedStudent]:
+    """Return every student recorded so far, with the seconds that its distilling really took."""
+    rows: list[Mapping[str, Any]] = []
+    for path in sorted(work.glob("journal-*.jsonl")):
+        lines = path.read_text("utf-8").splitlines(keepends=True)
+        rows += [json.loads(line) for line in lines if line.endswith("\n")]
+    students = []
+    paid: dict[str, RecordedStage] = {}
+    for row in sorted(rows, key=lambda row: row["adapt"] is not None):
+        config = from_dict(StudentConfig, row["config"])
+        distill = _stage(**row["distill"])
+        # An adapter's student took its distilled checkpoint from the cache, in no time.
+        distill = paid.setdefault(student_key(_distilled(config)), distill)
+        adapt = _stage(**row["adapt"]) if row["adapt"] else None
+        values = (row[name] for name in ("validation", "test", "evaluation_seconds"))
+        students.append(RecordedStudent(config, distill, adapt, *values))
+    return students
+
+
+def _print_ranks(students: Iterator[RecordedStudent]) -> None:
+    """Print, per epoch, the rank correlation with the final accuracy."""
+    curves = [student.distill.accuracies for student in students]
+    print("| epoch | Spearman with the last | lowest | median | highest |\n|---|---|---|---|---|")
+    for epoch, accuracies in enumerate(zip(*curves, strict=True), 1):
+        ranked = spearmanr(accuracies, [curve[-1] for curve in curves]).statistic
+        low, *_, high = ordered = sorted(accuracies)
+        middle = ordered[len(ordered) // 2]
+        print(f"| {epoch} | {ranked:.2f} | {low:.3f} | {middle:.3f} | {high:.3f} |")
+
+
+def _commit() -> str:
+    """Return the commit of the code that recorded, with a + when files differ from it."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+"]
+    said = subprocess.run(git, capture_output=True, text=True, check=False)
+    return said.stdout.strip() or "unknown"
+
+
+def _write(path: Path, values: Mapping[str, Any]) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(json.dumps(values), encoding="utf-8")
+    aside.replace(path)
+
+
+if __name__ == "__main__":
+    main()
