@@ -1,0 +1,114 @@
+"""What the peers' rules decide and how long it takes. Run: python -m benchmarks.peers.decisions.
+
+Students are made up: any width and scheme, 20 epochs, one worker. The first table asks about each
+student's first rung in studies of 60; a newcomer is one with at least three before it. The second
+is the time of a ruling over whole studies, of all rulings and of those for the last fifth of the
+students. --registry is a checkout of OptunaHub's registry, for the MultiMetricPruner.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import optuna
+
+from benchmarks.peers import MOASHAPruner, MultiMetricPruner, PauseAfterFewEpochs, Ranking
+from benchmarks.prune_decision import COSTS, chain
+from objectives.pareto import nondominated
+from search.pruning import GoOn, Pruner
+from spaces import SCHEMES, ChainConfig, scheme_name, student_key
+from studies.records import History, Student
+
+IMAGES, EPOCHS = 360, 20
+Made = list[tuple[ChainConfig, list[tuple[float, float]]]]
+
+
+def students(seed: int, count: int) -> Made:
+    """Return that many chains, no two alike, each with a whole curve."""
+    rng, made = np.random.default_rng(seed), []
+    for number in range(count):
+        progress = np.arange(1, EPOCHS + 1) / EPOCHS
+        final, pace = 0.02 + 0.3 * rng.beta(1, 4), 3 * rng.lognormal(1.0, 0.4)
+        error = final + (0.9 - final) * np.exp(-pace * progress) * (1 - progress)
+        accuracy = rng.binomial(IMAGES, 1 - error) / IMAGES
+        curve = list(zip(progress.tolist(), accuracy.tolist(), strict=True))
+        # The width follows the number: 4 a step leaves it to the draw.
+        made.append((chain(4 * number + int(rng.integers(4)), str(rng.choice([*SCHEMES]))), curve))
+    return made
+
+
+def losses(of: ChainConfig, accuracy: float) -> list[float]:
+    """Return what is minimised, at one epoch."""
+    cost = COSTS.of(of.student.architecture.key, scheme_name(of.scheme))
+    return [1 - accuracy, cost.size_bytes, cost.latency_ms]
+
+
+def stops(ranking: Ranking, studies: int = 40, count: int = 60) -> None:
+    """Print the shares of nondominated and of other newcomers that a ranking stops."""
+    seen: dict[bool, list[bool]] = {True: [], False: []}
+    for seed in range(studies):
+        pruner, rows = MOASHAPruner(max_epochs=EPOCHS, ranking=ranking), []
+        for its_chain, curve in students(seed, count):
+            ruling = pruner.rule(History(), its_chain, curve[:1], COSTS, (), IMAGES)
+            rows.append(losses(its_chain, curve[0][1]))
+            if len(rows) > 3:
+                front = bool(nondominated(np.array(rows))[-1])
+                seen[front].append(not isinstance(ruling, GoOn))
+    best, others = seen[True], seen[False]
+    print(f"| {ranking} | {np.mean(best):.1%} of {len(best):,} ", end="")
+    print(f"| {np.mean(others):.1%} of {len(others):,} |")
+
+
+def times(name: str, made: Pruner, count: int) -> None:
+    """Print how long a ruling takes in a study of that many students."""
+    ended: list[Student] = []
+    spent: list[list[float]] = []
+    for number, (its_chain, curve) in enumerate(students(0, count)):
+        history, mine = History(students=tuple(ended)), []
+        for epochs in range(1, EPOCHS):
+            began = time.perf_counter()
+            ruling = made.rule(history, its_chain, curve[:epochs], COSTS, (), IMAGES)
+            mine.append(1e6 * (time.perf_counter() - began))
+            if not isinstance(ruling, GoOn):
+                break
+        else:
+            key, when = student_key(its_chain.student), datetime.now(UTC)
+            whole = tuple(curve)
+            ended.append(Student(number, key, its_chain, whole, (), None, when, whole[-1][1]))
+        spent.append(mine)
+    every = np.concatenate([np.array(mine) for mine in spent])
+    late = np.concatenate([np.array(mine) for mine in spent[-(count // 5) :]])
+    print(f"| {name} | {count} | {len(every):,} | {every.mean():,.0f} | {late.mean():,.0f} |")
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--registry", type=Path)
+    registry: Path | None = parser.parse_args().registry
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    print("| MOASHA's ranking | nondominated newcomers stopped | other newcomers stopped |")
+    print("| --- | --- | --- |")
+    peers: dict[str, Callable[[], Pruner]] = {"few epochs": lambda: PauseAfterFewEpochs(3)}
+    for ranking in get_args(Ranking):
+        stops(ranking)
+        peers[f"MOASHA, {ranking}"] = partial(MOASHAPruner, max_epochs=EPOCHS, ranking=ranking)
+    if registry is None:
+        print("\nWithout --registry the MultiMetricPruner is left out.")
+    else:
+        peers["MultiMetricPruner"] = partial(MultiMetricPruner, registry, quick=False)
+        peers["MultiMetricPruner, quick"] = partial(MultiMetricPruner, registry)
+    print("\n| rule | students | rulings | mean µs | mean µs, last fifth |")
+    print("| --- | --- | --- | --- | --- |")
+    for count in (100, 300):
+        for name, peer in peers.items():
+            times(name, peer(), count)
+
+
+if __name__ == "__main__":
+    main()
