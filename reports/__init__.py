@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from reports.advice import Advice, Goal, advise, goals
 from reports.audit import AuditRate, audit_rate
 from reports.baselines import baselines
-from reports.hypervolumes import Growth, growth
+from reports.hypervolumes import Growth, Rate, growth, hypervolume_rate
 from reports.notes import study_note, trial_note
 from reports.picking import PICKS, pick
 from reports.rows import Row, row_of
@@ -42,6 +42,7 @@ __all__ = [
     "AuditRate",
     "Goal",
     "Growth",
+    "Rate",
     "Row",
     "Savings",
     "StudySummary",
@@ -52,6 +53,7 @@ __all__ = [
     "front_table",
     "goals",
     "growth",
+    "hypervolume_rate",
     "pick",
     "points_csv",
     "report_json",

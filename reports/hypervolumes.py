@@ -65,3 +65,24 @@ def end_of(summary: StudySummary, steps: Sequence[Growth], over: str) -> float:
         *(stopped.completed for stopped in history.stopped),
     ]
     return float((max(times) - min(times)).total_seconds() / 60)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Hypervolume won per hour by the clock."""
+
+    so_far: float
+    """Since the study's first record."""
+    lately: float
+    """Over the last quarter of that time."""
+
+
+def hypervolume_rate(summary: StudySummary) -> Rate | None:
+    """Return how fast the front grows, None before there is a point or any time has passed."""
+    steps = growth(summary)
+    hours = end_of(summary, steps, "minutes") / 60 if steps else 0.0
+    if hours <= 0:
+        return None
+    before = [step.hypervolume for step in steps if step.seconds / 3600 <= 0.75 * hours]
+    last = steps[-1].hypervolume
+    return Rate(last / hours, (last - (before[-1] if before else 0.0)) / (0.25 * hours))

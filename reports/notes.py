@@ -31,7 +31,9 @@ def study_note(summary: StudySummary) -> str:
     """Return where the study stands, beginning with the advice."""
     history, costs, teacher = summary.history, summary.costs, summary.teacher
     sentence = advise(summary).sentence
-    trained, stopped = len(history.students), len(history.stopped)
+    trained, stopped = len(history.students), len(history.ruled_out)
+    fates = f"{trained} students trained to the end, {stopped} stopped"
+    fates += f", {len(history.paused)} set aside" if history.paused else ""
     known = [
         words.network(teacher.architecture),
         words.percent(teacher.accuracy),
@@ -44,7 +46,7 @@ def study_note(summary: StudySummary) -> str:
     ]
     return f"""**{sentence[0].upper()}{sentence[1:]}.**
 
-- {history.ended} sampled trials ended: {trained} students trained to the end, {stopped} stopped
+- {history.ended} sampled trials ended: {fates}
 - {len(history.points)} points, {len(summary.front)} on the front
 - Teacher: {", ".join(known)}
 - Costs {origin} {", ".join(device)}
@@ -81,6 +83,9 @@ def _point(summary: StudySummary, point: Point) -> str:
 
 
 def _stopped(stopped: Stopped) -> str:
+    if stopped.paused:
+        words = str(stopped.ruling["words"])
+        return "\n".join([f"**{words[0].upper()}{words[1:]}.**", "", *_chain(stopped.chain)])
     reached = f"after {100 * stopped.curve[-1][0]:.0f} % of its epochs" if stopped.curve else ""
     return "\n".join(
         [f"**Stopped {reached}**, because {stopped.ruling['words']}.", "", *_chain(stopped.chain)]

@@ -55,7 +55,7 @@ def render(summary: StudySummary) -> str:
     """Return the whole page as HTML."""
     advice = advise(summary)
     chosen = advice.point
-    stopped = summary.history.stopped
+    stopped = summary.history.ruled_out
     environment = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
@@ -78,6 +78,7 @@ def render(summary: StudySummary) -> str:
         savings=savings(summary.history),
         audit=audit_rate(summary.history, summary.objectives, summary.floor),
         stopped=stopped[-1] if stopped else None,
+        paused=next(reversed(summary.history.paused), None),
         config=tomli_w.dumps(_without_none(summary.config)),
         figures=(figures := _figures(summary, chosen)),
         data=_json({name: json.loads(figure.to_json()) for name, figure in figures.items()}),

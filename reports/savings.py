@@ -19,6 +19,10 @@ class Savings:
     stopped: int
     stopping_s: float
     """What the stopped students' remaining epochs would have taken at their own pace."""
+    paused: int
+    """Students set aside that nobody went on with."""
+    pausing_s: float
+    """What their remaining epochs would have taken at their own pace."""
     audited: int
     audit_s: float
     """What letting the audited students run on has cost, at their own pace."""
@@ -30,31 +34,34 @@ class Savings:
 
     @property
     def saved_s(self) -> float:
-        """Stopping and reuse together, less the audit's price.
+        """Stopping, pausing and reuse together, less the audit's price.
 
         Offers are not in it: without them fewer points would have been bought, not the same ones
         at a higher price.
         """
-        return self.reused_s + self.stopping_s - self.audit_s
+        return self.reused_s + self.stopping_s + self.pausing_s - self.audit_s
 
 
 def savings(history: History) -> Savings:
     """Return what a study's trials say they spent and saved."""
-    everyone: tuple[Student | Stopped, ...] = (*history.students, *history.stopped)
-    total = sum(_full_s(one.stages) for one in everyone)
-    reused = sum(_sum(one.stages, "seconds_reused") for one in everyone)
+    everyone: list[Student | Stopped] = [*history.students, *history.stopped]
+    everyone.sort(key=_number)
+    trained = sum(_full_s(one.stages) - _sum(one.stages, "seconds_reused") for one in everyone)
+    # A trial that resumes another reuses what that one paid for: a student counts once.
+    latest = {one.key: one for one in everyone}
+    stopped = history.ruled_out
+    paused = [one for one in latest.values() if isinstance(one, Stopped) and one.paused]
     audited = [student for student in history.students if student.audited]
     offers = [point for point in history.points if point.origin == "offered"]
     by_student = {student.key: _full_s(student.stages) for student in history.students}
     typical = fmean(by_student.values()) if by_student else 0.0
     return Savings(
-        trained_s=total - reused,
-        reused_s=reused,
-        stopped=len(history.stopped),
-        stopping_s=sum(
-            _remaining_s(_full_s(one.stages), one.curve[-1][0] if one.curve else 0.0)
-            for one in history.stopped
-        ),
+        trained_s=trained,
+        reused_s=max(0.0, sum(_full_s(one.stages) for one in latest.values()) - trained),
+        stopped=len(stopped),
+        stopping_s=sum(map(_left_s, stopped)),
+        paused=len(paused),
+        pausing_s=sum(map(_left_s, paused)),
         audited=len(audited),
         audit_s=sum(
             _full_s(student.stages) * (1 - float((student.audited or {}).get("progress", 1.0)))
@@ -74,6 +81,11 @@ def _sum(stages: Iterable[dict[str, Any]], field: str) -> float:
     return sum(float(record[field]) for record in stages if record["stage"] != "teacher")
 
 
-def _remaining_s(spent_s: float, progress: float) -> float:
-    """Seconds from `progress` to the end, at the pace that led there."""
-    return spent_s * (1 - progress) / progress if progress > 0 else 0.0
+def _left_s(stopped: Stopped) -> float:
+    """Seconds from where it was left to its end, at the pace that led there."""
+    progress = stopped.curve[-1][0] if stopped.curve else 0.0
+    return _full_s(stopped.stages) * (1 - progress) / progress if progress > 0 else 0.0
+
+
+def _number(one: Student | Stopped) -> int:
+    return one.number

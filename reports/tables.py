@@ -164,7 +164,8 @@ def report_json(summary: StudySummary) -> dict[str, Any]:
         "trials": {
             "sampled_ended": history.ended,
             "students": len(history.students),
-            "stopped": len(history.stopped),
+            "stopped": len(history.ruled_out),
+            "paused": len(history.paused),
             "failed": sum(failure.kind != "interrupted" for failure in history.failed),
             "running": len(history.running),
             "offered": sum(point.origin == "offered" for point in history.points),

@@ -18,6 +18,7 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
+from search.one_by_one import OneByOneSampler
 from search.sobol import SobolSampler
 from search.view import Learner, View
 from spaces import DistilfrontError, UnknownNameError, digest
@@ -57,7 +58,7 @@ def sampler_named(name: str, seed: int, startup: int = 10) -> BaseSampler:
     return StudentSampler(learners[name], seed)
 
 
-class StudentSampler(BaseSampler):
+class StudentSampler(OneByOneSampler):
     """Draws a trial's settings by asking a Learner's sampler in its view of the study.
 
     A view's trial stands in for the real one, and every setting is asked for there, by Optuna's
@@ -70,23 +71,6 @@ class StudentSampler(BaseSampler):
         self._view: View | None = None
         self._number: int | None = None
         self._stand_in: optuna.Trial | None = None
-
-    def infer_relative_search_space(
-        self,
-        study: optuna.Study,  # noqa: ARG002
-        trial: FrozenTrial,  # noqa: ARG002
-    ) -> dict[str, BaseDistribution]:
-        """Return nothing: what is sampled together is the inner sampler's business."""
-        return {}
-
-    def sample_relative(
-        self,
-        study: optuna.Study,  # noqa: ARG002
-        trial: FrozenTrial,  # noqa: ARG002
-        search_space: dict[str, BaseDistribution],  # noqa: ARG002
-    ) -> dict[str, Any]:
-        """Return nothing, as infer_relative_search_space."""
-        return {}
 
     def sample_independent(
         self,

@@ -13,9 +13,9 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
+from search.one_by_one import OneByOneSampler
 from search.view import is_sampled
 from spaces import DistilfrontError, Space
 
@@ -26,7 +26,7 @@ DIMENSIONS = tuple(field.name for field in fields(Space))
 """Every setting has its own coordinate, asked for or not."""
 
 
-class SobolSampler(BaseSampler):
+class SobolSampler(OneByOneSampler):
     """The scrambled Sobol' sequence, one point per sampled trial (Owen 1998, by scipy).
 
     Optuna's QMCSampler takes its dimensions from the first trial, so a setting that trial had no
@@ -39,23 +39,6 @@ class SobolSampler(BaseSampler):
         self._seed = seed
         self._dimensions = list(dimensions)
         self._point: tuple[int, Point] | None = None
-
-    def infer_relative_search_space(
-        self,
-        study: optuna.Study,  # noqa: ARG002
-        trial: FrozenTrial,  # noqa: ARG002
-    ) -> dict[str, BaseDistribution]:
-        """Return nothing: every setting is asked for by itself."""
-        return {}
-
-    def sample_relative(
-        self,
-        study: optuna.Study,  # noqa: ARG002
-        trial: FrozenTrial,  # noqa: ARG002
-        search_space: dict[str, BaseDistribution],  # noqa: ARG002
-    ) -> dict[str, Any]:
-        """Return nothing, as infer_relative_search_space."""
-        return {}
 
     def sample_independent(
         self,

@@ -1,6 +1,7 @@
 """`python -m search.status`: how far a study is, and what it spent and saved."""
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,25 +36,32 @@ def status(
     sampled = found["sampled"]
     typer.echo(
         f"{found['study']}: {sampled['ended']} of {found['trials']} trials ended ("
-        f"{sampled['complete']} complete, {sampled['pruned']} pruned, {sampled['failed']} failed), "
+        f"{sampled['complete']} complete, {sampled['pruned']} stopped, "
+        f"{sampled['paused']} set aside, {sampled['failed']} failed), "
         f"{sampled['running']} running or waiting"
     )
     typer.echo(
         f"{found['points']} points ({found['offered']} offered), {found['front']} on the front, "
         f"hypervolume {found['hypervolume']:.4f}"
     )
+    if (rate := found["hypervolume_per_hour"]) is not None:
+        typer.echo(
+            f"hypervolume per hour: {rate['so_far']:.4f} so far, {rate['lately']:.4f} over the "
+            "last quarter of the time"
+        )
     seconds = found["seconds"]
+    ways = ("stopping", "pausing", "reuse", "offers")
+    saved = ", ".join(f"{seconds[f'saved_by_{way}']:.0f} s by {way}" for way in ways)
     typer.echo(
-        f"training {seconds['spent']:.0f} s; saved: {seconds['saved_by_stopping']:.0f} s by "
-        f"stopping, {seconds['saved_by_reuse']:.0f} s by reuse, {seconds['saved_by_offers']:.0f} s "
-        f"by offers; the audit cost {seconds['spent_on_audit']:.0f} s"
+        f"training {seconds['spent']:.0f} s; saved: {saved}; "
+        f"the audit cost {seconds['spent_on_audit']:.0f} s"
     )
 
 
 def status_of(session: "Session") -> dict[str, Any]:
     """Return the state of a study as plain JSON values."""
     from objectives.pareto import hypervolume
-    from reports import savings
+    from reports import hypervolume_rate, savings
     from spaces import InputError
 
     history = session.history()
@@ -61,17 +69,19 @@ def status_of(session: "Session") -> dict[str, Any]:
     try:
         summary = session.summary()
     except InputError:  # It has no cost table yet, and so neither points nor a front.
-        front, volume = 0, 0.0
+        front, volume, rate = 0, 0.0, None
     else:
         front = len(summary.front)
         volume = hypervolume(history.points, summary.reference, summary.objectives)
+        rate = hypervolume_rate(summary)
     return {
         "study": session.config.name,
         "trials": session.config.trials,
         "sampled": {
             "ended": history.ended,
             "complete": len(history.students),
-            "pruned": len(history.stopped),
+            "pruned": len(history.ruled_out),
+            "paused": len(history.paused),
             "failed": sum(failure.kind != "interrupted" for failure in history.failed),
             "interrupted": sum(failure.kind == "interrupted" for failure in history.failed),
             "running": len(history.running),
@@ -81,9 +91,11 @@ def status_of(session: "Session") -> dict[str, Any]:
         "offered": sum(point.origin == "offered" for point in history.points),
         "front": front,
         "hypervolume": volume,
+        "hypervolume_per_hour": None if rate is None else asdict(rate),
         "seconds": {
             "spent": saved.trained_s,
             "saved_by_stopping": saved.stopping_s,
+            "saved_by_pausing": saved.pausing_s,
             "saved_by_reuse": saved.reused_s,
             "saved_by_offers": saved.offers_s - saved.offering_s,
             "spent_on_audit": saved.audit_s,

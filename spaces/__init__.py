@@ -17,7 +17,7 @@ from spaces.chain_config import (
 )
 from spaces.data import DataConfig
 from spaces.distillation import Distillation, Method, PlainTraining
-from spaces.domains import Choice, Domain, Steps
+from spaces.domains import Choice, Domain, Steps, Value
 from spaces.enumeration import every_student
 from spaces.errors import DistilfrontError, InputError, UnknownNameError
 from spaces.quantization import (
@@ -65,6 +65,7 @@ __all__ = [
     "TeacherConfig",
     "TrainTeacher",
     "UnknownNameError",
+    "Value",
     "WeightOnly",
     "architectures",
     "canonical_json",

@@ -112,6 +112,13 @@ class History:
         return sum(trial.resumes is None for trial in ended)
 
     @property
+    def ruled_out(self) -> tuple[Stopped, ...]:
+        """Trials whose student was stopped for good, one a student, and never ran to its end."""
+        ended = {student.key for student in self.students}
+        last = {trial.key: trial for trial in self.stopped}
+        return tuple(t for t in last.values() if not t.paused and t.key not in ended)
+
+    @property
     def paused(self) -> tuple[Stopped, ...]:
         """Trials set aside whose student waits to be resumed, one a student, the latest."""
         last = {trial.key: trial for trial in self.stopped}

@@ -1,0 +1,114 @@
+"""The students that could be trained next."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from spaces import (
+    Settled,
+    Space,
+    StudentConfig,
+    Value,
+    digest,
+    every_student,
+    params_of,
+    student_key,
+    suggest,
+)
+from studies.records import History
+
+_GRID = 3000
+"""A space of no more students is looked at whole."""
+_DRAWN = 600
+"""Students drawn at random from a larger one, every time."""
+_BEST = 8
+"""Students whose neighbours, and further adapters, are looked at as well."""
+_AROUND = 40
+"""Of each of them."""
+
+
+class Candidates:
+    """Proposes students of one space."""
+
+    def __init__(self, space: Space, settled: Settled, seed: int) -> None:
+        self._space = space
+        self._settled = settled
+        self._seed = seed
+        grid = list(islice(every_student(space, settled), _GRID + 1))
+        self._grid = grid if len(grid) <= _GRID else None
+
+    def of(self, history: History) -> list[StudentConfig]:
+        """Return students that neither ended, run nor were stopped, each once.
+
+        Paused ones are among them. In a space too large to be looked at whole they are drawn from
+        the study's seed and how many trials there are: everywhere, and around the best.
+        """
+        taken = _taken(history)
+        proposed = self._grid if self._grid is not None else self._drawn(history)
+        found: dict[str, StudentConfig] = {}
+        for student in proposed:
+            key = student_key(student)
+            if key not in taken:
+                found[key] = student
+        for paused in history.paused:
+            found[paused.key] = paused.chain.student
+        return list(found.values())
+
+    def _drawn(self, history: History) -> Iterator[StudentConfig]:
+        trials = len(history.students) + len(history.stopped) + len(history.running)
+        draws = np.random.default_rng(int(digest("candidates", self._seed, trials)[:12], 16))
+        for _ in range(_DRAWN):
+            yield self._student(_Draw(draws, {}))
+        for best in sorted(history.students, key=lambda one: -one.accuracy)[:_BEST]:
+            params = params_of(best.chain)
+            before_adapting = {k: v for k, v in params.items() if not k.startswith("lora_")}
+            for _ in range(_AROUND):
+                yield self._student(_Draw(draws, params, redrawn=0.25))
+                yield self._student(_Draw(draws, before_adapting))
+
+    def _student(self, draw: "_Draw") -> StudentConfig:
+        return suggest(draw, self._space, self._settled).student
+
+
+class _Draw:
+    """Answers with settings to keep, but for a share of them and what is not among them."""
+
+    def __init__(
+        self, draws: np.random.Generator, kept: Mapping[str, Value], redrawn: float = 0.0
+    ) -> None:
+        self._draws = draws
+        self._kept = kept
+        self._redrawn = redrawn
+
+    def suggest_float(
+        self,
+        name: str,
+        low: float,
+        high: float,
+        *,
+        step: float | None = None,
+        log: bool = False,  # noqa: ARG002
+    ) -> float:
+        """Return what is kept, or a step between low and high."""
+        size = step or 1.0
+        steps = round((high - low) / size)
+        return float(self._answer(name, lambda: low + size * self._draws.integers(steps + 1)))
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """Return what is kept, or one of the choices."""
+        return self._answer(name, lambda: choices[self._draws.integers(len(choices))])
+
+    def _answer(self, name: str, draw: Callable[[], Any]) -> Any:
+        if name in self._kept and self._draws.random() >= self._redrawn:
+            return self._kept[name]
+        return draw()
+
+
+def _taken(history: History) -> set[str]:
+    """Return the keys of students that nobody should begin."""
+    waiting = {trial.key for trial in history.paused}
+    stopped = {trial.key for trial in history.stopped} - waiting
+    running = {one.student for one in history.running if one.student is not None}
+    return {student.key for student in history.students} | stopped | running

@@ -1,0 +1,63 @@
+"""A student's settings as numbers between 0 and 1, for the surrogate."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces import (
+    SCHEMES,
+    ChainConfig,
+    Domain,
+    Space,
+    StudentConfig,
+    domains,
+    params_of,
+)
+
+_NOT_ASKED = 0.5
+"""What stands for a setting that does not apply: the setting it depends on tells that."""
+
+_ANY_SCHEME = next(iter(SCHEMES.values()))
+
+
+class Features:
+    """The features of a space's students.
+
+    Numbers count by their place among the domain's values, not by their size: steps were chosen
+    to matter alike, and learning rates are hardly ever evenly spaced. A setting of words has one
+    feature a word.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self._columns: list[Callable[[dict[str, object]], float]] = []
+        for name, domain in domains(space).items():
+            if name != "scheme" and len(domain.values) > 1:
+                self._columns += _columns(name, domain)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._columns)
+
+    def of(self, student: StudentConfig) -> NDArray[np.float64]:
+        """Return [count] in [0, 1]."""
+        params: dict[str, object] = dict(params_of(ChainConfig(student, _ANY_SCHEME)))
+        return np.array([column(params) for column in self._columns], dtype=np.float64)
+
+
+def _is(name: str, word: object) -> Callable[[dict[str, object]], float]:
+    return lambda params: float(params.get(name) == word)
+
+
+def _columns(name: str, domain: Domain) -> list[Callable[[dict[str, object]], float]]:
+    values = domain.values
+    if any(isinstance(value, str) for value in values):
+        return [_is(name, word) for word in values]
+    places = {float(value): i / (len(values) - 1) for i, value in enumerate(sorted(values))}
+
+    def place(params: dict[str, object]) -> float:
+        value = params.get(name)
+        return places[float(value)] if isinstance(value, int | float) else _NOT_ASKED
+
+    return [place]

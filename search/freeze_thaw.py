@@ -1,0 +1,218 @@
+"""Freeze-thaw search: train what promises most per second now, set the rest aside, come back.
+
+After Swersky, Snoek and Adams 2014 ("Freeze-Thaw Bayesian Optimization"), for several objectives of
+which all but one are known. Three parts share one outlook (search.outlook): the sampler begins the
+student that is worth most, the scheduler goes on with a paused one where that is worth more, and
+the pruner pauses the one in training as soon as another is worth clearly more. What cannot matter
+any more is stopped, at its level, by the rule of search.pruning; a pause promises nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
+
+from objectives.costs import CostTable
+from search.candidates import Candidates
+from search.conformal import Curve
+from search.features import Features
+from search.one_by_one import OneByOneSampler
+from search.outlook import Begun, Ground, Outlook, Prospect
+from search.pruning import GoOn, Pause, Pruner, Ruling
+from spaces import ChainConfig, Value, params_of, scheme_named, student_key
+from studies.records import History, HistoryReader, Stopped
+
+PATIENCE = 1.5
+"""A student in training goes on until another is worth so many times as much per second."""
+LEAST_GAIN = 0.0005
+"""Share of the hypervolume below which finishing a paused student is not worth it."""
+
+
+@dataclass(frozen=True)
+class Postponed:
+    """Why a student was paused."""
+
+    progress: float
+    """Share of its epochs that were done."""
+    accuracy: float
+    """Final accuracy that was expected of it."""
+    gain: float
+    """Hypervolume it was expected to add, by `seconds` of further training."""
+    seconds: float
+    better: float
+    """How many times as much per second another student was worth."""
+
+    @property
+    def words(self) -> str:
+        """The reason as a sentence."""
+        return (
+            f"set aside after {self.progress:.0%} of its epochs: it is expected to end at "
+            f"{self.accuracy:.2%} and to add {self.gain:.5f} hypervolume in {self.seconds:.0f} s, "
+            f"and another student is worth {self.better:.1f} times as much per second"
+        )
+
+
+class FreezeThaw:
+    """The parts' common view of one study."""
+
+    def __init__(self, ground: Ground, trials: int, seed: int) -> None:
+        """Search `ground` with at most `trials` sampled trials."""
+        self.ground = ground
+        self._trials = trials
+        self._features = Features(ground.space)
+        self._candidates = Candidates(ground.space, ground.settled, seed)
+        self._seen: object = None
+        self._outlook: Outlook | None = None
+        self._prospects: list[Prospect] = []
+
+    def outlook(self, history: History) -> Outlook | None:
+        """Return the outlook under `history`, None before the first student ended.
+
+        It is made anew when a trial ended or began, not after every epoch of another's.
+        """
+        seen = (
+            len(history.students),
+            len(history.stopped),
+            len(history.points),
+            tuple(one.student for one in history.running if one.student is not None),
+        )
+        if seen != self._seen:
+            self._seen = seen
+            self._outlook = (
+                Outlook(self.ground, self._features, history) if history.students else None
+            )
+            self._prospects = []
+        return self._outlook
+
+    def prospects(self, history: History) -> list[Prospect]:
+        """Return what can be trained next, the most worthy first; nothing before an outlook."""
+        outlook = self.outlook(history)
+        if outlook is not None and not self._prospects:
+            free = [
+                student
+                for student in self._candidates.of(history)
+                if not outlook.is_being_distilled(student)
+            ]
+            ranked = outlook.prospects(free)
+            self._prospects = sorted(ranked, key=lambda prospect: -prospect.worth)
+        return self._prospects
+
+    def may_sample(self, history: History) -> bool:
+        """Say whether a further trial may be sampled."""
+        running = sum(one.resumes is None for one in history.running)
+        return history.ended + running < self._trials
+
+    def draw(self, history: History) -> dict[str, Value] | None:
+        """Return the settings of the new student that is worth most, None before an outlook."""
+        outlook = self.outlook(history)
+        waiting = {trial.key for trial in history.paused}
+        for prospect in self.prospects(history):
+            if outlook is not None and student_key(prospect.student) not in waiting:
+                chain = ChainConfig(prospect.student, scheme_named(outlook.best_scheme(prospect)))
+                return params_of(chain)
+        return None
+
+    def resumption(self, history: History, *, new_allowed: bool) -> Stopped | None:
+        """Return the paused trial that is worth more than any new one; see Scheduler."""
+        waiting = {trial.key: trial for trial in history.paused}
+        if not waiting:
+            return None
+        outlook = self.outlook(history)
+        for prospect in self.prospects(history):
+            paused = waiting.get(student_key(prospect.student))
+            if paused is None:
+                if new_allowed:
+                    return None
+                continue
+            least = LEAST_GAIN * outlook.hypervolume if outlook is not None else 0.0
+            return paused if new_allowed or prospect.gain >= least else None
+        return None
+
+
+class FreezeThawPruner:
+    """Stops as another pruner does, and pauses what another student is worth more than."""
+
+    def __init__(self, search: FreezeThaw, stopping: Pruner) -> None:
+        self._search = search
+        self._stopping = stopping
+        self._begun: tuple[Outlook, Begun] | None = None
+
+    def rule(
+        self,
+        history: History,
+        chain: ChainConfig,
+        curve: Curve,
+        costs: CostTable,
+        schemes: Sequence[str],
+        validation_images: int,
+    ) -> Ruling:
+        """Rule on the student of `chain`; see Pruner."""
+        ruling = self._stopping.rule(history, chain, curve, costs, schemes, validation_images)
+        if not isinstance(ruling, GoOn):
+            return ruling
+        key = student_key(chain.student)
+        others = tuple(one for one in history.running if one.student != key)
+        without = History(history.points, history.students, history.stopped, history.failed, others)
+        outlook = self._search.outlook(without)
+        if outlook is None:
+            return ruling
+        if (
+            self._begun is None
+            or self._begun[0] is not outlook
+            or self._begun[1].student != chain.student
+        ):
+            self._begun = (outlook, outlook.begun(chain.student))
+        own = outlook.of_curve(self._begun[1], curve)
+        best = self._best_other(without, key, may_sample=self._search.may_sample(history))
+        if best is None or best.worth <= PATIENCE * own.worth:
+            return ruling
+        return Pause(
+            Postponed(
+                progress=curve[-1][0],
+                accuracy=outlook.accuracy(own),
+                gain=own.gain,
+                seconds=own.seconds,
+                better=best.worth / max(own.worth, 1e-12),
+            )
+        )
+
+    def _best_other(self, history: History, key: str, *, may_sample: bool) -> Prospect | None:
+        waiting = {trial.key for trial in history.paused}
+        for prospect in self._search.prospects(history):
+            other = student_key(prospect.student)
+            if other != key and (may_sample or other in waiting):
+                return prospect
+        return None
+
+
+class FreezeThawSampler(OneByOneSampler):
+    """Draws the new student that is worth most per second; before an outlook, as another sampler.
+
+    One sampler belongs to one study.
+    """
+
+    def __init__(self, search: FreezeThaw, before: BaseSampler) -> None:
+        self._search = search
+        self._before = before
+        self._reader: HistoryReader | None = None
+        self._drawn: tuple[int, dict[str, Value] | None] | None = None
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Return the setting that the student drawn for `trial` has."""
+        if self._drawn is None or self._drawn[0] != trial.number:
+            self._reader = self._reader or HistoryReader(study)
+            self._drawn = (trial.number, self._search.draw(self._reader.read()))
+        params = self._drawn[1]
+        if params is None:
+            return self._before.sample_independent(study, trial, param_name, param_distribution)
+        return params[param_name]

@@ -1,0 +1,138 @@
+"""What a student of some accuracy would add to the front's hypervolume: its costs are known."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from objectives.costs import Cost, CostTable
+from objectives.pareto import OBJECTIVES, ReferencePoint, hypervolume
+from studies.records import History
+
+Floats = NDArray[np.float64]
+
+_ACCURACIES = 33
+"""Accuracies, between the floor and 1, at which a gain is computed; it is interpolated between."""
+_DRAWS = norm.ppf((np.arange(16) + 0.5) / 16)
+"""Standard normal quantiles that stand for the distribution of an outcome."""
+_LOSS_WEIGHT = 2.0
+"""Students' worth of belief that a scheme costs on one architecture what it costs on all."""
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    accuracy: float
+    size_bytes: int
+    latency_ms: float
+
+
+class SchemeLosses:
+    """The accuracy that each scheme is seen to cost an architecture, on average."""
+
+    def __init__(self, history: History) -> None:
+        finals = {student.key: student for student in history.students}
+        losses: dict[tuple[str, str], list[float]] = {}
+        everywhere: dict[str, list[float]] = {}
+        for point in history.points:
+            student = finals.get(point.student)
+            if student is not None:
+                loss = student.accuracy - point.accuracy
+                architecture = student.chain.student.architecture.key
+                losses.setdefault((architecture, point.scheme), []).append(loss)
+                everywhere.setdefault(point.scheme, []).append(loss)
+        self._losses = losses
+        self._everywhere = {scheme: float(np.mean(seen)) for scheme, seen in everywhere.items()}
+
+    def of(self, architecture: str, scheme: str) -> float:
+        """Return what `scheme` costs `architecture`; 0 for a scheme that was never seen."""
+        typical = self._everywhere.get(scheme, 0.0)
+        seen = self._losses.get((architecture, scheme), ())
+        return (sum(seen) + _LOSS_WEIGHT * typical) / (len(seen) + _LOSS_WEIGHT)
+
+
+class Gains:
+    """Gains in hypervolume over what is there and what is believed to come."""
+
+    def __init__(
+        self,
+        history: History,
+        expected: Mapping[str, Sequence[float]],
+        costs: CostTable,
+        schemes: Sequence[str],
+        reference: ReferencePoint,
+        objectives: Sequence[str] = OBJECTIVES,
+    ) -> None:
+        """Measure from the complete trials of `history`.
+
+        expected: accuracies, by architecture, that students now in training are believed to reach;
+        what they will add is not to be gained again.
+        """
+        self._costs = costs
+        self._schemes = schemes
+        self._reference = reference
+        self._objectives = objectives
+        self._losses = SchemeLosses(history)
+        self._there: list[_Outcome] = [
+            _Outcome(point.accuracy, point.size_bytes, point.latency_ms)
+            for point in _best_of_each_cost(history)
+        ]
+        for architecture, accuracies in expected.items():
+            for accuracy in accuracies:
+                self._there += self._points(architecture, accuracy)
+        self.hypervolume = self._volume([])
+        """Of what is there and believed to come."""
+        floor = reference.accuracy_floor
+        self._accuracies = np.linspace(floor, 1, _ACCURACIES)
+        self._curves: dict[str, Floats] = {}
+
+    def expected(self, architecture: str, means: Floats, variances: Floats, images: int) -> Floats:
+        """Return the expected gains, [m], of students whose final log error is normal.
+
+        means, variances: [m] of log(1 - accuracy + 1 / (2 images)).
+        """
+        if architecture not in self._curves:
+            self._curves[architecture] = self._curve(architecture)
+        logs = means[:, None] + np.sqrt(variances)[:, None] * _DRAWS[None, :]
+        accuracies = np.minimum(1.0, 1 + 1 / (2 * images) - np.exp(logs))
+        gains = np.interp(accuracies, self._accuracies, self._curves[architecture], left=0)
+        expected: Floats = gains.mean(axis=1)
+        return expected
+
+    def best_scheme(self, architecture: str, mean: float, images: int) -> str:
+        """Return the scheme that gains most alone when a student's log error ends at `mean`."""
+        accuracy = min(1.0, 1 + 1 / (2 * images) - math.exp(mean))
+        points = self._points(architecture, accuracy)
+        volumes = [self._volume([point]) for point in points]
+        return self._schemes[int(np.argmax(volumes))]
+
+    def _curve(self, architecture: str) -> Floats:
+        # A scheme may gain accuracy, so a student at the floor need not be worth nothing.
+        gains = [
+            self._volume(self._points(architecture, float(accuracy))) - self.hypervolume
+            for accuracy in self._accuracies
+        ]
+        return np.maximum.accumulate(np.array(gains))
+
+    def _points(self, architecture: str, accuracy: float) -> list[_Outcome]:
+        points = []
+        for scheme in self._schemes:
+            cost: Cost = self._costs.of(architecture, scheme)
+            reached = min(1.0, accuracy - self._losses.of(architecture, scheme))
+            points.append(_Outcome(reached, cost.size_bytes, cost.latency_ms))
+        return points
+
+    def _volume(self, more: Sequence[_Outcome]) -> float:
+        return hypervolume([*self._there, *more], self._reference, self._objectives)
+
+
+def _best_of_each_cost(history: History) -> list[_Outcome]:
+    best: dict[tuple[int, float], _Outcome] = {}
+    for point in history.points:
+        cost = (point.size_bytes, point.latency_ms)
+        outcome = _Outcome(point.accuracy, *cost)
+        if cost not in best or best[cost].accuracy < outcome.accuracy:
+            best[cost] = outcome
+    return list(best.values())

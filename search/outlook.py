@@ -1,0 +1,293 @@
+"""What every student could still add to the front, per second of the training it still needs.
+
+The known outcomes of a history condition a Gaussian process over students (search.surrogate), its
+predictions become expected gains in hypervolume at known costs (search.gains), and those are
+divided by the seconds that are left: a checkpoint that exists need not be trained again. So new
+students, new adapters of distilled checkpoints and paused students are compared in one unit.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from objectives.costs import CostTable
+from objectives.pareto import OBJECTIVES, ReferencePoint
+from search.features import Features
+from search.gains import Gains
+from search.prospects import (
+    Drift,
+    Progress,
+    Reading,
+    distilled,
+    progress_of,
+    seconds_an_epoch,
+    split_curve,
+)
+from search.surrogate import Covariance, Outcomes, Surrogate, fit
+from spaces import Settled, Space, StudentConfig, architectures, student_key
+from studies.records import History
+
+Floats = NDArray[np.float64]
+
+_DISTILL_FALL = 1.2
+"""Log error that is assumed to be lost while distilling, before any stage was seen to end."""
+_ADAPT_FALL = 0.1
+_EVALUATION_S = 0.5
+_START = (1.0, 0.1, 0.1, 0.7)
+"""Covariance assumed at first: signal, shared, own, length of every feature."""
+_MOST = 400
+"""Outcomes a surrogate is conditioned on; of more, the best and the latest."""
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What is expected of one student."""
+
+    student: StudentConfig
+    mean: float
+    """Of the final log error."""
+    variance: float
+    gain: float
+    """Expected gain in hypervolume."""
+    seconds: float
+    """Training that is left."""
+
+    @property
+    def worth(self) -> float:
+        """Expected gain per second."""
+        return self.gain / self.seconds
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a study settles before its first trial, as far as an outlook needs it."""
+
+    space: Space
+    settled: Settled
+    costs: CostTable
+    reference: ReferencePoint
+    validation_images: int
+    objectives: tuple[str, ...] = OBJECTIVES
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """Names of the schemes a student can be offered to."""
+        return tuple(str(name) for name in self.space.scheme.values)
+
+
+class Outlook:
+    """The prospects of students under one history."""
+
+    def __init__(self, ground: Ground, features: Features, history: History) -> None:
+        """Read a history in which at least one student ended."""
+        self._ground = ground
+        self._features = features
+        self._images = ground.validation_images
+        self.running = {
+            student_key(one.chain.student) for one in history.running if one.chain is not None
+        }
+        self.distilling = {
+            student_key(distilled(one.chain.student))
+            for one in history.running
+            if one.chain is not None and len(one.curve) < one.chain.student.schedule.epochs
+        }
+        self._checkpoints, self._adapted = progress_of(history)
+        epochs = ground.settled.distill.epochs, ground.settled.adapt.epochs
+        self._distill_drift = Drift(
+            [one.distill for one in self._checkpoints.values()],
+            epochs[0],
+            self._images,
+            fall=_DISTILL_FALL,
+        )
+        self._adapt_drift = Drift(
+            [one.adapt for one in self._adapted.values()],
+            epochs[1],
+            self._images,
+            fall=_ADAPT_FALL,
+        )
+        names = [network.key for network in architectures(ground.space, ground.settled)]
+        flops = {name: ground.costs.of(name, ground.schemes[0]).flops for name in names}
+        self._paces = seconds_an_epoch(history, flops)
+        self._groups: dict[str, float] = {}
+        self._surrogate = self._conditioned()
+        self._gains = Gains(
+            history,
+            self._believed(history),
+            ground.costs,
+            ground.schemes,
+            ground.reference,
+            ground.objectives,
+        )
+
+    @property
+    def hypervolume(self) -> float:
+        """Of the front that is there and believed to come."""
+        return self._gains.hypervolume
+
+    def is_being_distilled(self, student: StudentConfig) -> bool:
+        """Say whether its checkpoint is in training now: whoever wants it too must wait."""
+        return student_key(distilled(student)) in self.distilling
+
+    def accuracy(self, prospect: Prospect) -> float:
+        """Return the final accuracy of its mean log error."""
+        return min(1.0, 1 + 1 / (2 * self._images) - float(np.exp(prospect.mean)))
+
+    def prospects(self, students: Sequence[StudentConfig]) -> list[Prospect]:
+        """Return what is expected of students that nobody trains now."""
+        if not students:
+            return []
+        rows, groups = self._rows(students)
+        means, variances = self._surrogate.predict(rows, groups)
+        gains = np.zeros(len(students))
+        names = np.array([student.architecture.key for student in students])
+        for name in set(names):
+            chosen = names == name
+            gains[chosen] = self._gains.expected(
+                str(name), means[chosen], variances[chosen], self._images
+            )
+        return [
+            Prospect(student, float(mean), float(variance), float(gain), self._seconds(student))
+            for student, mean, variance, gain in zip(students, means, variances, gains, strict=True)
+        ]
+
+    def best_scheme(self, prospect: Prospect) -> str:
+        """Return the scheme under which it gains most."""
+        architecture = prospect.student.architecture.key
+        return self._gains.best_scheme(architecture, prospect.mean, self._images)
+
+    def begun(self, student: StudentConfig) -> "Begun":
+        """Return what is expected of a student in training, whatever its curve will be."""
+        base = distilled(student)
+        rows, groups = self._rows([base, student])
+        means, variances = self._surrogate.predict(rows, groups)
+        if base == student:
+            common = float(variances[0])
+        else:
+            common = self._surrogate.covariance_of(rows, groups)
+        return Begun(
+            student,
+            (float(means[0]), float(means[1])),
+            (float(variances[0]), float(variances[1])),
+            common,
+        )
+
+    def of_curve(self, begun: "Begun", curve: Sequence[tuple[float, float]]) -> Prospect:
+        """Return what is expected of a student in training, now that its curve is `curve`."""
+        student = begun.student
+        distill, adapt = split_curve(student, curve)
+        mean, variance = begun.means[1], begun.variances[1]
+        if adapt:
+            mean, variance = _update(
+                mean, variance, variance, mean, variance, self._adapt_drift.read(adapt)
+            )
+        elif distill:
+            reading = self._distill_drift.read(distill)
+            mean, variance = _update(
+                mean, variance, begun.common, begun.means[0], begun.variances[0], reading
+            )
+        gain = self._gains.expected(
+            student.architecture.key, np.array([mean]), np.array([variance]), self._images
+        )
+        left = Progress(student, distill, adapt).epochs_left
+        return Prospect(student, mean, variance, float(gain[0]), self._price(student, left))
+
+    def _seconds(self, student: StudentConfig) -> float:
+        """Return what is left to be trained, with what the stage cache has of it."""
+        checkpoint = self._checkpoints.get(student_key(distilled(student)))
+        one = Progress(student, checkpoint.distill if checkpoint else ())
+        adapted = self._adapted.get(student_key(student))
+        if adapted is not None:
+            one.adapt = adapted.adapt
+        return self._price(student, one.epochs_left)
+
+    def _price(self, student: StudentConfig, left: tuple[int, int]) -> float:
+        paces = self._paces[student.architecture.key]
+        return left[0] * paces[0] + left[1] * paces[1] + _EVALUATION_S
+
+    def _believed(self, history: History) -> dict[str, list[float]]:
+        """Return what the students in training are believed to reach, by architecture."""
+        believed: dict[str, list[float]] = {}
+        for one in history.running:
+            if one.chain is not None:
+                begun = self.begun(one.chain.student)
+                distill, _ = split_curve(begun.student, one.curve)
+                mean = begun.means[1]
+                if distill:
+                    reading = self._distill_drift.read(distill)
+                    mean, _ = _update(
+                        mean,
+                        begun.variances[1],
+                        begun.common,
+                        begun.means[0],
+                        begun.variances[0],
+                        reading,
+                    )
+                accuracy = min(1.0, 1 + 1 / (2 * self._images) - float(np.exp(mean)))
+                believed.setdefault(begun.student.architecture.key, []).append(accuracy)
+        return believed
+
+    def _conditioned(self) -> Surrogate:
+        known: list[tuple[StudentConfig, Reading]] = []
+        for key, one in self._checkpoints.items():
+            if one.distill and key not in self.distilling:
+                known.append((one.student, self._distill_drift.read(one.distill)))
+        for key, one in self._adapted.items():
+            if one.adapt and key not in self.running:
+                known.append((one.student, self._adapt_drift.read(one.adapt)))
+        known = _chosen(known)
+        rows, groups = self._rows([student for student, _ in known])
+        outcomes = Outcomes(
+            rows,
+            groups,
+            np.array([reading.value for _, reading in known]),
+            np.array([reading.noise for _, reading in known]),
+        )
+        signal, shared, own, length = _START
+        start = Covariance(signal, shared, own, (length,) * self._features.count)
+        return Surrogate(fit(outcomes, start), outcomes)
+
+    def _rows(self, students: Iterable[StudentConfig]) -> tuple[Floats, Floats]:
+        students = list(students)
+        rows = np.array([self._features.of(student) for student in students])
+        groups = [
+            self._groups.setdefault(student_key(distilled(student)), float(len(self._groups)))
+            for student in students
+        ]
+        return rows.reshape(len(students), self._features.count), np.array(groups)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What was expected of a student before its own curve: distilled, and at its end."""
+
+    student: StudentConfig
+    means: tuple[float, float]
+    variances: tuple[float, float]
+    common: float
+    """Covariance of the two."""
+
+
+def _update(
+    mean: float,
+    variance: float,
+    common: float,
+    seen_mean: float,
+    seen_variance: float,
+    reading: Reading,
+) -> tuple[float, float]:
+    """Return mean and variance of an outcome once another was read (Gaussian conditioning)."""
+    weight = common / (seen_variance + reading.noise + 1e-9)
+    return mean + weight * (reading.value - seen_mean), max(variance - weight * common, 1e-9)
+
+
+def _chosen(
+    known: list[tuple[StudentConfig, Reading]],
+) -> list[tuple[StudentConfig, Reading]]:
+    """Return at most _MOST of the outcomes: half of them the best, the rest the latest."""
+    if len(known) <= _MOST:
+        return known
+    best = set(sorted(range(len(known)), key=lambda i: known[i][1].value)[: _MOST // 2])
+    rest = [i for i in range(len(known)) if i not in best][-(_MOST - len(best)) :]
+    return [known[i] for i in sorted([*best, *rest])]

@@ -1,0 +1,76 @@
+"""The Gaussian process against dense linear algebra, and its fit against finite differences."""
+
+import numpy as np
+import pytest
+
+from search import surrogate
+from search.surrogate import Covariance, Outcomes, Surrogate, fit
+
+START = Covariance(1.0, 0.1, 0.1, (0.7, 0.7))
+
+
+def outcomes(n: int, seed: int = 3) -> Outcomes:
+    draws = np.random.default_rng(seed)
+    features = draws.random((n, 2))
+    groups = np.arange(n, dtype=float) // 2
+    values = np.sin(3 * features[:, 0]) + 0.1 * draws.normal(size=n)
+    return Outcomes(features, groups, values, 0.01 * draws.random(n))
+
+
+def test_predictions_are_those_of_dense_conditioning():
+    known, new = outcomes(12), np.array([[0.2, 0.9], [0.5, 0.5]])
+    groups = np.array([3.0, 99.0])
+    mean, variance = Surrogate(START, known).predict(new, groups)
+    centre, scale = known.values.mean(), known.values.std()
+    rows, all_groups = np.vstack([known.features, new]), np.append(known.groups, groups)
+    joint = START.between(rows, all_groups, rows, all_groups)
+    joint += np.diag([START.own] * 14) + np.diag([*(known.noise / scale**2), 0, 0])
+    joint[:12, :12] += 1e-8 * np.eye(12)
+    gain = joint[12:, :12] @ np.linalg.inv(joint[:12, :12])
+    expected = centre + scale * gain @ ((known.values - centre) / scale)
+    left = np.diag(joint[12:, 12:] - gain @ joint[:12, 12:]) * scale**2
+    assert mean == pytest.approx(expected)
+    assert variance == pytest.approx(left)
+
+
+def test_two_adapters_of_one_checkpoint_share_its_luck_and_have_their_own():
+    known = outcomes(12)
+    process = Surrogate(START, known)
+    rows = np.array([[0.3, 0.3], [0.3, 0.3]])
+    together = process.covariance_of(rows, np.array([50.0, 50.0]))
+    apart = process.covariance_of(rows, np.array([50.0, 51.0]))
+    scale = known.values.std() ** 2
+    assert together - apart == pytest.approx(START.shared * scale)
+    variance = process.predict(rows[:1], np.array([50.0]))[1][0]
+    assert variance - together == pytest.approx(START.own * scale)
+
+
+def test_a_value_known_badly_counts_less():
+    known = Outcomes(np.zeros((2, 2)), np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.zeros(2))
+    doubted = Outcomes(known.features, known.groups, known.values, np.array([0.0, 9.0]))
+    row, group = np.zeros((1, 2)), np.array([7.0])
+    assert Surrogate(START, known).predict(row, group)[0] == pytest.approx([0.5])
+    assert Surrogate(START, doubted).predict(row, group)[0][0] < 0.2
+
+
+def test_the_gradient_of_the_fit_is_that_of_finite_differences(monkeypatch):
+    seen = {}
+
+    def stop_there(loss, start, **_):
+        seen["loss"], seen["start"] = loss, start
+        raise StopIteration
+
+    monkeypatch.setattr(surrogate, "minimize", stop_there)
+    with pytest.raises(StopIteration):
+        fit(outcomes(10), START)
+    at = seen["start"] + np.array([0.1, -0.2, 0.3, 0.2, -0.1])
+    _, gradient = seen["loss"](at)
+    for i, step in enumerate(1e-5 * np.eye(len(at))):
+        difference = (seen["loss"](at + step)[0] - seen["loss"](at - step)[0]) / 2e-5
+        assert gradient[i] == pytest.approx(difference, rel=1e-4, abs=1e-6)
+
+
+def test_a_fit_finds_which_setting_matters():
+    found = fit(outcomes(60), START)
+    assert found.lengths[0] < found.lengths[1]
+    assert found.own < 0.2
