@@ -61,6 +61,15 @@ class ReferencePoint:
                 f"got {self.size_bytes} and {self.latency_ms}"
             )
 
+    def losses(self, objectives: Sequence[str] = OBJECTIVES) -> Losses:
+        """Return its losses, [objectives]."""
+        worst = {
+            "accuracy": 1 - self.accuracy_floor,
+            "size_bytes": self.size_bytes,
+            "latency_ms": self.latency_ms,
+        }
+        return np.array([worst[name] for name in objectives], dtype=np.float64)
+
 
 def losses_of(outcomes: Sequence[Outcome], objectives: Sequence[str] = OBJECTIVES) -> Losses:
     """Return one row of losses per outcome, one column per objective; raises on NaN."""
@@ -99,16 +108,15 @@ def hypervolume(
     0 without outcomes and for those no better than the reference in some objective; 1 only for
     perfect accuracy at no cost. Duplicates and dominated outcomes change nothing.
     """
-    worst = {
-        "accuracy": 1 - reference.accuracy_floor,
-        "size_bytes": reference.size_bytes,
-        "latency_ms": reference.latency_ms,
-    }
-    scaled = losses_of(outcomes, objectives) / [worst[name] for name in objectives]
+    return volume(losses_of(outcomes, objectives) / reference.losses(objectives))
+
+
+def volume(scaled: Losses) -> float:
+    """Return what losses in shares of the reference point's dominate of the unit box."""
     counting = scaled[np.all(scaled < 1, axis=1)]
     if len(counting) == 0:
         return 0.0
-    return float(moocore.hypervolume(counting, ref=np.ones(len(objectives))))
+    return float(moocore.hypervolume(counting, ref=np.ones(scaled.shape[1])))
 
 
 def knee(losses: Losses) -> int:

@@ -31,6 +31,7 @@ class Features:
 
     def __init__(self, space: Space) -> None:
         self._columns: list[Callable[[dict[str, object]], float]] = []
+        self._known: dict[StudentConfig, NDArray[np.float64]] = {}
         for name, domain in domains(space).items():
             if name != "scheme" and len(domain.values) > 1:
                 self._columns += _columns(name, domain)
@@ -42,8 +43,11 @@ class Features:
 
     def of(self, student: StudentConfig) -> NDArray[np.float64]:
         """Return [count] in [0, 1]."""
-        params: dict[str, object] = dict(params_of(ChainConfig(student, _ANY_SCHEME)))
-        return np.array([column(params) for column in self._columns], dtype=np.float64)
+        if student not in self._known:
+            params: dict[str, object] = dict(params_of(ChainConfig(student, _ANY_SCHEME)))
+            values = [column(params) for column in self._columns]
+            self._known[student] = np.array(values, dtype=np.float64)
+        return self._known[student]
 
 
 def _is(name: str, word: object) -> Callable[[dict[str, object]], float]:

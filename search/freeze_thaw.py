@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial
 from objectives.costs import CostTable
 from search.candidates import Candidates
 from search.conformal import Curve
+from search.covariances import Covariances
 from search.features import Features
 from search.one_by_one import OneByOneSampler
 from search.outlook import Begun, Ground, Outlook, Prospect
@@ -64,6 +65,7 @@ class FreezeThaw:
         self.ground = ground
         self._trials = trials
         self._features = Features(ground.space)
+        self._covariances = Covariances(self._features, ground.validation_images)
         self._candidates = Candidates(ground.space, ground.settled, seed)
         self._seen: object = None
         self._outlook: Outlook | None = None
@@ -82,11 +84,13 @@ class FreezeThaw:
         )
         if seen != self._seen:
             self._seen = seen
-            self._outlook = (
-                Outlook(self.ground, self._features, history) if history.students else None
-            )
+            self._outlook = self._made(history) if history.students else None
             self._prospects = []
         return self._outlook
+
+    def _made(self, history: History) -> Outlook:
+        covariance = self._covariances.under(history)
+        return Outlook(self.ground, self._features, covariance, history)
 
     def prospects(self, history: History) -> list[Prospect]:
         """Return what can be trained next, the most worthy first; nothing before an outlook."""

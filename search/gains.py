@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from objectives.costs import Cost, CostTable
-from objectives.pareto import OBJECTIVES, ReferencePoint, hypervolume
+from objectives.pareto import OBJECTIVES, ReferencePoint, losses_of, nondominated, volume
 from studies.records import History
 
 Floats = NDArray[np.float64]
@@ -75,14 +75,13 @@ class Gains:
         self._reference = reference
         self._objectives = objectives
         self._losses = SchemeLosses(history)
-        self._there: list[_Outcome] = [
-            _Outcome(point.accuracy, point.size_bytes, point.latency_ms)
-            for point in _best_of_each_cost(history)
-        ]
+        there = _best_of_each_cost(history)
         for architecture, accuracies in expected.items():
             for accuracy in accuracies:
-                self._there += self._points(architecture, accuracy)
-        self.hypervolume = self._volume([])
+                there += self._points(architecture, accuracy)
+        scaled = np.maximum(self._scaled(there), 0)
+        self._there = scaled[nondominated(scaled)]
+        self.hypervolume = volume(self._there)
         """Of what is there and believed to come."""
         floor = reference.accuracy_floor
         self._accuracies = np.linspace(floor, 1, _ACCURACIES)
@@ -104,28 +103,34 @@ class Gains:
     def best_scheme(self, architecture: str, mean: float, images: int) -> str:
         """Return the scheme that gains most alone when a student's log error ends at `mean`."""
         accuracy = min(1.0, 1 + 1 / (2 * images) - math.exp(mean))
-        points = self._points(architecture, accuracy)
-        volumes = [self._volume([point]) for point in points]
+        points = self._scaled(self._points(architecture, accuracy))
+        volumes = [self._with(point[None, :]) for point in points]
         return self._schemes[int(np.argmax(volumes))]
 
     def _curve(self, architecture: str) -> Floats:
         # A scheme may gain accuracy, so a student at the floor need not be worth nothing.
-        gains = [
-            self._volume(self._points(architecture, float(accuracy))) - self.hypervolume
-            for accuracy in self._accuracies
-        ]
+        points = self._scaled(self._points(architecture, 1.0))
+        losses = (1 - self._accuracies) / (1 - self._reference.accuracy_floor)
+        gains = []
+        for loss in losses:
+            moved = points.copy()
+            moved[:, 0] += loss
+            gains.append(self._with(moved) - self.hypervolume)
         return np.maximum.accumulate(np.array(gains))
 
     def _points(self, architecture: str, accuracy: float) -> list[_Outcome]:
         points = []
         for scheme in self._schemes:
             cost: Cost = self._costs.of(architecture, scheme)
-            reached = min(1.0, accuracy - self._losses.of(architecture, scheme))
+            reached = accuracy - self._losses.of(architecture, scheme)
             points.append(_Outcome(reached, cost.size_bytes, cost.latency_ms))
         return points
 
-    def _volume(self, more: Sequence[_Outcome]) -> float:
-        return hypervolume([*self._there, *more], self._reference, self._objectives)
+    def _scaled(self, outcomes: Sequence[_Outcome]) -> Floats:
+        return losses_of(outcomes, self._objectives) / self._reference.losses(self._objectives)
+
+    def _with(self, scaled: Floats) -> float:
+        return volume(np.maximum(np.vstack([self._there, scaled]), 0))
 
 
 def _best_of_each_cost(history: History) -> list[_Outcome]:

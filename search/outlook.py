@@ -25,7 +25,7 @@ from search.prospects import (
     seconds_an_epoch,
     split_curve,
 )
-from search.surrogate import Covariance, Outcomes, Surrogate, fit
+from search.surrogate import Covariance, Outcomes, Surrogate
 from spaces import Settled, Space, StudentConfig, architectures, student_key
 from studies.records import History
 
@@ -35,8 +35,6 @@ _DISTILL_FALL = 1.2
 """Log error that is assumed to be lost while distilling, before any stage was seen to end."""
 _ADAPT_FALL = 0.1
 _EVALUATION_S = 0.5
-_START = (1.0, 0.1, 0.1, 0.7)
-"""Covariance assumed at first: signal, shared, own, length of every feature."""
 _MOST = 400
 """Outcomes a surrogate is conditioned on; of more, the best and the latest."""
 
@@ -80,7 +78,9 @@ class Ground:
 class Outlook:
     """The prospects of students under one history."""
 
-    def __init__(self, ground: Ground, features: Features, history: History) -> None:
+    def __init__(
+        self, ground: Ground, features: Features, covariance: Covariance, history: History
+    ) -> None:
         """Read a history in which at least one student ended."""
         self._ground = ground
         self._features = features
@@ -111,7 +111,7 @@ class Outlook:
         flops = {name: ground.costs.of(name, ground.schemes[0]).flops for name in names}
         self._paces = seconds_an_epoch(history, flops)
         self._groups: dict[str, float] = {}
-        self._surrogate = self._conditioned()
+        self._surrogate = Surrogate(covariance, self._known())
         self._gains = Gains(
             history,
             self._believed(history),
@@ -228,7 +228,7 @@ class Outlook:
                 believed.setdefault(begun.student.architecture.key, []).append(accuracy)
         return believed
 
-    def _conditioned(self) -> Surrogate:
+    def _known(self) -> Outcomes:
         known: list[tuple[StudentConfig, Reading]] = []
         for key, one in self._checkpoints.items():
             if one.distill and key not in self.distilling:
@@ -238,15 +238,12 @@ class Outlook:
                 known.append((one.student, self._adapt_drift.read(one.adapt)))
         known = _chosen(known)
         rows, groups = self._rows([student for student, _ in known])
-        outcomes = Outcomes(
+        return Outcomes(
             rows,
             groups,
             np.array([reading.value for _, reading in known]),
             np.array([reading.noise for _, reading in known]),
         )
-        signal, shared, own, length = _START
-        start = Covariance(signal, shared, own, (length,) * self._features.count)
-        return Surrogate(fit(outcomes, start), outcomes)
 
     def _rows(self, students: Iterable[StudentConfig]) -> tuple[Floats, Floats]:
         students = list(students)

@@ -86,6 +86,22 @@ def log_error(accuracy: float, images: int) -> float:
     return math.log(1 - accuracy + 1 / (2 * images))
 
 
+def ended_stages(history: History) -> list[tuple[StudentConfig, float]]:
+    """Return every student whose last stage ended, those of distilled checkpoints included.
+
+    With its final accuracy. What runs, or was left within a stage, is not among them.
+    """
+    checkpoints, adapted = progress_of(replace(history, running=()))
+    found = [
+        (one.student, one.distill[-1])
+        for one in checkpoints.values()
+        if len(one.distill) == one.student.schedule.epochs
+    ]
+    return found + [
+        (one.student, one.adapt[-1]) for one in adapted.values() if one.epochs_left == (0, 0)
+    ]
+
+
 class Drift:
     """How the log error of a stage moves from an epoch to the stage's end.
 
@@ -136,9 +152,7 @@ def _line(
     return offset, slope, centre, noise
 
 
-def seconds_an_epoch(
-    history: History, flops: Mapping[str, int]
-) -> dict[str, tuple[float, float]]:
+def seconds_an_epoch(history: History, flops: Mapping[str, int]) -> dict[str, tuple[float, float]]:
     """Return, by architecture, what an epoch of distilling and of adapting takes.
 
     An architecture that was never trained takes what the others do, by FLOPs to the power 0.7:

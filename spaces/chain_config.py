@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -137,6 +138,7 @@ def digest(*parts: object) -> str:
     return hashlib.sha256(canonical_json(list(parts)).encode()).hexdigest()
 
 
+@lru_cache(maxsize=2**16)
 def student_key(student: StudentConfig) -> str:
     """Return the short name (12 hex digits) under which a study knows a student."""
     return digest(to_dict(student))[:12]

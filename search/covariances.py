@@ -1,0 +1,72 @@
+"""The surrogate's covariance, fitted anew whenever there is a fifth more to fit it to."""
+
+from itertools import accumulate, repeat, takewhile
+from typing import Final
+
+import numpy as np
+
+from search.features import Features
+from search.prospects import distilled, ended_stages, log_error
+from search.surrogate import Covariance, Outcomes, fit
+from spaces import student_key
+from studies.records import History, Stopped, Student
+
+_START: Final = (1.0, 0.1, 0.1, 0.7)
+"""What is assumed at first: signal, shared, own, length of every feature."""
+_MOST: Final = 200
+"""Trials that a fit looks at: what settings matter is known by then."""
+
+
+class Covariances:
+    """Fits and remembers; what it answers depends on the history alone.
+
+    A fit costs a hundred times a prediction. So it looks at the first 3, 4, 5, 6, 8, … trials that
+    ended: whoever reads the same history, at whatever moment they began to, has the same fit.
+    """
+
+    def __init__(self, features: Features, images: int) -> None:
+        self._features = features
+        self._images = images
+        self._fits: dict[int, Covariance] = {}
+
+    def under(self, history: History) -> Covariance:
+        """Return the covariance to use under `history`."""
+        ended: list[Student | Stopped] = [*history.students, *history.stopped]
+        ended.sort(key=lambda trial: (trial.completed, trial.number))
+        size = _schedule(min(len(ended), _MOST))
+        if size not in self._fits:
+            first = ended[:size]
+            self._fits[size] = self._fit(
+                History(
+                    students=tuple(trial for trial in first if isinstance(trial, Student)),
+                    stopped=tuple(trial for trial in first if isinstance(trial, Stopped)),
+                )
+            )
+        return self._fits[size]
+
+    def _fit(self, history: History) -> Covariance:
+        signal, shared, own, length = _START
+        start = Covariance(signal, shared, own, (length,) * self._features.count)
+        stages = ended_stages(history)
+        if len(stages) < 3:
+            return start
+        numbers: dict[str, float] = {}
+        groups = [
+            numbers.setdefault(student_key(distilled(student)), float(len(numbers)))
+            for student, _ in stages
+        ]
+        return fit(
+            Outcomes(
+                np.array([self._features.of(student) for student, _ in stages]),
+                np.array(groups),
+                np.array([log_error(accuracy, self._images) for _, accuracy in stages]),
+                np.zeros(len(stages)),
+            ),
+            start,
+        )
+
+
+def _schedule(count: int) -> int:
+    """Return the largest of 0, 3, 4, 5, 6, 8, 10, 12, … (a fifth more each) up to `count`."""
+    sizes = accumulate(repeat(3), lambda size, _: max(size + 1, round(1.2 * size)))
+    return max(takewhile(lambda size: size <= count, sizes), default=0)

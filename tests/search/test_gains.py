@@ -1,0 +1,71 @@
+"""Expected gains in hypervolume, against the front recomputed point by point."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from objectives.pareto import ReferencePoint, hypervolume
+from search.gains import Gains, SchemeLosses
+from studies.records import History, Point
+from tests.search import fabricated
+from tests.search.fabricated import IMAGES
+
+SCHEMES = ("fp32", "fp16", "int8_static")
+REFERENCE = ReferencePoint(accuracy_floor=0.7, size_bytes=4e6, latency_ms=4.0)
+NETWORK = "mobilenet_v2@0.5"
+
+
+def gains(history: History, expected=None) -> Gains:
+    return Gains(history, expected or {}, fabricated.cost_table(), SCHEMES, REFERENCE)
+
+
+def moved(history: History, accuracy: float) -> float:
+    """Return the hypervolume with a further student of NETWORK that ends with `accuracy`."""
+    costs, losses = fabricated.cost_table(), SchemeLosses(history)
+    points: list[Point] = list(history.points)
+    for scheme in SCHEMES:
+        cost = costs.of(NETWORK, scheme)
+        reached = min(1.0, accuracy - losses.of(NETWORK, scheme))
+        points.append(
+            Point(0, "offered", "new", scheme, None, reached, cost.size_bytes, cost.latency_ms,
+                  {}, None, history.points[0].completed)
+        )  # fmt: skip
+    return hypervolume(points, REFERENCE)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_certain_outcome_gains_what_the_front_grows_by(seed):
+    history = fabricated.history(np.random.default_rng(seed), 12)
+    known = gains(history)
+    assert known.hypervolume == pytest.approx(hypervolume(history.points, REFERENCE))
+    for accuracy in (0.75, 0.9, 0.97):
+        mean = np.array([np.log(1 - accuracy + 1 / (2 * IMAGES))])
+        gain = known.expected(NETWORK, mean, np.array([1e-12]), IMAGES)[0]
+        # It is interpolated between 33 accuracies.
+        assert gain == pytest.approx(moved(history, accuracy) - known.hypervolume, abs=3e-3)
+
+
+def test_an_uncertain_outcome_gains_the_mean_over_its_distribution():
+    history = fabricated.history(np.random.default_rng(11), 12)
+    known = gains(history)
+    mean, deviation = np.log(0.08), 0.4
+    logs = norm.ppf((np.arange(400) + 0.5) / 400, mean, deviation)
+    each = [known.expected(NETWORK, np.array([log]), np.array([1e-12]), IMAGES)[0] for log in logs]
+    gain = known.expected(NETWORK, np.array([mean]), np.array([deviation**2]), IMAGES)[0]
+    assert gain == pytest.approx(np.mean(each), rel=0.05)
+
+
+def test_what_is_believed_to_come_is_not_gained_again():
+    history, accuracy = History(), 0.99
+    mean = np.array([np.log(1 - accuracy + 1 / (2 * IMAGES))])
+    before = gains(history).expected(NETWORK, mean, np.array([1e-12]), IMAGES)[0]
+    after = gains(history, {NETWORK: [accuracy]})
+    assert before > 0.01
+    assert after.expected(NETWORK, mean, np.array([1e-12]), IMAGES)[0] < 1e-3
+
+
+def test_more_accuracy_never_gains_less():
+    history = fabricated.history(np.random.default_rng(4), 12)
+    logs = np.log(np.linspace(0.3, 0.005, 50))
+    worth = gains(history).expected(NETWORK, logs, np.full(50, 1e-12), IMAGES)
+    assert (np.diff(worth) >= -1e-12).all()
