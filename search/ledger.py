@@ -11,70 +11,130 @@ A trial that kills whoever runs it (out of memory, say) would go from hand to ha
 DEATHS deaths without an epoch gained it has failed.
 """
 
-import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from search.worker_identity import WorkerIdentity
-from studies import study_lock
-from studies.records import Attr, FailureKind
+from search.presence import Presence, ProcessPresence
+from search.scheduler import NewFirst, Scheduler
+from studies import Lock, study_lock
+from studies.records import Attr, FailureKind, HistoryReader
 
-BEAT_S = 30.0
-"""How often a worker says that it is alive."""
-STALE_S = 180.0
-"""A worker elsewhere that has not said so for this long is dead; clocks may differ by less."""
 DEATHS = 3
 """Workers that may die of one trial at one place before the trial has failed."""
 
 _GONE = "its worker is gone"
 
 
-class Ledger:
-    """The claims of one worker process on one study."""
+def open_ledger(
+    study: optuna.Study,
+    storage: RDBStorage,
+    reader: HistoryReader | None = None,
+    scheduler: Scheduler | None = None,
+) -> "Ledger":
+    """Return the ledger of this process for a study that lies in `storage`.
 
-    def __init__(self, study: optuna.Study, storage: RDBStorage) -> None:
+    reader: of `study`; whoever reads its history too gives the one that does. scheduler: NewFirst
+    when None.
+    """
+    return Ledger(
+        study,
+        storage,
+        reader or HistoryReader(study),
+        lock=study_lock(storage, study.study_name),
+        presence=ProcessPresence(),
+        scheduler=scheduler or NewFirst(),
+    )
+
+
+class Ledger:
+    """The claims of one worker on one study."""
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        storage: BaseStorage,
+        reader: HistoryReader,
+        *,
+        lock: Lock,
+        presence: Presence,
+        scheduler: Scheduler,
+    ) -> None:
         self._study = study
         self._storage = storage
         self._study_id = storage.get_study_id_from_name(study.study_name)
-        self._lock = study_lock(storage, study.study_name)
-        self._here = WorkerIdentity.of_this_process()
-        self._heart = _Heart()
+        self._reader = reader
+        self._lock = lock
+        self._presence = presence
+        self._scheduler = scheduler
+        self.over = False
+        """Whether the last claim found nothing to run, here or anywhere, now or later."""
 
     def claim(self, total: int) -> optuna.Trial | None:
-        """Return a trial for this process to run, None when `total` have ended or are run.
+        """Return a trial for this worker to run, None when there is none now; see `over`.
 
-        Trials of dead workers come first, then enqueued ones, then new ones. Only sampled trials
-        count: those that ended for good, and those that somebody runs.
+        Trials of dead workers come first, then enqueued ones, then a paused student if the
+        scheduler names one, then new ones. No more than `total` sampled trials end for good or
+        run; those that go on with a paused student do not count.
         """
         with self._lock():
             trials = self._settled()
-            running = sum(trial.state == TrialState.RUNNING for trial in trials)
-            if _ended(trials) + running >= total:
+            new_allowed = sum(map(_counts, trials)) < total
+            trial = self._claim_waiting(trials, new_allowed=new_allowed)
+            if trial is None:
+                trial = self._resume(trials, new_allowed=new_allowed)
+            if trial is None and new_allowed:
+                trial = self._study.ask()
+            # What runs elsewhere may be paused or lose its worker, and is to be gone on with then.
+            self.over = trial is None and not any(map(_runs, trials))
+            if trial is None:
                 return None
-            trial = self._study.ask()
-            self._set(trial.number, Attr.ORIGIN, "sampled")
-            self._set(trial.number, Attr.BEAT, time.time())
-            self._set(trial.number, Attr.WORKER, self._here.as_dict())
-        self._heart.beat_for(trial)
+            for name, value in {Attr.ORIGIN: "sampled", **self._presence.signature()}.items():
+                self._set(trial.number, name, value)
+        self._presence.begin(trial)
         return trial
 
+    def _claim_waiting(
+        self, trials: Sequence[FrozenTrial], *, new_allowed: bool
+    ) -> optuna.Trial | None:
+        """Return the first that waits, running now; only those that resume when no new may.
+
+        As Study.ask, which would take the first that waits whatever it is.
+        """
+        for trial in trials:
+            if trial.state == TrialState.WAITING and (new_allowed or _resumes(trial)):
+                trial_id = self._id(trial.number)
+                self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+                return optuna.Trial(self._study, trial_id)
+        return None
+
+    def _resume(self, trials: Sequence[FrozenTrial], *, new_allowed: bool) -> optuna.Trial | None:
+        if not any(map(_was_paused, trials)):
+            return None  # As in most studies: whose history need not be read for it.
+        paused = self._scheduler.resumption(self._reader.read(), new_allowed=new_allowed)
+        if paused is None:
+            return None
+        self._study.add_trial(_again(trials[paused.number], {Attr.RESUMES: paused.number}))
+        trials = self._study.get_trials(deepcopy=False)
+        return self._claim_waiting(trials, new_allowed=new_allowed)
+
     def release(self, trial: optuna.Trial) -> None:
-        """Give back a trial that this process will not end, for anyone to go on with."""
-        self._heart.rest()
+        """Give back a trial that this worker will not end, for anyone to go on with."""
+        self._presence.end()
         with self._lock():
             trials = self._study.get_trials(deepcopy=False)
             if trials[trial.number].state == TrialState.RUNNING:  # Nobody has ended it meanwhile.
                 self._hand_on(trials[trial.number], trials, "its worker was asked to stop")
 
     def ended(self) -> int:
-        """Return how many sampled trials have ended for good."""
-        return _ended(self._study.get_trials(deepcopy=False))
+        """Return how many sampled trials have ended for good, those that resume one not counted."""
+        return sum(
+            _counts(trial) and not _runs(trial) for trial in self._study.get_trials(deepcopy=False)
+        )
 
     def retry_of(self, trial: optuna.Trial) -> int | None:
         """Return the number of the interrupted trial that `trial` goes on with."""
@@ -84,7 +144,7 @@ class Ledger:
     def _settled(self) -> list[FrozenTrial]:
         """Return all trials, after those of dead workers were handed on."""
         trials = self._study.get_trials(deepcopy=False)
-        gone = [t for t in trials if t.state == TrialState.RUNNING and self._is_gone(t)]
+        gone = [t for t in trials if _runs(t) and self._presence.is_gone(t)]
         for trial in gone:
             self._hand_on(trial, trials, _GONE)
         trials = self._study.get_trials(deepcopy=False) if gone else trials
@@ -92,15 +152,6 @@ class Ledger:
         for trial in needless:
             self._fail(trial, "the trial that it goes on with has ended after all")
         return self._study.get_trials(deepcopy=False) if needless else trials
-
-    def _is_gone(self, trial: FrozenTrial) -> bool:
-        worker = trial.user_attrs.get(Attr.WORKER)
-        if worker is None:
-            return True
-        gone = WorkerIdentity.from_dict(worker).is_gone_from(self._here)
-        if gone is not None:
-            return gone
-        return bool(time.time() - trial.user_attrs.get(Attr.BEAT, 0.0) > STALE_S)
 
     def _hand_on(self, trial: FrozenTrial, trials: Sequence[FrozenTrial], reason: str) -> None:
         """Enqueue what `trial` was, unless that was done, and end it as interrupted."""
@@ -113,7 +164,8 @@ class Ledger:
             )
             return
         if not any(other.user_attrs.get(Attr.RETRY_OF) == trial.number for other in trials):
-            self._study.add_trial(_retry(trial))
+            kept = {n: trial.user_attrs[n] for n in (Attr.RESUMES,) if n in trial.user_attrs}
+            self._study.add_trial(_again(trial, kept | {Attr.RETRY_OF: trial.number}))
         self._fail(trial, reason)
 
     def _fail(self, trial: FrozenTrial, reason: str, kind: FailureKind = "interrupted") -> None:
@@ -131,33 +183,6 @@ class Ledger:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
 
-class _Heart:
-    """Says every BEAT_S, in a thread of its own, that the worker of a trial is alive."""
-
-    def __init__(self) -> None:
-        self._stop = threading.Event()
-
-    def beat_for(self, trial: optuna.Trial) -> None:
-        """Beat for `trial` until it ends, another takes its place, or the process ends."""
-        self.rest()
-        self._stop = threading.Event()
-        threading.Thread(target=self._beat, args=(trial, self._stop), daemon=True).start()
-
-    def rest(self) -> None:
-        """Beat no more."""
-        self._stop.set()
-
-    @staticmethod
-    def _beat(trial: optuna.Trial, stop: threading.Event) -> None:
-        while not stop.wait(BEAT_S):
-            try:
-                trial.set_user_attr(Attr.BEAT.value, time.time())
-            except UpdateFinishedTrialError:
-                return
-            except optuna.exceptions.StorageInternalError:
-                continue  # A storage that is away for a moment: the next beat tells.
-
-
 def _is_sampled(trial: FrozenTrial) -> bool:
     return bool(trial.user_attrs.get(Attr.ORIGIN, "sampled") == "sampled")
 
@@ -167,11 +192,23 @@ def _was_interrupted(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and failure.get("kind") == "interrupted"
 
 
-def _ended(trials: Sequence[FrozenTrial]) -> int:
-    return sum(
-        trial.state.is_finished() and _is_sampled(trial) and not _was_interrupted(trial)
-        for trial in trials
-    )
+def _runs(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.RUNNING
+
+
+def _resumes(trial: FrozenTrial) -> bool:
+    return Attr.RESUMES in trial.user_attrs
+
+
+def _was_paused(trial: FrozenTrial) -> bool:
+    return bool(trial.user_attrs.get(Attr.RULING, {}).get("paused", False))
+
+
+def _counts(trial: FrozenTrial) -> bool:
+    """Return whether a trial is one of those asked for: it runs, or has ended for good."""
+    if not _is_sampled(trial) or _resumes(trial):
+        return False
+    return _runs(trial) or (trial.state.is_finished() and not _was_interrupted(trial))
 
 
 def _is_needless(retry: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
@@ -200,15 +237,15 @@ def _deaths(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
     return deaths
 
 
-def _retry(trial: FrozenTrial) -> FrozenTrial:
+def _again(trial: FrozenTrial, marks: Mapping[Attr, Any]) -> FrozenTrial:
     """Return a waiting trial with the settings of `trial`, those fixed when it was enqueued too."""
     kept = {name: trial.user_attrs[name] for name in (Attr.BASELINE,) if name in trial.user_attrs}
+    attrs = {Attr.ORIGIN: "sampled", **kept, **marks}
     fixed = {key: value for key, value in trial.system_attrs.items() if key == "fixed_params"}
     return optuna.create_trial(
         state=TrialState.WAITING,
         params=trial.params,
         distributions=trial.distributions,
-        user_attrs={name.value: value for name, value in kept.items()}
-        | {Attr.ORIGIN.value: "sampled", Attr.RETRY_OF.value: trial.number},
+        user_attrs={name.value: value for name, value in attrs.items()},
         system_attrs=fixed,
     )

@@ -1,34 +1,30 @@
 """The loop every worker runs: claim a trial, train its student, add its points."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
+import numpy as np
 import optuna
-from optuna.artifacts import FileSystemArtifactStore
 
-from objectives import (
-    CostTable,
-    DivergedError,
-    EpochReport,
-    Evaluation,
-    StoppedStudent,
-    TrainedStudent,
-    Verdict,
-    Workbench,
-)
-from reports import StudySummary, save_trial_note, upload_trial_artifacts
-from search.events import EpochEnded, Event, PointAdded, TrialBegan, TrialEnded
+from objectives.costs import CostTable
+from objectives.errors import DivergedError
+from objectives.pareto import losses_of, nondominated
+from objectives.results import Evaluation, StoppedStudent, TrainedStudent
+from search.events import PointAdded, TrialBegan, TrialEnded
 from search.ledger import Ledger
 from search.lifeline import Lifeline
-from search.offers import offers
-from search.pruning import Audit, Pause, Pruner, Stop, as_record
-from spaces import SCHEMES, ChainConfig, LoRA, Scheme, Space, scheme_name, suggest
+from search.offers import Offer, offers
+from search.presenter import Presenter
+from search.pruning import Pruner, Ruling, as_record
+from search.watch import Emit, ReleasedError, Watch
+from spaces import SCHEMES, ChainConfig, LoRA, Scheme, Settled, Space, scheme_name, suggest
 from studies import StudyConfig
 from studies.records import (
     HistoryReader,
     LostTrialError,
-    add_epoch,
     add_offer,
     complete,
     describe,
@@ -37,16 +33,16 @@ from studies.records import (
     prune,
 )
 
+if TYPE_CHECKING:  # The one module here that needs torch.
+    from objectives import Workbench
+
 log = logging.getLogger(__name__)
 
 WAIT_S = 1.0
 """How often a worker without a trial looks whether another's has come free."""
 
-Emit = Callable[[Event], None]
-
-
-class ReleasedError(Exception):
-    """The worker was asked to stop: the trial under way is for the next one to go on with."""
+Offering = Callable[..., Sequence[Offer]]
+"""What search.offers.offers does, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -55,71 +51,43 @@ class Bench:
 
     config: StudyConfig
     study: optuna.Study
-    workbench: Workbench
+    reader: HistoryReader
+    """Of `study`; the one of this worker."""
+    workbench: "Workbench"
     costs: CostTable
     pruner: Pruner
     accuracy_floor: float
     """Accuracy below which a point is worth nothing."""
-    artifacts: FileSystemArtifactStore
-    """Where the files that the dashboard shows of a trial are kept."""
+    presenter: Presenter
+    """Shows trials to whoever looks at the study."""
+    offers: Offering = offers
+    """Which further schemes of a trained student are worth evaluating."""
 
-    @property
+    @cached_property
     def space(self) -> Space:
         """The study's search space."""
         return self.config.search_space()
 
+    @cached_property
+    def settled(self) -> Settled:
+        """What the study does not search."""
+        return self.config.settled()
 
-@dataclass
-class _Watch:
-    """Follows one student in training: records its curve and asks the pruner."""
+    @cached_property
+    def schemes(self) -> tuple[str, ...]:
+        """Names of the schemes that a student could be offered to."""
+        return tuple(str(name) for name in self.space.scheme.values)
 
-    bench: Bench
-    trial: optuna.Trial
-    chain: ChainConfig
-    reader: HistoryReader
-    lifeline: Lifeline
-    emit: Emit
-    baseline: bool
-    """True for a student that every report compares with: it runs to its end."""
-    curve: list[tuple[float, float]] = field(default_factory=list)
-    stop: Stop | Pause | None = None
-    audit: Audit | None = None
-
-    def __call__(self, report: EpochReport) -> Verdict:
-        """Take one epoch's report and say whether the student goes on."""
-        self.curve.append((report.progress, report.accuracy))
-        add_epoch(self.trial, report.progress, report.accuracy)
-        self.emit(
-            EpochEnded(
-                trial=self.trial.number,
-                stage=report.stage,
-                epoch=report.epoch,
-                epochs=report.epochs,
-                progress=report.progress,
-                accuracy=report.accuracy,
-                reused=report.reused,
-            )
-        )
-        if report.reused or report.progress >= 1:
-            return Verdict.GO_ON  # Nothing would be saved.
-        if self.lifeline.stopping:
-            raise ReleasedError
-        if self.audit is not None or self.baseline:
-            return Verdict.GO_ON
-        ruling = self.bench.pruner.rule(
+    def rule(self, chain: ChainConfig, curve: Sequence[tuple[float, float]]) -> Ruling:
+        """Rule on the student of `chain` by its curve so far."""
+        return self.pruner.rule(
             self.reader.read(),
-            self.chain,
-            self.curve,
-            self.bench.costs,
-            _schemes(self.bench.space),
-            self.bench.workbench.data.images_in("validation"),
+            chain,
+            curve,
+            self.costs,
+            self.schemes,
+            self.workbench.data.images_in("validation"),
         )
-        if isinstance(ruling, Audit):
-            self.audit = ruling
-        if isinstance(ruling, Stop | Pause):
-            self.stop = ruling
-            return Verdict.STOP
-        return Verdict.GO_ON
 
 
 class Worker:
@@ -130,27 +98,29 @@ class Worker:
         self._ledger = ledger
         self._lifeline = lifeline
         self._emit = emit
-        self._reader = HistoryReader(bench.study)
 
     def run(self, total: int) -> None:
-        """Claim and run trials until `total` sampled ones have ended, or a stop is asked for."""
-        self._protect_front()
+        """Claim and run trials until there are no more, or a stop is asked for.
+
+        That is when `total` sampled ones have ended and the scheduler resumes no paused student.
+        """
+        self._protect()
         while not self._lifeline.stopping:
             trial = self._ledger.claim(total)
             if trial is None:
-                if self._ledger.ended() >= total:
+                if self._ledger.over:
                     return
-                # Others run the last ones; should one of them die, its trial comes free.
+                # Others run the last ones; should one die or be paused, a trial comes free.
                 self._lifeline.wait(WAIT_S)
                 continue
             self._run_trial(trial)
-            self._protect_front()
+            self._protect()
 
     def _run_trial(self, trial: optuna.Trial) -> None:
         bench = self._bench
         try:
             try:
-                chain = suggest(trial, bench.space, bench.config.settled())
+                chain = suggest(trial, bench.space, bench.settled)
                 describe(trial, chain)
                 self._emit(TrialBegan(trial.number, in_words(chain), self._ledger.retry_of(trial)))
                 state, words = self._train(trial, chain)
@@ -170,26 +140,26 @@ class Worker:
         except LostTrialError as error:
             state, words = "interrupted", str(error)
         if state != "interrupted":
-            self._note(trial.number)
+            bench.presenter.show_end(trial.number, bench.reader.read())
         self._emit(TrialEnded(trial.number, state, words))
 
     def _train(self, trial: optuna.Trial, chain: ChainConfig) -> tuple[str, str]:
         bench = self._bench
-        watch = _Watch(
-            bench, trial, chain, self._reader, self._lifeline, self._emit, is_baseline(trial)
-        )
+        # A student that every report compares with runs to its end.
+        rule = None if is_baseline(trial) else partial(bench.rule, chain)
+        watch = Watch(trial, rule, self._lifeline, self._emit)
         student = bench.workbench.train_student(chain.student, watch)
         if isinstance(student, StoppedStudent):
             if watch.stop is None:
                 raise RuntimeError("a student stopped that nobody had told to")
-            self._upload(trial, watch, None)
+            bench.presenter.show_training(trial, watch.curve, None)
             prune(bench.study, trial, student.stages, as_record(watch.stop))
             return "pruned", watch.stop.reason.words
         own = self._evaluate(student, chain)
         offered = self._offer(trial, chain, student)
         # Its own point last: a worker that dies before this leaves a trial that is gone on with,
         # and none that ended without its offers.
-        self._upload(trial, watch, own)
+        bench.presenter.show_training(trial, watch.curve, own)
         latency_ms = self._latency_ms(chain, chain.scheme)
         audited = None if watch.audit is None else as_record(watch.audit)
         complete(bench.study, trial, own, latency_ms, student.stages, audited)
@@ -201,12 +171,12 @@ class Worker:
         bench = self._bench
         added = 0
         while not self._lifeline.stopping:
-            worth = offers(
-                self._reader.read(),
+            worth = bench.offers(
+                bench.reader.read(),
                 chain,
                 student.accuracy,
                 bench.costs,
-                _schemes(bench.space),
+                bench.schemes,
                 objectives=bench.config.objectives,
                 accuracy_floor=bench.accuracy_floor,
             )
@@ -235,34 +205,21 @@ class Worker:
             )
         return evaluation
 
-    def _upload(self, trial: optuna.Trial, watch: _Watch, evaluation: Evaluation | None) -> None:
-        upload_trial_artifacts(
-            trial,
-            self._bench.artifacts,
-            curve=watch.curve,
-            evaluation=evaluation,
-            classes=self._bench.workbench.data.class_names,
-        )
+    def _protect(self) -> None:
+        """Have the stage cache keep what may be asked for again, whatever its age.
 
-    def _note(self, number: int) -> None:
-        """Say in words, for the dashboard, what became of a trial and of its offers."""
-        study = self._bench.study
-        history = self._reader.read()
-        summary = StudySummary.of(study.study_name, study.user_attrs, history)
-        offered = [point.number for point in history.points if point.offered_by == number]
-        for noted in (number, *offered):
-            save_trial_note(study, summary, noted)
-
-    def _protect_front(self) -> None:
-        """Have the stage cache keep what the front's students, and the teacher, are made of."""
-        study, workbench = self._bench.study, self._bench.workbench
-        history = self._reader.read()
-        front = StudySummary.of(study.study_name, study.user_attrs, history).front
-        chosen = {member.point.student for member in front}
-        students = [student for student in history.students if student.key in chosen]
-        stages = [stage for student in students for stage in student.stages]
-        workbench.cache.keep = frozenset(
-            [workbench.keys.teacher(), *(str(stage["key"]) for stage in stages)]
+        That is what the front's students, the paused ones and the teacher are made of.
+        """
+        bench, history = self._bench, self._bench.reader.read()
+        front = nondominated(losses_of(history.points, bench.config.objectives))
+        chosen = {history.points[index].student for index in np.flatnonzero(front)}
+        kept = [student.stages for student in history.students if student.key in chosen]
+        kept += [paused.stages for paused in history.paused]
+        bench.workbench.cache.keep = frozenset(
+            [
+                bench.workbench.keys.teacher(),
+                *(str(stage["key"]) for stages in kept for stage in stages),
+            ]
         )
 
     def _latency_ms(self, chain: ChainConfig, scheme: Scheme) -> float:
@@ -283,10 +240,6 @@ def in_words(chain: ChainConfig) -> str:
     if isinstance(student.adaptation, LoRA):
         parts.append(f"LoRA rank {student.adaptation.rank} on {student.adaptation.targets}")
     return ", ".join([*parts, scheme_name(chain.scheme)])
-
-
-def _schemes(space: Space) -> list[str]:
-    return [str(name) for name in space.scheme.values]
 
 
 def _point(

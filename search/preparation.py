@@ -18,7 +18,7 @@ from reports import StudySummary, save_trial_note
 from search.baselines import TEACHER_ITSELF, TEACHER_QUANTIZED, student_baselines
 from search.events import EpochEnded, Event, Preparing
 from search.lifeline import Lifeline
-from search.loop import ReleasedError
+from search.watch import ReleasedError
 from spaces import architectures, params_of, scheme_named, to_dict
 from studies import StudyConfig, StudyFolder
 from studies.records import (

@@ -43,7 +43,7 @@ def worker(
     warnings.simplefilter("default")
 
     # The imports take seconds; the lifeline is watched before them.
-    from search.loop import ReleasedError
+    from search.watch import ReleasedError
     from search.working import work
 
     try:

@@ -8,14 +8,18 @@ from optuna.artifacts import FileSystemArtifactStore
 
 from objectives import Workbench
 from search.events import Event
-from search.ledger import Ledger
+from search.ledger import open_ledger
 from search.lifeline import Lifeline
-from search.loop import Bench, ReleasedError, Worker
+from search.loop import Bench, Worker
 from search.preparation import prepare
+from search.presenter import DashboardPresenter
 from search.pruning import pruner_named
 from search.samplers import sampler_named
+from search.scheduler import NewFirst
 from search.scoring import score_front
+from search.watch import ReleasedError
 from studies import StudyFolder, create_or_resume, load_study, open_storage
+from studies.records import HistoryReader
 
 
 def work(
@@ -44,9 +48,11 @@ def work(
         study.sampler = sampler_named(
             config.sampler.name, config.seed, startup=config.sampler.startup
         )
+        reader = HistoryReader(study)
         bench = Bench(
             config=config,
             study=study,
+            reader=reader,
             workbench=workbench,
             costs=costs,
             pruner=pruner_named(
@@ -58,10 +64,14 @@ def work(
                 accuracy_floor=floor,
             ),
             accuracy_floor=floor,
-            artifacts=FileSystemArtifactStore(str(folder.artifacts)),
+            presenter=DashboardPresenter(
+                study,
+                FileSystemArtifactStore(str(folder.artifacts)),
+                workbench.data.class_names,
+            ),
         )
-        worker = Worker(bench, Ledger(study, storage), lifeline, emit)
-        worker.run(config.trials)
+        ledger = open_ledger(study, storage, reader, NewFirst())
+        Worker(bench, ledger, lifeline, emit).run(config.trials)
         if lifeline.stopping:
             raise ReleasedError
         score_front(study, workbench, folder, emit)

@@ -10,13 +10,13 @@ import time
 
 from optuna.trial import TrialState
 
-from search.ledger import Ledger
+from search.ledger import open_ledger
 from studies import open_storage, open_study
 
 target, total, mode = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 storage = open_storage(target)
 study = open_study("kd_lora_q", storage)
-ledger = Ledger(study, storage)
+ledger = open_ledger(study, storage)
 
 if mode == "idle":
     print("ready", flush=True)

@@ -5,7 +5,7 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from search.ledger import DEATHS, Ledger
+from search.ledger import DEATHS, Ledger, open_ledger
 from search.worker_identity import WorkerIdentity
 from studies import create_or_resume, load_study
 from studies.records import Attr, add_epoch, read_history
@@ -20,7 +20,7 @@ def study(storage: RDBStorage) -> optuna.Study:
 
 @pytest.fixture
 def ledger(study: optuna.Study, storage: RDBStorage) -> Ledger:
-    return Ledger(study, storage)
+    return open_ledger(study, storage)
 
 
 def attempt(ledger: Ledger, epochs: int, *, dies: bool = True) -> optuna.Trial:
@@ -75,6 +75,6 @@ def test_a_death_while_a_trial_is_given_up_changes_nothing(
 ) -> None:
     last = [attempt(ledger, 0) for _ in range(DEATHS)][-1]
     last.set_user_attr(Attr.FAILURE.value, {"kind": "error", "reason": "written, and then dead"})
-    assert Ledger(study, storage).claim(1) is None
+    assert open_ledger(study, storage).claim(1) is None
     assert study.get_trials()[last.number].state == TrialState.FAIL
     assert ledger.ended() == 1

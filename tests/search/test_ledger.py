@@ -12,7 +12,8 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from search.ledger import STALE_S, Ledger
+from search.ledger import Ledger, open_ledger
+from search.presence import STALE_S
 from spaces import suggest
 from studies import create_or_resume, load_study
 from studies.records import Attr, LostTrialError, add_epoch, describe, prune, read_history
@@ -29,7 +30,7 @@ def study(storage: RDBStorage) -> optuna.Study:
 
 @pytest.fixture
 def ledger(study: optuna.Study, storage: RDBStorage) -> Ledger:
-    return Ledger(study, storage)
+    return open_ledger(study, storage)
 
 
 class Workers:
@@ -237,7 +238,7 @@ def test_a_worker_wrongly_taken_for_dead_is_told_and_goes_on(
     chain = suggest(mine, CONFIG.search_space(), CONFIG.settled())
     describe(mine, chain)
     make_over(study, storage, 0, boot_id="the boot before")
-    theirs = Ledger(study, storage).claim(1)
+    theirs = open_ledger(study, storage).claim(1)
     assert theirs is not None
     with pytest.raises(LostTrialError):
         add_epoch(mine, 0.5, 0.5)

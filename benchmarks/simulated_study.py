@@ -1,0 +1,105 @@
+"""The study of a simulated search: in memory, its times those of the simulated clock."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import optuna
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from benchmarks.clock import Clock, Parked
+from objectives.results import Evaluation
+from studies.records import Attr, History
+
+_BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
+"""When simulated time begins, for Optuna, whose trials know no other times than dates."""
+
+
+class SimulatedStorage(InMemoryStorage):
+    """Keeps a study in memory and writes simulated times over Optuna's own."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """As InMemoryStorage, with simulated times."""
+        trial_id = super().create_new_trial(study_id, template_trial)
+        self._stamp(trial_id)
+        return trial_id
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """As InMemoryStorage, with simulated times."""
+        done = super().set_trial_state_values(trial_id, state, values)
+        self._stamp(trial_id)
+        return done
+
+    def _stamp(self, trial_id: int) -> None:
+        trial = self.get_trial(trial_id)
+        now = _BEGIN + timedelta(seconds=self._clock.now)
+        if trial.state.is_finished():
+            trial.datetime_complete = now
+        elif trial.state == TrialState.RUNNING:
+            trial.datetime_start = now
+
+
+class SimulatedPresence:
+    """Workers that never die (a search.presence.Presence)."""
+
+    def signature(self) -> dict[Attr, Any]:
+        """Return nothing: nobody looks."""
+        return {}
+
+    def is_gone(self, trial: FrozenTrial) -> bool:  # noqa: ARG002
+        """Return False."""
+        return False
+
+    def begin(self, trial: optuna.Trial) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+class SimulatedLifeline:
+    """Asks for a stop when simulated time is up; whoever waits is woken by `news`.
+
+    A real worker looks every second whether there is a trial for it. This one looks whenever
+    another's epoch or trial has ended: nothing else can change the answer.
+    """
+
+    def __init__(self, clock: Clock, budget_s: float) -> None:
+        self._clock = clock
+        self._budget_s = budget_s
+        self._waiting = Parked()
+
+    @property
+    def stopping(self) -> bool:
+        """True once the budget is spent."""
+        return self._clock.now >= self._budget_s
+
+    def wait(self, seconds: float) -> None:  # noqa: ARG002
+        """Wait for news."""
+        self._clock.park(self._waiting)
+
+    def news(self) -> None:
+        """Wake whoever waits."""
+        self._clock.wake(self._waiting)
+
+
+class NoPresenter:
+    """Shows nothing (a search.presenter.Presenter)."""
+
+    def show_training(
+        self,
+        trial: optuna.Trial,
+        curve: Sequence[tuple[float, float]],
+        evaluation: Evaluation | None,
+    ) -> None:
+        """Do nothing."""
+
+    def show_end(self, number: int, history: History) -> None:
+        """Do nothing."""

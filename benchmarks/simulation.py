@@ -1,0 +1,272 @@
+"""A search on a recorded table: the real engine, a simulated chain and a simulated clock.
+
+Workers claim, sample, rule, offer and resume with the program's own code; only what takes a
+machine is answered from the table, at its recorded price. One process, no threads, no sleeping.
+"""
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Literal, cast
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
+
+from benchmarks.clock import Clock
+from benchmarks.recorded import Table
+from benchmarks.simulated_chain import SimulatedWorkbench, Stages
+from benchmarks.simulated_study import (
+    NoPresenter,
+    SimulatedLifeline,
+    SimulatedPresence,
+    SimulatedStorage,
+)
+from benchmarks.stopwatch import Stopwatch, TimedSampler
+from benchmarks.trace import End, Ending, FoundPoint, Trace
+from objectives import Workbench
+from objectives.results import Evaluation
+from search.baselines import TEACHER_ITSELF, TEACHER_QUANTIZED, student_baselines
+from search.events import EpochEnded, Event, PointAdded, TrialBegan, TrialEnded
+from search.ledger import Ledger
+from search.lifeline import Lifeline
+from search.loop import Bench, Worker
+from search.offers import Offer, offers
+from search.pruning import Pruner
+from search.scheduler import Scheduler
+from search.watch import Emit
+from spaces import DistilfrontError, params_of, to_dict
+from studies.records import Attr, HistoryReader, StudyAttr, add_baseline, enqueue_baseline
+
+DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
+    "accuracy": "maximize",
+    "size_bytes": "minimize",
+    "latency_ms": "minimize",
+}
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way to search; its parts are made anew for every study, from the table and the seed."""
+
+    name: str
+    sampler: Callable[[Table, int], BaseSampler]
+    pruner: Callable[[Table, int], Pruner]
+    scheduler: Callable[[Table, int], Scheduler]
+    offers: bool = True
+    """Whether further schemes of a trained student are evaluated."""
+    shares: bool = True
+    """Whether trials reuse what others have trained; a paused one always goes on from its own."""
+    baselines: bool = True
+    """Whether the study begins with the teacher's points and the students that leave a step out."""
+
+
+def simulate(
+    table: Table,
+    strategy: Strategy,
+    *,
+    workers: int = 1,
+    seed: int = 0,
+    trials: int = 200,
+    budget_s: float = math.inf,
+) -> Trace:
+    """Return what a search with `strategy` on `table` does.
+
+    trials: sampled ones, after which only paused students go on. budget_s: simulated seconds after
+    which workers stop at the end of their epoch. Equal arguments give equal traces, but for the
+    wall-clock times in them.
+    """
+    begun = time.perf_counter()
+    with _quiet():
+        return _Simulation(table, strategy, workers, seed, budget_s).run(trials, begun)
+
+
+class _Simulation:
+    """One simulated study and its workers."""
+
+    def __init__(
+        self, table: Table, strategy: Strategy, workers: int, seed: int, budget_s: float
+    ) -> None:
+        self._table = table
+        self._strategy = strategy
+        self._seed = seed
+        self._watch = Stopwatch()
+        self._clock = Clock()
+        self._lifeline = SimulatedLifeline(self._clock, budget_s)
+        self._storage = SimulatedStorage(self._clock)
+        self._study = self._make_study()
+        self._reader = HistoryReader(self._study)
+        pruner = strategy.pruner(table, seed)
+        scheduler = strategy.scheduler(table, seed)
+        self._pruner = SimpleNamespace(rule=self._watch.timed("pruner", pruner.rule))
+        self._offers = self._watch.timed("offers", offers if strategy.offers else _no_offers)
+        self._scheduler = SimpleNamespace(
+            resumption=self._watch.timed("scheduler", scheduler.resumption)
+        )
+        stages = Stages()
+        self._benches = [
+            SimulatedWorkbench(table, self._clock, stages, worker) for worker in range(workers)
+        ]
+        self._points: list[FoundPoint] = []
+        self._endings: list[Ending] = []
+
+    def run(self, trials: int, begun: float) -> Trace:
+        """Run all workers to their end."""
+
+        def task(bench: SimulatedWorkbench) -> Callable[[], None]:
+            return lambda: self._worker(bench).run(trials)
+
+        self._clock.run([task(bench) for bench in self._benches])
+        spent = [piece for bench in self._benches for piece in bench.spent]
+        return Trace(
+            table=self._table.name,
+            strategy=self._strategy.name,
+            seed=self._seed,
+            workers=len(self._benches),
+            spent=tuple(sorted(spent, key=lambda piece: (piece.begin_s, piece.worker))),
+            points=tuple(self._points),
+            endings=tuple(self._endings),
+            waited_s=tuple(bench.waited_s for bench in self._benches),
+            end_s=self._clock.now,
+            decisions=self._watch.decisions,
+            wall_s=time.perf_counter() - begun,
+        )
+
+    def _worker(self, workbench: SimulatedWorkbench) -> Worker:
+        """Return a real worker.
+
+        All of them rule and read by the same objects, where really each process has its own: what
+        these answer depends on the study's history alone, and one parses it once.
+        """
+        bench = Bench(
+            config=self._table.config,
+            study=self._study,
+            reader=self._reader,
+            workbench=cast("Workbench", workbench),
+            costs=self._table.costs,
+            pruner=cast("Pruner", self._pruner),
+            accuracy_floor=self._table.reference.accuracy_floor,
+            presenter=NoPresenter(),
+            offers=self._offers,
+        )
+        ledger = Ledger(
+            self._study,
+            self._storage,
+            self._reader,
+            lock=nullcontext,  # Nothing under it lets another worker run.
+            presence=SimulatedPresence(),
+            scheduler=cast("Scheduler", self._scheduler),
+        )
+        return Worker(bench, ledger, cast("Lifeline", self._lifeline), self._emit(workbench))
+
+    def _make_study(self) -> optuna.Study:
+        config = self._table.config
+        study = optuna.create_study(
+            storage=self._storage,
+            study_name=config.name,
+            directions=[DIRECTIONS[name] for name in config.objectives],
+            sampler=TimedSampler(self._strategy.sampler(self._table, self._seed), self._watch),
+        )
+        study.set_metric_names(list(config.objectives))
+        study.set_user_attr(StudyAttr.COSTS.value, to_dict(self._table.costs))
+        if self._strategy.baselines:
+            self._add_teacher(study)
+            for words, chain in student_baselines(config):
+                enqueue_baseline(study, words, params_of(chain))
+        return study
+
+    def _add_teacher(self, study: optuna.Study) -> None:
+        """Add the teacher under every scheme: known before the search begins, as in search.run."""
+        table, teacher = self._table, self._table.costs.teacher
+        for scheme in table.schemes:
+            cost, accuracy = table.costs.of(teacher, scheme), table.teacher["validation"][scheme]
+            evaluation = Evaluation(
+                split="validation",
+                images=table.validation_images,
+                accuracy=accuracy,
+                f1=accuracy,
+                precision=accuracy,
+                recall=accuracy,
+                kl_to_teacher=0.0,
+                confusion=(),
+                size_bytes=cost.size_bytes,
+                seconds=0.0,
+            )
+            words = TEACHER_ITSELF if scheme == "fp32" else TEACHER_QUANTIZED
+            add_baseline(study, words, scheme, evaluation, cost.latency_ms)
+
+    def _emit(self, workbench: SimulatedWorkbench) -> Emit:
+        """Return what hears a worker's events: news for those that wait, and the trace."""
+
+        def emit(event: Event) -> None:
+            match event:
+                case TrialBegan():
+                    if not self._strategy.shares:
+                        workbench.owner = f" of {self._first_of(event.trial)}"
+                case PointAdded():
+                    self._points.append(
+                        FoundPoint(
+                            time_s=self._clock.now,
+                            trial=event.trial,
+                            student=workbench.student,
+                            scheme=event.scheme,
+                            origin=event.origin,
+                            accuracy=event.accuracy,
+                            size_bytes=event.size_bytes,
+                            latency_ms=event.latency_ms,
+                        )
+                    )
+                case TrialEnded():
+                    self._endings.append(self._ending(event, workbench.student))
+                    self._lifeline.news()
+                case EpochEnded():
+                    self._lifeline.news()
+
+        return emit
+
+    def _ending(self, event: TrialEnded, student: str) -> Ending:
+        trial = self._study.get_trials(deepcopy=False)[event.trial]
+        if event.state == "failed":
+            raise DistilfrontError(f"trial {event.trial} of the simulation failed: {event.words}")
+        ruling = trial.user_attrs.get(Attr.RULING, {})
+        end: End = "audited" if ruling else "trained"
+        if trial.state == TrialState.PRUNED:
+            end = "paused" if ruling.get("paused") else "stopped"
+        elif trial.state == TrialState.FAIL:
+            end = "released"
+        curve = trial.user_attrs.get(Attr.CURVE, [])
+        progress = float(curve[-1][0]) if curve else 0.0
+        resumes = trial.user_attrs.get(Attr.RESUMES)
+        return Ending(self._clock.now, event.trial, student, end, progress, resumes)
+
+    def _first_of(self, number: int) -> int:
+        """Return the trial that began what the one with this number goes on with."""
+        trials = self._study.get_trials(deepcopy=False)
+        while True:
+            attrs = trials[number].user_attrs
+            before = attrs.get(Attr.RESUMES, attrs.get(Attr.RETRY_OF))
+            if before is None:
+                return number
+            number = before
+
+
+def _no_offers(*_: object, **__: object) -> tuple[Offer, ...]:
+    return ()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna from announcing a study in memory, and from warning of names for objectives."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
