@@ -14,9 +14,8 @@ from pathlib import Path
 from benchmarks.recorded import Table, load_table
 from benchmarks.simulation import Strategy, simulate
 from benchmarks.trace import End, Trace, Work
-from search.pruning import Pruner, pruner_named
-from search.samplers import sampler_named
-from search.scheduler import NewFirst
+from search.outlook import Ground
+from search.strategies import Parts, parts_named
 
 SHARES = (0.9, 0.95, 0.99)
 """Of the true hypervolume: what the compute is stated to."""
@@ -29,8 +28,8 @@ def main() -> None:
     """Replay one search and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", type=Path, help="a file that benchmarks.record made")
-    parser.add_argument("--sampler", default="tpe", help="as `search.run --sampler`")
-    parser.add_argument("--pruner", default="known_costs", help="as `search.run --pruner`")
+    parser.add_argument("--sampler", default="ehvi", help="as `search.run --sampler`")
+    parser.add_argument("--pruner", default="freeze_thaw", help="as `search.run --pruner`")
     parser.add_argument("--workers", type=int, default=1, help="simulated workers")
     parser.add_argument("--seed", type=int, default=0, help="of the search, not of the students")
     parser.add_argument("--trials", type=int, default=200, help="sampled trials")
@@ -56,25 +55,31 @@ def named_strategy(sampler: str, pruner: str, *, ours: bool = True) -> Strategy:
     ours: with stage cache, offers and baselines. Raises UnknownNameError.
     """
 
-    def make_pruner(table: Table, seed: int) -> Pruner:
-        pruning = table.config.pruning
-        return pruner_named(
+    def parts(table: Table, seed: int, trials: int) -> Parts:
+        return parts_named(
+            sampler,
             pruner,
-            delta=pruning.delta,
-            audit_share=pruning.audit_share,
+            ground_of(table),
+            trials=trials,
             seed=seed,
-            objectives=table.config.objectives,
-            accuracy_floor=table.reference.accuracy_floor,
+            startup=table.config.sampler.startup,
+            delta=table.config.pruning.delta,
+            audit_share=table.config.pruning.audit_share,
         )
 
-    return Strategy(
-        name=f"{sampler} + {pruner}" + ("" if ours else " alone"),
-        sampler=lambda table, seed: sampler_named(sampler, seed, table.config.sampler.startup),
-        pruner=make_pruner,
-        scheduler=lambda table, seed: NewFirst(),  # noqa: ARG005
-        offers=ours,
-        shares=ours,
-        baselines=ours,
+    name = f"{sampler} + {pruner}" + ("" if ours else " alone")
+    return Strategy(name, parts, offers=ours, shares=ours, baselines=ours)
+
+
+def ground_of(table: Table) -> Ground:
+    """Return what a study on the table settles."""
+    return Ground(
+        table.config.search_space(),
+        table.config.settled(),
+        table.costs,
+        table.reference,
+        table.validation_images,
+        table.config.objectives,
     )
 
 

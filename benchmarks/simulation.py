@@ -39,6 +39,7 @@ from search.loop import Bench, Worker
 from search.offers import Offer, offers
 from search.pruning import Pruner
 from search.scheduler import Scheduler
+from search.strategies import Parts
 from search.watch import Emit
 from spaces import DistilfrontError, params_of, to_dict
 from studies.records import Attr, HistoryReader, StudyAttr, add_baseline, enqueue_baseline
@@ -52,12 +53,11 @@ DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
 
 @dataclass(frozen=True)
 class Strategy:
-    """A way to search; its parts are made anew for every study, from the table and the seed."""
+    """A way to search."""
 
     name: str
-    sampler: Callable[[Table, int], BaseSampler]
-    pruner: Callable[[Table, int], Pruner]
-    scheduler: Callable[[Table, int], Scheduler]
+    parts: Callable[[Table, int, int], Parts]
+    """Makes its parts anew for every study, from the table, the seed and the trials in all."""
     offers: bool = True
     """Whether further schemes of a trained student are evaluated."""
     shares: bool = True
@@ -83,30 +83,36 @@ def simulate(
     """
     begun = time.perf_counter()
     with _quiet():
-        return _Simulation(table, strategy, workers, seed, budget_s).run(trials, begun)
+        return _Simulation(table, strategy, workers, seed, trials, budget_s).run(begun)
 
 
 class _Simulation:
     """One simulated study and its workers."""
 
     def __init__(
-        self, table: Table, strategy: Strategy, workers: int, seed: int, budget_s: float
+        self,
+        table: Table,
+        strategy: Strategy,
+        workers: int,
+        seed: int,
+        trials: int,
+        budget_s: float,
     ) -> None:
         self._table = table
         self._strategy = strategy
         self._seed = seed
+        self._trials = trials
         self._watch = Stopwatch()
         self._clock = Clock()
         self._lifeline = SimulatedLifeline(self._clock, budget_s)
         self._storage = SimulatedStorage(self._clock)
-        self._study = self._make_study()
+        parts = strategy.parts(table, seed, trials)
+        self._study = self._make_study(parts.sampler)
         self._reader = HistoryReader(self._study)
-        pruner = strategy.pruner(table, seed)
-        scheduler = strategy.scheduler(table, seed)
-        self._pruner = SimpleNamespace(rule=self._watch.timed("pruner", pruner.rule))
+        self._pruner = SimpleNamespace(rule=self._watch.timed("pruner", parts.pruner.rule))
         self._offers = self._watch.timed("offers", offers if strategy.offers else _no_offers)
         self._scheduler = SimpleNamespace(
-            resumption=self._watch.timed("scheduler", scheduler.resumption)
+            resumption=self._watch.timed("scheduler", parts.scheduler.resumption)
         )
         stages = Stages()
         self._benches = [
@@ -115,11 +121,11 @@ class _Simulation:
         self._points: list[FoundPoint] = []
         self._endings: list[Ending] = []
 
-    def run(self, trials: int, begun: float) -> Trace:
+    def run(self, begun: float) -> Trace:
         """Run all workers to their end."""
 
         def task(bench: SimulatedWorkbench) -> Callable[[], None]:
-            return lambda: self._worker(bench).run(trials)
+            return lambda: self._worker(bench).run(self._trials)
 
         self._clock.run([task(bench) for bench in self._benches])
         spent = [piece for bench in self._benches for piece in bench.spent]
@@ -164,13 +170,13 @@ class _Simulation:
         )
         return Worker(bench, ledger, cast("Lifeline", self._lifeline), self._emit(workbench))
 
-    def _make_study(self) -> optuna.Study:
+    def _make_study(self, sampler: BaseSampler) -> optuna.Study:
         config = self._table.config
         study = optuna.create_study(
             storage=self._storage,
             study_name=config.name,
             directions=[DIRECTIONS[name] for name in config.objectives],
-            sampler=TimedSampler(self._strategy.sampler(self._table, self._seed), self._watch),
+            sampler=TimedSampler(sampler, self._watch),
         )
         study.set_metric_names(list(config.objectives))
         study.set_user_attr(StudyAttr.COSTS.value, to_dict(self._table.costs))

@@ -125,6 +125,10 @@ class FreezeThaw:
         waiting = {trial.key: trial for trial in history.paused}
         if not waiting:
             return None
+        if not new_allowed:
+            for trial in waiting.values():
+                if trial.baseline is not None:
+                    return trial  # Every report compares with it: it is only put off.
         outlook = self.outlook(history)
         for prospect in self.prospects(history):
             paused = waiting.get(student_key(prospect.student))

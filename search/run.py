@@ -44,10 +44,11 @@ def run(
     storage: StorageOption = None,
     sampler: Annotated[
         str | None,
-        typer.Option("--sampler", help="tpe, nsgaii, gp, random or qmc.", metavar="NAME"),
+        typer.Option("--sampler", help="ehvi, tpe, nsgaii, gp, random or qmc.", metavar="NAME"),
     ] = None,
     pruner: Annotated[
-        str | None, typer.Option("--pruner", help="known_costs or none.", metavar="NAME")
+        str | None,
+        typer.Option("--pruner", help="freeze_thaw, known_costs or none.", metavar="NAME"),
     ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Of the teacher, the students and the sampler.")

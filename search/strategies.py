@@ -6,7 +6,7 @@ from optuna.samplers import BaseSampler
 
 from search.freeze_thaw import FreezeThaw, FreezeThawPruner, FreezeThawSampler
 from search.outlook import Ground
-from search.pruning import KnownCostPruner, NoPruner, Pruner
+from search.pruning import Pruner, pruner_named
 from search.samplers import sampler_named
 from search.scheduler import NewFirst, Scheduler
 from search.sobol import SobolSampler
@@ -42,15 +42,14 @@ def parts_named(
     """
     if pruner not in PRUNERS:
         raise UnknownNameError("pruner", pruner, PRUNERS)
-    stopping: Pruner = NoPruner()
-    if pruner != "none":
-        stopping = KnownCostPruner(
-            delta=delta,
-            audit_share=audit_share,
-            seed=seed,
-            objectives=ground.objectives,
-            accuracy_floor=ground.reference.accuracy_floor,
-        )
+    stopping = pruner_named(
+        "known_costs" if pruner == "freeze_thaw" else pruner,
+        delta=delta,
+        audit_share=audit_share,
+        seed=seed,
+        objectives=ground.objectives,
+        accuracy_floor=ground.reference.accuracy_floor,
+    )
     search = FreezeThaw(ground, trials, seed)
     scheduler: Scheduler = NewFirst()
     if pruner == "freeze_thaw":

@@ -26,7 +26,7 @@ class Learner:
     complete: bool = False
     """Shows students that ran to their end."""
     running: bool = False
-    """Shows what other workers are at."""
+    """Shows what other workers are at, and what was paused."""
     bad: bool = False
     """Shows stopped and diverged students, as trials that run and never end: TPE's constant liar
     counts those among the not good, whereas pruned or infeasible ones fill up its good set when
@@ -64,7 +64,12 @@ class View:
         of a study, only failed) are too many, the view begins anew.
         """
         learner = self._learner
-        others = [trial for trial in trials if trial.number != besides and is_sampled(trial)]
+        gone_on_with = {trial.user_attrs.get(Attr.RESUMES) for trial in trials}
+        others = [
+            trial
+            for trial in trials
+            if trial.number != besides and is_sampled(trial) and trial.number not in gone_on_with
+        ]
         ended = sorted((t for t in others if self._shows(t)), key=_ending)
         numbers = [trial.number for trial in ended]
         crowded = len(self._study.get_trials(deepcopy=False)) > 2 * len(numbers) + 256
@@ -77,7 +82,7 @@ class View:
             self._add(trial)
         self._shown = numbers
         for trial in others:
-            if learner.running and trial.state == TrialState.RUNNING and trial.params:
+            if learner.running and _is_open(trial) and trial.params:
                 self._study.add_trial(_copy(trial, TrialState.RUNNING))
                 self._passing.append(len(self._study.get_trials(deepcopy=False)) - 1)
 
@@ -117,9 +122,19 @@ class View:
             self._bred = generation
 
 
+def _is_open(trial: FrozenTrial) -> bool:
+    """Whether a trial runs, or was paused: what it ends with is not known yet."""
+    return trial.state == TrialState.RUNNING or _is_paused(trial)
+
+
+def _is_paused(trial: FrozenTrial) -> bool:
+    ruling = trial.user_attrs.get(Attr.RULING, {})
+    return trial.state == TrialState.PRUNED and bool(ruling.get("paused", False))
+
+
 def _is_bad(trial: FrozenTrial) -> bool:
     failure = trial.user_attrs.get(Attr.FAILURE, {})
-    return trial.state == TrialState.PRUNED or (
+    return (trial.state == TrialState.PRUNED and not _is_paused(trial)) or (
         trial.state == TrialState.FAIL and failure.get("kind") == "diverged"
     )
 

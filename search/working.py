@@ -7,16 +7,16 @@ import optuna
 from optuna.artifacts import FileSystemArtifactStore
 
 from objectives import Workbench
+from objectives.pareto import ReferencePoint
 from search.events import Event
 from search.ledger import open_ledger
 from search.lifeline import Lifeline
 from search.loop import Bench, Worker
+from search.outlook import Ground
 from search.preparation import prepare
 from search.presenter import DashboardPresenter
-from search.pruning import pruner_named
-from search.samplers import sampler_named
-from search.scheduler import NewFirst
 from search.scoring import score_front
+from search.strategies import parts_named
 from search.watch import ReleasedError
 from studies import StudyFolder, create_or_resume, load_study, open_storage
 from studies.records import HistoryReader
@@ -45,9 +45,26 @@ def work(
             study, config, folder, workbench, lifeline, emit, templates_first=index % 2 == 1
         )
         floor = config.bounds.accuracy_of_teacher * teacher.accuracy
-        study.sampler = sampler_named(
-            config.sampler.name, config.seed, startup=config.sampler.startup
+        itself = costs.of(costs.teacher, "fp32")
+        reference = ReferencePoint(floor, itself.size_bytes, itself.latency_ms)
+        parts = parts_named(
+            config.sampler.name,
+            config.pruning.name,
+            Ground(
+                config.search_space(),
+                config.settled(),
+                costs,
+                reference,
+                workbench.data.images_in("validation"),
+                config.objectives,
+            ),
+            trials=config.trials,
+            seed=config.seed,
+            startup=config.sampler.startup,
+            delta=config.pruning.delta,
+            audit_share=config.pruning.audit_share,
         )
+        study.sampler = parts.sampler
         reader = HistoryReader(study)
         bench = Bench(
             config=config,
@@ -55,14 +72,7 @@ def work(
             reader=reader,
             workbench=workbench,
             costs=costs,
-            pruner=pruner_named(
-                config.pruning.name,
-                delta=config.pruning.delta,
-                audit_share=config.pruning.audit_share,
-                seed=config.seed,
-                objectives=config.objectives,
-                accuracy_floor=floor,
-            ),
+            pruner=parts.pruner,
             accuracy_floor=floor,
             presenter=DashboardPresenter(
                 study,
@@ -70,7 +80,7 @@ def work(
                 workbench.data.class_names,
             ),
         )
-        ledger = open_ledger(study, storage, reader, NewFirst())
+        ledger = open_ledger(study, storage, reader, parts.scheduler)
         Worker(bench, ledger, lifeline, emit).run(config.trials)
         if lifeline.stopping:
             raise ReleasedError

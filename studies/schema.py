@@ -27,7 +27,7 @@ class RuntimeTable(Table):
 class PruningTable(Table):
     """[pruning]: when a student is stopped."""
 
-    name: Literal["known_costs", "none"] = "known_costs"
+    name: Literal["freeze_thaw", "known_costs", "none"] = "freeze_thaw"
     delta: float = Field(0.1, gt=0, lt=1)
     """Level: the share of students whose final accuracy may lie above the bound."""
     audit_share: float = Field(0.2, ge=0, le=1)
@@ -37,7 +37,7 @@ class PruningTable(Table):
 class SamplerTable(Table):
     """[sampler]: how the next student is chosen."""
 
-    name: Literal["tpe", "nsgaii", "gp", "random", "qmc"] = "tpe"
+    name: Literal["ehvi", "tpe", "nsgaii", "gp", "random", "qmc"] = "ehvi"
     startup: int = Field(10, ge=1)
     """Sampled trials drawn at random before the sampler learns."""
 

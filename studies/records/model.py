@@ -60,6 +60,7 @@ class Stopped:
     completed: datetime
     resumes: int | None = None
     """The paused trial that this one went on with."""
+    baseline: str | None = None
 
     @property
     def paused(self) -> bool:

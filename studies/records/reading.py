@@ -42,6 +42,7 @@ class HistoryReader:
         self._students: list[Student] = []
         self._stopped: list[Stopped] = []
         self._failed: list[Failed] = []
+        self._chains: dict[int, ChainConfig] = {}
 
     def read(self) -> History:
         """Return the history as it is now."""
@@ -53,7 +54,7 @@ class HistoryReader:
                 self._add(trial)
                 self._parsed.add(trial.number)
             else:
-                running.append(_running(trial))
+                running.append(self._running(trial))
         return History(
             tuple(self._points),
             tuple(self._students),
@@ -62,7 +63,21 @@ class HistoryReader:
             tuple(running),
         )
 
+    def _running(self, trial: FrozenTrial) -> Running:
+        attrs = trial.user_attrs
+        if trial.number not in self._chains and Attr.CHAIN in attrs:
+            self._chains[trial.number] = _chain(trial)
+        return Running(
+            number=trial.number,
+            worker=attrs.get(Attr.WORKER),
+            curve=_curve(trial),
+            student=attrs.get(Attr.STUDENT),
+            chain=self._chains.get(trial.number),
+            resumes=attrs.get(Attr.RESUMES),
+        )
+
     def _add(self, trial: FrozenTrial) -> None:
+        self._chains.pop(trial.number, None)
         if trial.state == TrialState.COMPLETE:
             point = self._point(trial)
             _insert(self._points, point)
@@ -132,6 +147,7 @@ def _stopped(trial: FrozenTrial) -> Stopped:
         ruling=_required(trial, Attr.RULING),
         completed=_completed(trial),
         resumes=trial.user_attrs.get(Attr.RESUMES),
+        baseline=trial.user_attrs.get(Attr.BASELINE),
     )
 
 
@@ -140,17 +156,6 @@ def _failed(trial: FrozenTrial) -> Failed:
     failure = trial.user_attrs.get(Attr.FAILURE, {"kind": "error", "reason": "told to fail"})
     resumes = trial.user_attrs.get(Attr.RESUMES)
     return Failed(trial.number, failure["kind"], failure["reason"], trial.params, resumes)
-
-
-def _running(trial: FrozenTrial) -> Running:
-    return Running(
-        number=trial.number,
-        worker=trial.user_attrs.get(Attr.WORKER),
-        curve=_curve(trial),
-        student=trial.user_attrs.get(Attr.STUDENT),
-        chain=_chain(trial) if Attr.CHAIN in trial.user_attrs else None,
-        resumes=trial.user_attrs.get(Attr.RESUMES),
-    )
 
 
 def _origin(trial: FrozenTrial) -> Origin:
