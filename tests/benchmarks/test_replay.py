@@ -15,6 +15,7 @@ from benchmarks.simulation import Strategy, simulate
 from objectives.pareto import hypervolume
 from search.pruning import GoOn, NoPruner, Pause, Stop
 from search.scheduler import NewFirst
+from search.strategies import Parts
 from spaces import DistilfrontError
 from tests.benchmarks.tiny_table import SCHEMES, table
 
@@ -71,9 +72,9 @@ def scripted(script, rule=None, scheduler=NewFirst, **flags):
     flags = {"offers": False, "baselines": False} | flags
     return Strategy(
         "scripted",
-        lambda *_: Scripted(script),
-        lambda *_: NoPruner() if rule is None else Ruled(rule),
-        lambda *_: scheduler(),
+        lambda *_: Parts(
+            Scripted(script), NoPruner() if rule is None else Ruled(rule), scheduler()
+        ),
         **flags,
     )
 
