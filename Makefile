@@ -5,7 +5,14 @@ BIN := $(VENV)/bin
 # What `make test` installs beside the program: its tools, and the extras whose tests would skip.
 TEST_EXTRAS ?= dev,postgres,executorch
 
-.PHONY: run test check long clean
+# Where `make bench` keeps its runs, and a checkout of OptunaHub's registry if there is one.
+BENCH_OUT ?= runs/bench
+REGISTRY ?=
+SEEDS ?= 20
+# What runs with eight simulated workers too.
+BENCH_OURS ?= ours
+
+.PHONY: run test check long bench clean
 
 run: $(VENV)/.run
 	$(BIN)/python -m search.run --study kd_lora_q
@@ -23,6 +30,16 @@ check: $(VENV)/.test
 long: $(VENV)/.test
 	$(BIN)/python -m pytest -m long
 
+# Every strategy on every recorded table, then docs/benchmarks.md. It goes on where it was stopped.
+bench: $(VENV)/.bench
+	@echo "Searching on the recorded tables: hours of two cores from nothing, minutes left are shown;"
+	@echo "Ctrl-C at any time, the same command goes on. Less: make bench SEEDS=3."
+	$(BIN)/python -m benchmarks.compare --tables benchmarks/tables/*.parquet --out $(BENCH_OUT) \
+		--seeds $(SEEDS) --processes 2 $(if $(REGISTRY),--registry $(REGISTRY))
+	$(BIN)/python -m benchmarks.compare --tables benchmarks/tables/*.parquet --out $(BENCH_OUT) \
+		--seeds $(SEEDS) --processes 2 --workers 8 --only $(BENCH_OURS)
+	$(BIN)/python -m benchmarks.page --results $(BENCH_OUT)
+
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +52,11 @@ $(VENV)/.run: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing into $(VENV): a few minutes and about 7 GB, once."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$(TEST_EXTRAS)]"
+	@touch $(VENV)/.run $@
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing into $(VENV): a few minutes and about 7 GB, once."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
 	@touch $(VENV)/.run $@
 
 clean:

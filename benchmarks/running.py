@@ -1,0 +1,142 @@
+"""One run of a comparison: a strategy on a table with a seed."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.oracle import compute_to, oracle, whole_table_s
+from benchmarks.recorded import Table, load_table
+from benchmarks.run_record import SHARES, RunKey, RunRecord, measured
+from benchmarks.simulation import Strategy, simulate
+
+ROUNDS = (1 / 64, 1 / 16, 1 / 4, 1.0)
+"""Shares of the budget after each of which a search that reached 99 % is run no further.
+
+The simulation knows no other end than a budget. Equal arguments give equal traces, so a longer
+round only repeats a shorter one, and all of them together cost a third more than the last.
+"""
+
+Family = Literal["plain", "given ours", "ours", "ablation"]
+
+
+@dataclass(frozen=True)
+class StrategyEntry:
+    """A strategy as it is compared."""
+
+    strategy: Strategy
+    family: Family
+    """`plain`: as people run it; `given ours`: with our cache and offers."""
+    words: str
+    """One line on it."""
+    seeds: int | None = None
+    """At most so many seeds, for what samples slowly."""
+    skipped: str | None = None
+    """Why it cannot run here."""
+    trials: int | None = None
+    """Sampled trials, where how many there are makes the strategy; the comparison's when None."""
+
+
+Catalogue = Callable[[], Mapping[str, StrategyEntry]]
+"""Makes the entries by name, in each process anew: a strategy cannot be pickled."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What ends a search beside 99 %."""
+
+    tables: float
+    """Compute, in multiples of that of the whole table."""
+    trials: int
+    """Sampled ones."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A table with what all runs on it share."""
+
+    table: Table
+    digest: str
+    whole_s: float
+
+    @classmethod
+    def load(cls, path: Path) -> "Ground":
+        """Return the ground of a table's file."""
+        table = load_table(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        return cls(table, digest, whole_table_s(table))
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a page says of the table, as JSON."""
+        table, steps = self.table, oracle(self.table)
+        return {
+            "digest": self.digest,
+            "meta": dict(table.meta),
+            "students": len(table.students),
+            "repeats": sum(len(others) for others in table.repeats.values()),
+            "points": len(table.outcomes),
+            "front_points": len(table.front),
+            "front_students": len({point.student for point in table.front}),
+            "whole_s": self.whole_s,
+            "true_hypervolume": table.true_hypervolume,
+            "teacher_accuracy": table.teacher["accuracy"],
+            "reference": asdict(table.reference),
+            "oracle_s": [compute_to(share, steps, table) for share in SHARES],
+            "oracle": [[s.compute_s, s.hypervolume / table.true_hypervolume] for s in steps],
+        }
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run that is to be made."""
+
+    strategy: str
+    table: str
+    digest: str
+    seed: int
+    workers: int
+
+    @property
+    def key(self) -> RunKey:
+        """As RunRecord.key."""
+        return self.strategy, self.table, self.digest, self.seed, self.workers
+
+
+@dataclass
+class Runner:
+    """Runs jobs in one process."""
+
+    entries: Mapping[str, StrategyEntry]
+    grounds: Mapping[str, Ground]
+    limits: Limits
+    commit: str
+
+    def run(self, job: Job) -> RunRecord:
+        """Return what a job's search comes to."""
+        begun = time.perf_counter()
+        entry, ground = self.entries[job.strategy], self.grounds[job.table]
+        for share in ROUNDS:
+            budget_s = share * self.limits.tables * ground.whole_s / job.workers
+            trace = simulate(
+                ground.table,
+                entry.strategy,
+                workers=job.workers,
+                seed=job.seed,
+                trials=entry.trials or self.limits.trials,
+                budget_s=budget_s,
+            )
+            out = trace.end_s >= budget_s
+            if not out or trace.reached(SHARES[-1], ground.table) is not None:
+                break
+        return measured(
+            # A catalogue's name stands for its entry, whatever the strategy calls itself.
+            replace(trace, strategy=job.strategy, wall_s=time.perf_counter() - begun),
+            ground.table,
+            digest=ground.digest,
+            commit=self.commit,
+            whole_s=ground.whole_s,
+            baselines=entry.strategy.baselines,
+            out_of_budget=out,
+        )
