@@ -60,12 +60,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
     parser.add_argument("--repeats", type=int, default=6, help="distillations on further seeds")
     parser.add_argument("--pilot", type=int, default=0, help="only so many distillations, rank 0")
-    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    parser.add_argument("--data-root", help="where data that are not embedded lie")
     arguments = parser.parse_args()
-    config = load_study(arguments.study, arguments.overrides)
+    root = [f"data.root={arguments.data_root}"] if arguments.data_root else []
+    config = load_study(arguments.study, root)
     work = arguments.work_dir / config.name
     work.mkdir(parents=True, exist_ok=True)
-    teacher, costs = _prepare(config, work)
+    prepared = _prepare(config, work)
     jobs = _jobs(config, arguments.repeats)
     if arguments.pilot:
         step = max(1, len(_grid(config)) // arguments.pilot)
@@ -86,14 +87,23 @@ def main() -> None:
         _print_ranks(student for student in students if student.adapt is None)
         return
     meta = {
-        "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "begun": prepared["begun"],
+        "recorded": _now(),
+        "commit": prepared["commit"],
         "machine": device_fingerprint(config.runtime.name),
         "versions": {name: version(name) for name in ("torch", "torchao", "peft", "onnxruntime")},
     }
     with Workbench(config.foundation(), work / "cache") as bench:
         images = bench.data.images_in("validation")
-    table = table_of(config, costs, teacher, students, validation_images=images, meta=meta)
+    table = table_of(
+        # Where the data lay is nobody's business.
+        load_study(arguments.study),
+        from_dict(CostTable, prepared["costs"]),
+        prepared["teacher"],
+        students,
+        validation_images=images,
+        meta=meta,
+    )
     path = Path(arguments.study).with_suffix(".parquet")
     table.save(path)
     print(f"{path}: {len(table.students)} students, {len(table.outcomes)} points,")
@@ -123,10 +133,11 @@ def _jobs(config: StudyConfig, repeats: int) -> list[list[StudentConfig]]:
     ]
 
 
-def _prepare(config: StudyConfig, work: Path) -> tuple[dict[str, Any], CostTable]:
-    """Return the teacher's record and the cost table, made once."""
+def _prepare(config: StudyConfig, work: Path) -> dict[str, Any]:
+    """Return the teacher's record, the cost table, when recording began and with which code."""
     done = work / "prepared.json"
     if not done.exists():
+        begun, commit = _now(), _commit()
         with Workbench(config.foundation(), work / "cache") as bench:
             teacher = bench.teacher(lambda _: Verdict.GO_ON)
             architecture = config.foundation().teacher.architecture
@@ -155,9 +166,12 @@ def _prepare(config: StudyConfig, work: Path) -> tuple[dict[str, Any], CostTable
             "seconds": sum(stage.seconds for stage in teacher.stages),
             **by_split,
         }
-        _write(done, {"teacher": record, "costs": to_dict(costs)})
-    prepared = json.loads(done.read_text("utf-8"))
-    return prepared["teacher"], from_dict(CostTable, prepared["costs"])
+        _write(
+            done,
+            {"teacher": record, "costs": to_dict(costs), "begun": begun, "commit": commit},
+        )
+    prepared: dict[str, Any] = json.loads(done.read_text("utf-8"))
+    return prepared
 
 
 def _work(config: StudyConfig, work: Path, jobs: Sequence[list[StudentConfig]], index: int) -> None:
@@ -255,6 +269,10 @@ def _print_ranks(students: Iterator[RecordedStudent]) -> None:
         low, *_, high = ordered = sorted(accuracies)
         middle = ordered[len(ordered) // 2]
         print(f"| {epoch} | {ranked:.2f} | {low:.3f} | {middle:.3f} | {high:.3f} |")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _commit() -> str:

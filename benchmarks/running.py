@@ -11,13 +11,8 @@ from benchmarks.oracle import compute_to, oracle, whole_table_s
 from benchmarks.recorded import Table, load_table
 from benchmarks.run_record import SHARES, RunKey, RunRecord, measured
 from benchmarks.simulation import Strategy, simulate
-
-ROUNDS = (1 / 64, 1 / 16, 1 / 4, 1.0)
-"""Shares of the budget after each of which a search that reached 99 % is run no further.
-
-The simulation knows no other end than a budget. Equal arguments give equal traces, so a longer
-round only repeats a shorter one, and all of them together cost a third more than the last.
-"""
+from benchmarks.trace import FoundPoint
+from objectives.pareto import hypervolume, losses_of, nondominated
 
 Family = Literal["plain", "given ours", "ours", "ablation"]
 
@@ -117,19 +112,17 @@ class Runner:
         """Return what a job's search comes to."""
         begun = time.perf_counter()
         entry, ground = self.entries[job.strategy], self.grounds[job.table]
-        for share in ROUNDS:
-            budget_s = share * self.limits.tables * ground.whole_s / job.workers
-            trace = simulate(
-                ground.table,
-                entry.strategy,
-                workers=job.workers,
-                seed=job.seed,
-                trials=entry.trials or self.limits.trials,
-                budget_s=budget_s,
-            )
-            out = trace.end_s >= budget_s
-            if not out or trace.reached(SHARES[-1], ground.table) is not None:
-                break
+        budget_s = self.limits.tables * ground.whole_s / job.workers
+        trace = simulate(
+            ground.table,
+            entry.strategy,
+            workers=job.workers,
+            seed=job.seed,
+            trials=entry.trials or self.limits.trials,
+            budget_s=budget_s,
+            enough=_Found(SHARES[-1], ground.table),
+        )
+        out = trace.end_s >= budget_s
         return measured(
             # A catalogue's name stands for its entry, whatever the strategy calls itself.
             replace(trace, strategy=job.strategy, wall_s=time.perf_counter() - begun),
@@ -140,3 +133,26 @@ class Runner:
             baselines=entry.strategy.baselines,
             out_of_budget=out,
         )
+
+
+class _Found:
+    """Says once a share of a table's true hypervolume was found."""
+
+    def __init__(self, share: float, table: Table) -> None:
+        self._wanted = share * table.true_hypervolume - 1e-12
+        self._table = table
+        self._front: list[FoundPoint] = []
+
+    def __call__(self, point: FoundPoint) -> bool:
+        """Take one more point and say whether that is enough."""
+        table = self._table
+        if point.accuracy <= table.reference.accuracy_floor:
+            return False
+        losses = losses_of([*self._front, point], table.config.objectives)
+        kept = nondominated(losses)
+        if not kept[-1]:
+            return False
+        found = zip([*self._front, point], kept, strict=True)
+        self._front = [one for one, keeps in found if keeps]
+        worth = hypervolume(self._front, table.reference, table.config.objectives)
+        return worth >= self._wanted

@@ -75,11 +75,16 @@ class SimulatedLifeline:
         self._clock = clock
         self._budget_s = budget_s
         self._waiting = Parked()
+        self._over = False
 
     @property
     def stopping(self) -> bool:
-        """True once the budget is spent."""
-        return self._clock.now >= self._budget_s
+        """True once the budget is spent, or enough was found."""
+        return self._over or self._clock.now >= self._budget_s
+
+    def end(self) -> None:
+        """Have every worker stop at the end of its epoch."""
+        self._over = True
 
     def wait(self, seconds: float) -> None:  # noqa: ARG002
         """Wait for news."""

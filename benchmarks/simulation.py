@@ -74,16 +74,18 @@ def simulate(
     seed: int = 0,
     trials: int = 200,
     budget_s: float = math.inf,
+    enough: Callable[[FoundPoint], bool] | None = None,
 ) -> Trace:
     """Return what a search with `strategy` on `table` does.
 
     trials: sampled ones, after which only paused students go on. budget_s: simulated seconds after
-    which workers stop at the end of their epoch. Equal arguments give equal traces, but for the
+    which workers stop at the end of their epoch. enough: told of every point; they stop likewise
+    once it says so. Equal arguments give equal traces, but for the
     wall-clock times in them.
     """
     begun = time.perf_counter()
     with _quiet():
-        return _Simulation(table, strategy, workers, seed, trials, budget_s).run(begun)
+        return _Simulation(table, strategy, workers, seed, trials, budget_s, enough).run(begun)
 
 
 class _Simulation:
@@ -97,11 +99,13 @@ class _Simulation:
         seed: int,
         trials: int,
         budget_s: float,
+        enough: Callable[[FoundPoint], bool] | None,
     ) -> None:
         self._table = table
         self._strategy = strategy
         self._seed = seed
         self._trials = trials
+        self._enough = enough
         self._watch = Stopwatch()
         self._clock = Clock()
         self._lifeline = SimulatedLifeline(self._clock, budget_s)
@@ -215,18 +219,19 @@ class _Simulation:
                     if not self._strategy.shares:
                         workbench.owner = f" of {self._first_of(event.trial)}"
                 case PointAdded():
-                    self._points.append(
-                        FoundPoint(
-                            time_s=self._clock.now,
-                            trial=event.trial,
-                            student=workbench.student,
-                            scheme=event.scheme,
-                            origin=event.origin,
-                            accuracy=event.accuracy,
-                            size_bytes=event.size_bytes,
-                            latency_ms=event.latency_ms,
-                        )
+                    point = FoundPoint(
+                        time_s=self._clock.now,
+                        trial=event.trial,
+                        student=workbench.student,
+                        scheme=event.scheme,
+                        origin=event.origin,
+                        accuracy=event.accuracy,
+                        size_bytes=event.size_bytes,
+                        latency_ms=event.latency_ms,
                     )
+                    self._points.append(point)
+                    if self._enough is not None and self._enough(point):
+                        self._lifeline.end()
                 case TrialEnded():
                     self._endings.append(self._ending(event, workbench.student))
                     self._lifeline.news()
