@@ -11,8 +11,8 @@ from search.surrogate import Covariance, Outcomes, fit
 from spaces import student_key
 from studies.records import History, Stopped, Student
 
-_START: Final = (1.0, 0.1, 0.1, 0.7)
-"""What is assumed at first: signal, shared, own, length of every feature."""
+_START: Final = (0.5, 0.06, 0.008)
+"""What is assumed at first: signal, shared, own."""
 _MOST: Final = 200
 """Trials that a fit looks at: what settings matter is known by then."""
 
@@ -45,8 +45,7 @@ class Covariances:
         return self._fits[size]
 
     def _fit(self, history: History) -> Covariance:
-        signal, shared, own, length = _START
-        start = Covariance(signal, shared, own, (length,) * self._features.count)
+        start = Covariance(*_START, self._features.lengths)
         stages = ended_stages(history)
         if len(stages) < 3:
             return start

@@ -18,6 +18,9 @@ from spaces import (
 _NOT_ASKED = 0.5
 """What stands for a setting that does not apply: the setting it depends on tells that."""
 
+_LENGTHS = {"learning_rate": 0.5, "lora": 5.0}
+"""The learning rate decides most, an adapter least."""
+
 _ANY_SCHEME = next(iter(SCHEMES.values()))
 
 
@@ -32,9 +35,15 @@ class Features:
     def __init__(self, space: Space) -> None:
         self._columns: list[Callable[[dict[str, object]], float]] = []
         self._known: dict[StudentConfig, NDArray[np.float64]] = {}
+        lengths: list[float] = []
         for name, domain in domains(space).items():
             if name != "scheme" and len(domain.values) > 1:
-                self._columns += _columns(name, domain)
+                columns = _columns(name, domain)
+                self._columns += columns
+                kind = "lora" if name.startswith("lora_") else name
+                lengths += [_LENGTHS.get(kind, 1.3)] * len(columns)
+        self.lengths = tuple(lengths)
+        """Over which distance, by feature, students are assumed to stay alike."""
 
     @property
     def count(self) -> int:

@@ -27,7 +27,7 @@ from search.pruning import GoOn, Pause, Pruner, Ruling
 from spaces import ChainConfig, Value, params_of, scheme_named, student_key
 from studies.records import History, HistoryReader, Stopped
 
-PATIENCE = 1.5
+PATIENCE = 5.0
 """A student in training goes on until another is worth so many times as much per second."""
 LEAST_GAIN = 0.0005
 """Share of the hypervolume below which finishing a paused student is not worth it."""
@@ -125,10 +125,6 @@ class FreezeThaw:
         waiting = {trial.key: trial for trial in history.paused}
         if not waiting:
             return None
-        if not new_allowed:
-            for trial in waiting.values():
-                if trial.baseline is not None:
-                    return trial  # Every report compares with it: it is only put off.
         outlook = self.outlook(history)
         for prospect in self.prospects(history):
             paused = waiting.get(student_key(prospect.student))

@@ -18,7 +18,7 @@ from search.ledger import Ledger
 from search.lifeline import Lifeline
 from search.offers import Offer, offers
 from search.presenter import Presenter
-from search.pruning import GoOn, Pause, Pruner, Ruling, Stop, as_record
+from search.pruning import Pruner, Ruling, as_record
 from search.watch import Emit, ReleasedError, Watch
 from spaces import SCHEMES, ChainConfig, LoRA, Scheme, Settled, Space, scheme_name, suggest
 from studies import StudyConfig
@@ -31,7 +31,6 @@ from studies.records import (
     fail,
     is_baseline,
     prune,
-    resumes,
 )
 
 if TYPE_CHECKING:  # The one module here that needs torch.
@@ -90,13 +89,6 @@ class Bench:
             self.workbench.data.images_in("validation"),
         )
 
-    def put_off(self, chain: ChainConfig, curve: Sequence[tuple[float, float]]) -> Ruling:
-        """Rule on a student that every report compares with: it may wait, and never stops."""
-        ruling = self.rule(chain, curve)
-        if isinstance(ruling, Stop):
-            return Pause(ruling.reason)
-        return ruling if isinstance(ruling, Pause) else GoOn()
-
 
 class Worker:
     """Runs trials of one study until as many as asked for have ended."""
@@ -153,10 +145,9 @@ class Worker:
 
     def _train(self, trial: optuna.Trial, chain: ChainConfig) -> tuple[str, str]:
         bench = self._bench
-        rule = bench.put_off if is_baseline(trial) else bench.rule
-        # One that was put off runs to its end when its time has come.
-        ruled = None if is_baseline(trial) and resumes(trial) else partial(rule, chain)
-        watch = Watch(trial, ruled, self._lifeline, self._emit)
+        # A student that every report compares with runs to its end.
+        rule = None if is_baseline(trial) else partial(bench.rule, chain)
+        watch = Watch(trial, rule, self._lifeline, self._emit)
         student = bench.workbench.train_student(chain.student, watch)
         if isinstance(student, StoppedStudent):
             if watch.stop is None:

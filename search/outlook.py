@@ -31,9 +31,10 @@ from studies.records import History
 
 Floats = NDArray[np.float64]
 
-_DISTILL_FALL = 1.2
-"""Log error that is assumed to be lost while distilling, before any stage was seen to end."""
-_ADAPT_FALL = 0.1
+_DISTILLING = {"fall": 2.6, "noise": 0.8}
+"""What is assumed of a stage before any was seen to end: see Drift. These and the covariance's
+first guess are what two recorded tables had in common (docs/decisions)."""
+_ADAPTING = {"fall": 0.1, "noise": 0.25}
 _EVALUATION_S = 0.5
 _MOST = 400
 """Outcomes a surrogate is conditioned on; of more, the best and the latest."""
@@ -99,13 +100,13 @@ class Outlook:
             [one.distill for one in self._checkpoints.values()],
             epochs[0],
             self._images,
-            fall=_DISTILL_FALL,
+            **_DISTILLING,
         )
         self._adapt_drift = Drift(
             [one.adapt for one in self._adapted.values()],
             epochs[1],
             self._images,
-            fall=_ADAPT_FALL,
+            **_ADAPTING,
         )
         names = [network.key for network in architectures(ground.space, ground.settled)]
         flops = {name: ground.costs.of(name, ground.schemes[0]).flops for name in names}

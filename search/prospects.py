@@ -111,18 +111,30 @@ class Drift:
     """
 
     def __init__(
-        self, curves: Sequence[Sequence[float]], epochs: int, images: int, *, fall: float
+        self,
+        curves: Sequence[Sequence[float]],
+        epochs: int,
+        images: int,
+        *,
+        fall: float,
+        noise: float,
     ) -> None:
         """Learn from whole `curves` of accuracies by epoch.
 
-        fall: log error that is assumed to be lost over the stage.
+        fall, noise: what is assumed, by the share a of the stage that is ahead: log error falls by
+        fall * a^2 more, with a standard deviation of noise * a.
         """
         self._images = images
         self._epochs = epochs
         logs = [[log_error(accuracy, images) for accuracy in curve] for curve in curves]
         whole = np.array([curve for curve in logs if len(curve) == epochs]).reshape(-1, epochs)
         self._lines = [
-            _line(whole[:, epoch - 1], whole[:, -1], fall, 1 - epoch / epochs)
+            _line(
+                whole[:, epoch - 1],
+                whole[:, -1],
+                fall * (1 - epoch / epochs) ** 2,
+                noise * (1 - epoch / epochs) + 0.02,
+            )
             for epoch in range(1, epochs)
         ]
 
@@ -136,19 +148,21 @@ class Drift:
 
 
 def _line(
-    now: NDArray[np.float64], end: NDArray[np.float64], fall: float, ahead: float
+    now: NDArray[np.float64], end: NDArray[np.float64], fall: float, deviation: float
 ) -> tuple[float, float, float, float]:
-    """Return offset, slope, centre and residual variance of the line from `now` to `end`."""
-    assumed_sd = 0.05 + 0.6 * abs(fall) * ahead
+    """Return offset, slope, centre and residual variance of the line from `now` to `end`.
+
+    fall, deviation: what is assumed to be lost yet, and how far that is from the truth.
+    """
     if len(now) == 0:
-        return -fall * ahead, 1.0, 0.0, assumed_sd**2
+        return -fall, 1.0, 0.0, deviation**2
     centre = float(now.mean())
     moved = end - now
-    offset = centre + (moved.sum() - _BELIEF * fall * ahead) / (len(now) + _BELIEF)
+    offset = centre + (moved.sum() - _BELIEF * fall) / (len(now) + _BELIEF)
     spread = now - centre
     slope = 1 + float(spread @ (moved - moved.mean())) / (float(spread @ spread) + _BELIEF)
     residuals = end - offset - slope * spread
-    noise = (float(residuals @ residuals) + _BELIEF * assumed_sd**2) / (len(now) + _BELIEF)
+    noise = (float(residuals @ residuals) + _BELIEF * deviation**2) / (len(now) + _BELIEF)
     return offset, slope, centre, noise
 
 

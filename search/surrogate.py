@@ -20,6 +20,9 @@ from scipy.optimize import minimize
 Floats = NDArray[np.float64]
 
 _SQRT5: Final = 5**0.5
+_SCALE: Final = 0.9
+"""Standard deviation of log errors that is assumed, worth _BELIEF outcomes."""
+_BELIEF: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,9 @@ def fit(known: Outcomes, start: Covariance) -> Covariance:
 
 
 def _standard(values: Floats) -> tuple[float, float]:
-    return float(np.mean(values)), float(np.std(values)) or 1.0
+    """Return mean and scale; of a few values the scale is mostly what is assumed."""
+    squares = len(values) * float(np.var(values)) + _BELIEF * _SCALE**2
+    return float(np.mean(values)), (squares / (len(values) + _BELIEF)) ** 0.5
 
 
 def _distance(a: Floats, b: Floats, lengths: Sequence[float]) -> Floats:

@@ -16,7 +16,6 @@ from studies.records.writing import (
     is_baseline,
     is_enqueued_baseline,
     prune,
-    resumes,
 )
 
 __all__ = [
@@ -44,5 +43,4 @@ __all__ = [
     "is_enqueued_baseline",
     "prune",
     "read_history",
-    "resumes",
 ]

@@ -60,7 +60,6 @@ class Stopped:
     completed: datetime
     resumes: int | None = None
     """The paused trial that this one went on with."""
-    baseline: str | None = None
 
     @property
     def paused(self) -> bool:

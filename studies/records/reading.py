@@ -147,7 +147,6 @@ def _stopped(trial: FrozenTrial) -> Stopped:
         ruling=_required(trial, Attr.RULING),
         completed=_completed(trial),
         resumes=trial.user_attrs.get(Attr.RESUMES),
-        baseline=trial.user_attrs.get(Attr.BASELINE),
     )
 
 

@@ -52,7 +52,7 @@ def test_what_runs_counts_as_far_as_it_got():
 
 
 def test_a_whole_stage_reads_as_what_it_ended_with():
-    reading = Drift([], 10, IMAGES, fall=1.2).read([accuracy for _, accuracy in CURVE])
+    reading = Drift([], 10, IMAGES, fall=1.2, noise=0.5).read([accuracy for _, accuracy in CURVE])
     assert reading.value == pytest.approx(log_error(0.9, IMAGES))
     assert reading.noise == 0
 
@@ -65,11 +65,11 @@ def test_many_stages_outvote_what_was_assumed():
         end = draws.uniform(-3.0, -1.5)
         logs = [end + 0.1 * (10 - epoch) + 0.05 * draws.normal() for epoch in range(1, 10)]
         curves.append([1 + 1 / (2 * IMAGES) - np.exp(log) for log in (*logs, end)])
-    drift = Drift(curves, 10, IMAGES, fall=3.0)
+    drift = Drift(curves, 10, IMAGES, fall=3.0, noise=2.0)
     reading = drift.read(curves[0][:5])
     assert reading.value == pytest.approx(log_error(curves[0][4], IMAGES) - 0.5, abs=0.1)
     assert reading.noise == pytest.approx(0.05**2, abs=0.05)
-    assumed = Drift([], 10, IMAGES, fall=3.0).read(curves[0][:5])
+    assumed = Drift([], 10, IMAGES, fall=3.0, noise=2.0).read(curves[0][:5])
     assert assumed.noise > 5 * reading.noise
 
 
