@@ -36,7 +36,7 @@ _DISTILLING = {"fall": 2.6, "noise": 0.8}
 first guess are what two recorded tables had in common (docs/decisions)."""
 _ADAPTING = {"fall": 0.1, "noise": 0.25}
 _EVALUATION_S = 0.5
-_MOST = 400
+_MOST = 250
 """Outcomes a surrogate is conditioned on; of more, the best and the latest."""
 
 

@@ -61,7 +61,8 @@ def test_status_as_json_agrees_with_the_study(status, summary):
     assert status["trials"] == 4
     sampled = status["sampled"]
     assert sampled["ended"] == 4
-    assert sampled["complete"] + sampled["pruned"] + sampled["failed"] == 4
+    ends = ("complete", "pruned", "paused", "failed")
+    assert sum(sampled[end] for end in ends) == 4
     assert sampled["interrupted"] == sampled["running"] == 0
     origins = [point.origin for point in history.points]
     assert status["points"] == len(origins)
@@ -76,6 +77,7 @@ def test_status_as_json_agrees_with_the_study(status, summary):
     assert status["seconds"].keys() == {
         "spent",
         "saved_by_stopping",
+        "saved_by_pausing",
         "saved_by_reuse",
         "saved_by_offers",
         "spent_on_audit",
@@ -88,10 +90,12 @@ def test_status_as_json_agrees_with_the_study(status, summary):
 def test_status_in_words_has_the_same_numbers(searched, status):
     said = run_command("status", "--study", "tiny.toml", cwd=searched.file.parent)
     assert said.returncode == 0
-    trials, points, seconds = said.stdout.splitlines()
+    trials, points, rate, seconds = said.stdout.splitlines()
     assert trials.startswith(f"tiny: 4 of 4 trials ended ({status['sampled']['complete']} complete")
     assert points.startswith(f"{status['points']} points ({status['offered']} offered), ")
     assert f"hypervolume {status['hypervolume']:.4f}" in points
+    per_hour = status["hypervolume_per_hour"]
+    assert rate.startswith(f"hypervolume per hour: {per_hour['so_far']:.4f} so far, ")
     assert seconds.startswith(f"training {status['seconds']['spent']:.0f} s; saved: ")
 
 

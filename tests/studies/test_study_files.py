@@ -175,8 +175,14 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
         ("objectives=['accuracy']", "objectives: must be accuracy and one or both of"),
         ("objectives=['size_bytes','latency_ms']", "objectives: must be accuracy and one or both"),
         ("objectives=['latency_ms','accuracy']", "objectives: must be accuracy and one or both"),
-        ("sampler.name=annealing", "sampler.name: must be 'tpe', 'nsgaii', 'gp', 'random' or"),
-        ("pruning.name=median", "pruning.name: must be 'known_costs' or 'none', got 'median'"),
+        (
+            "sampler.name=annealing",
+            "sampler.name: must be 'ehvi', 'tpe', 'nsgaii', 'gp', 'random' or",
+        ),
+        (
+            "pruning.name=median",
+            "pruning.name: must be 'freeze_thaw', 'known_costs' or 'none', got",
+        ),
         ("pruning.delta=1", "pruning.delta: must be less than 1, got 1"),
         ("pruning.delta=nan", "pruning.delta: must be a finite number, got nan"),
         ("bounds.accuracy_of_teacher=1.1", "bounds.accuracy_of_teacher: must be less than or"),
