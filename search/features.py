@@ -1,6 +1,7 @@
 """A student's settings as numbers between 0 and 1, for the surrogate."""
 
 from collections.abc import Callable
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,14 +64,20 @@ def _is(name: str, word: object) -> Callable[[dict[str, object]], float]:
     return lambda params: float(params.get(name) == word)
 
 
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float)
+
+
 def _columns(name: str, domain: Domain) -> list[Callable[[dict[str, object]], float]]:
     values = domain.values
     if any(isinstance(value, str) for value in values):
         return [_is(name, word) for word in values]
-    places = {float(value): i / (len(values) - 1) for i, value in enumerate(sorted(values))}
+    ordered = sorted(float(value) for value in values)
+    places = np.linspace(0, 1, len(ordered))
 
     def place(params: dict[str, object]) -> float:
+        # A checkpoint's rank 0 need not be a value of the domain: it counts as the nearest.
         value = params.get(name)
-        return places[float(value)] if isinstance(value, int | float) else _NOT_ASKED
+        return float(np.interp(value, ordered, places)) if _is_number(value) else _NOT_ASKED
 
     return [place]

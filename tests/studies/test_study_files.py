@@ -177,11 +177,11 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
         ("objectives=['latency_ms','accuracy']", "objectives: must be accuracy and one or both"),
         (
             "sampler.name=annealing",
-            "sampler.name: must be 'ehvi', 'tpe', 'nsgaii', 'gp', 'random' or",
+            "sampler.name: must be 'ehvi', 'tpe', 'nsgaii', 'gp', 'random'",
         ),
         (
             "pruning.name=median",
-            "pruning.name: must be 'freeze_thaw', 'known_costs' or 'none', got",
+            "pruning.name: must be 'freeze_thaw', 'known_costs' or 'none'",
         ),
         ("pruning.delta=1", "pruning.delta: must be less than 1, got 1"),
         ("pruning.delta=nan", "pruning.delta: must be a finite number, got nan"),
