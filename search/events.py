@@ -20,7 +20,8 @@ class TrialBegan:
     trial: int
     words: str
     """Its settings in a few words."""
-    retry_of: int | None = None
+    goes_on_with: int | None = None
+    """The interrupted or paused trial."""
     kind: ClassVar[str] = "trial_began"
 
 
@@ -53,11 +54,13 @@ class PointAdded:
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """A sampled trial ended: `complete`, `pruned`, `failed` or `interrupted`."""
+    """A sampled trial ended: `complete`, `stopped`, `paused`, `failed` or `interrupted`."""
 
     trial: int
     state: str
     words: str
+    counts: bool = True
+    """False for one that went on with a paused student: the same sample again."""
     kind: ClassVar[str] = "trial_ended"
 
 

@@ -136,9 +136,10 @@ class Ledger:
             _counts(trial) and not _runs(trial) for trial in self._study.get_trials(deepcopy=False)
         )
 
-    def retry_of(self, trial: optuna.Trial) -> int | None:
-        """Return the number of the interrupted trial that `trial` goes on with."""
-        number: int | None = trial.user_attrs.get(Attr.RETRY_OF)
+    def goes_on_with(self, trial: optuna.Trial) -> int | None:
+        """Return the number of the interrupted or paused trial that `trial` goes on with."""
+        attrs = trial.user_attrs
+        number: int | None = attrs.get(Attr.RETRY_OF, attrs.get(Attr.RESUMES))
         return number
 
     def _settled(self) -> list[FrozenTrial]:

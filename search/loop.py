@@ -18,7 +18,7 @@ from search.ledger import Ledger
 from search.lifeline import Lifeline
 from search.offers import Offer, offers
 from search.presenter import Presenter
-from search.pruning import Pruner, Ruling, as_record
+from search.pruning import Pause, Pruner, Ruling, as_record
 from search.watch import Emit, ReleasedError, Watch
 from spaces import SCHEMES, ChainConfig, LoRA, Scheme, Settled, Space, scheme_name, suggest
 from studies import StudyConfig
@@ -31,6 +31,7 @@ from studies.records import (
     fail,
     is_baseline,
     prune,
+    resumes,
 )
 
 if TYPE_CHECKING:  # The one module here that needs torch.
@@ -122,7 +123,8 @@ class Worker:
             try:
                 chain = suggest(trial, bench.space, bench.settled)
                 describe(trial, chain)
-                self._emit(TrialBegan(trial.number, in_words(chain), self._ledger.retry_of(trial)))
+                before = self._ledger.goes_on_with(trial)
+                self._emit(TrialBegan(trial.number, in_words(chain), before))
                 state, words = self._train(trial, chain)
             except ReleasedError:
                 self._ledger.release(trial)
@@ -141,7 +143,7 @@ class Worker:
             state, words = "interrupted", str(error)
         if state != "interrupted":
             bench.presenter.show_end(trial.number, bench.reader.read())
-        self._emit(TrialEnded(trial.number, state, words))
+        self._emit(TrialEnded(trial.number, state, words, counts=not resumes(trial)))
 
     def _train(self, trial: optuna.Trial, chain: ChainConfig) -> tuple[str, str]:
         bench = self._bench
@@ -154,7 +156,8 @@ class Worker:
                 raise RuntimeError("a student stopped that nobody had told to")
             bench.presenter.show_training(trial, watch.curve, None)
             prune(bench.study, trial, student.stages, as_record(watch.stop))
-            return "pruned", watch.stop.reason.words
+            state = "paused" if isinstance(watch.stop, Pause) else "stopped"
+            return state, watch.stop.reason.words
         own = self._evaluate(student, chain)
         offered = self._offer(trial, chain, student)
         # Its own point last: a worker that dies before this leaves a trial that is gone on with,

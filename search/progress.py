@@ -128,7 +128,8 @@ class ProgressView:
             lane.trial, lane.settings = event.trial, event.words
             lane.began, lane.progress, lane.words = time.monotonic(), 0.0, "begins"
             lane.reused = ""
-            again = "" if event.retry_of is None else f" (goes on with trial {event.retry_of})"
+            before = event.goes_on_with
+            again = "" if before is None else f" (goes on with trial {before})"
             self._line(f"trial {event.trial} begins{again}: {event.words}")
         elif isinstance(event, EpochEnded):
             self._take_epoch(lane, event)
@@ -162,9 +163,9 @@ class ProgressView:
 
     def _take_end(self, lane: _Lane, event: TrialEnded) -> None:
         if event.state != "interrupted":
-            self._ended += 1
+            self._ended += event.counts
             self._pace.durations_s.append(time.monotonic() - lane.began)
-        self._stopped += event.state == "pruned"
+        self._stopped += event.state == "stopped"
         if lane.reused and event.state == "complete":
             self._line(f"trial {event.trial}: nothing was left to train, all epochs were reused")
         lane.trial, lane.progress, lane.words = None, 0.0, f"trial {event.trial} {event.state}"

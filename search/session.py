@@ -99,7 +99,7 @@ class Session:
             total=config.trials,
             ended=history.ended,
             points=len(history.points),
-            stopped=len(history.stopped),
+            stopped=len(history.ruled_out),
             pace=Pace(
                 config.workers, [took.total_seconds() for took in durations if took is not None]
             ),

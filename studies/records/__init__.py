@@ -16,6 +16,7 @@ from studies.records.writing import (
     is_baseline,
     is_enqueued_baseline,
     prune,
+    resumes,
 )
 
 __all__ = [
@@ -43,4 +44,5 @@ __all__ = [
     "is_enqueued_baseline",
     "prune",
     "read_history",
+    "resumes",
 ]

@@ -160,6 +160,11 @@ def is_baseline(trial: optuna.Trial) -> bool:
     return Attr.BASELINE in trial.user_attrs
 
 
+def resumes(trial: optuna.Trial) -> bool:
+    """Whether a trial goes on with a paused one's student."""
+    return Attr.RESUMES in trial.user_attrs
+
+
 def is_enqueued_baseline(trial: FrozenTrial) -> bool:
     """Whether a trial is what enqueue_baseline made: no retry of one, and not the teacher's."""
     attrs = trial.user_attrs

@@ -53,7 +53,7 @@ def test_a_trial_that_gets_no_further_fails_after_some_deaths(
     assert "3 workers died of it" in trials[last.number].user_attrs[Attr.FAILURE]["reason"]
     following = ledger.claim(2)
     assert following is not None
-    assert ledger.retry_of(following) is None
+    assert ledger.goes_on_with(following) is None
 
 
 def test_a_trial_that_gets_further_is_gone_on_with(ledger: Ledger) -> None:

@@ -147,7 +147,7 @@ def test_a_retry_that_is_killed_too_goes_on_with_the_same_settings(
     last = ledger.claim(1)
     assert last is not None
     assert [*widths, str(last.params["width"])] == [widths[0]] * 3
-    assert ledger.retry_of(last) == 1
+    assert ledger.goes_on_with(last) == 1
     assert retries(study) == {0: 1, 1: 2}
 
 
@@ -157,7 +157,7 @@ def test_the_living_keep_their_trials(
     line(workers.start(2, "hold"))
     mine = ledger.claim(2)
     assert mine is not None
-    assert (mine.number, ledger.retry_of(mine)) == (1, None)
+    assert (mine.number, ledger.goes_on_with(mine)) == (1, None)
     assert ledger.claim(2) is None
     assert read_states(study) == {TrialState.RUNNING: 2}
 
@@ -167,7 +167,7 @@ def test_a_death_before_signing_loses_nothing(study: optuna.Study, ledger: Ledge
     study.ask()  # And dead.
     trial = ledger.claim(1)
     assert trial is not None
-    assert (trial.number, ledger.retry_of(trial)) == (1, 0)
+    assert (trial.number, ledger.goes_on_with(trial)) == (1, 0)
     assert trial.suggest_float("width", 0, 1) == 0.5
     assert trial.user_attrs[Attr.BASELINE] == "student alone"
 
@@ -205,7 +205,7 @@ def test_a_machine_that_was_switched_off_has_no_living_workers(
     make_over(study, storage, 0, boot_id="the boot before")
     trial = ledger.claim(1)
     assert trial is not None
-    assert ledger.retry_of(trial) == 0
+    assert ledger.goes_on_with(trial) == 0
 
 
 def test_a_pid_that_another_process_has_now_is_not_the_worker(
@@ -227,7 +227,7 @@ def test_a_worker_elsewhere_is_dead_when_it_was_silent_for_long(
     theirs.set_user_attr(Attr.BEAT.value, time.time() - STALE_S - 1)
     trial = ledger.claim(1)
     assert trial is not None
-    assert ledger.retry_of(trial) == 0
+    assert ledger.goes_on_with(trial) == 0
 
 
 def test_a_worker_wrongly_taken_for_dead_is_told_and_goes_on(
@@ -264,7 +264,7 @@ def test_a_retry_of_a_trial_that_ended_after_all_is_not_run(
     second = ledger.claim(2)
     assert second is not None
     assert second.number == 2
-    assert ledger.retry_of(second) is None
+    assert ledger.goes_on_with(second) is None
     assert ledger.ended() == 1
 
 
@@ -276,7 +276,7 @@ def test_a_released_trial_is_the_next_to_be_claimed(study: optuna.Study, ledger:
     assert ledger.ended() == 0
     again = ledger.claim(1)
     assert again is not None
-    assert ledger.retry_of(again) == trial.number
+    assert ledger.goes_on_with(again) == trial.number
     assert suggest(again, CONFIG.search_space(), CONFIG.settled()) == chain
     assert [failed.kind for failed in read_history(study).failed] == ["interrupted"]
 

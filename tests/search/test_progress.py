@@ -38,10 +38,10 @@ def test_without_a_terminal_each_step_is_a_line():
         pace=Pace(1, [10.0]),
     )
     with view:
-        view.take(0, TrialBegan(1, "width 0.5", retry_of=0))
+        view.take(0, TrialBegan(1, "width 0.5", goes_on_with=0))
         view.take(0, EpochEnded(1, "distill", 1, 8, 0.1, 0.5, reused=False))
         view.take(0, PointAdded(1, "int8_static", "sampled", 0.97, 250_000, 0.31))
-        view.take(0, TrialEnded(1, "pruned", "cannot matter"))
+        view.take(0, TrialEnded(1, "stopped", "cannot matter"))
     lines = stream.getvalue().splitlines()
     assert lines[0] == "study x"
     assert "trial 1 begins (goes on with trial 0): width 0.5" in lines[1]

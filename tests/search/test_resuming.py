@@ -167,7 +167,7 @@ def test_an_interrupted_resumption_is_gone_on_with_as_one(
     else:
         ledger.release(trial)
     again = claimed(ledger, 1)
-    assert (ledger.retry_of(again), resumes(again)) == (trial.number, number)
+    assert (ledger.goes_on_with(again), resumes(again)) == (trial.number, number)
     assert begin(again) == chain
     assert ledger.claim(1) is None
     assert ledger.ended() == 1
