@@ -3,7 +3,7 @@
 After Swersky, Snoek and Adams 2014 ("Freeze-Thaw Bayesian Optimization"), for several objectives of
 which all but one are known. Three parts share one outlook (search.outlook): the sampler begins the
 student that is worth most, the scheduler goes on with a paused one where that is worth more, and
-the pruner pauses the one in training as soon as another is worth clearly more. What cannot matter
+the pruner pauses the one in training when another promises more than it could in its best case. What cannot matter
 any more is stopped, at its level, by the rule of search.pruning; a pause promises nothing.
 """
 
@@ -27,8 +27,6 @@ from search.pruning import GoOn, Pause, Pruner, Ruling
 from spaces import ChainConfig, Value, params_of, scheme_named, student_key
 from studies.records import History, HistoryReader, Stopped
 
-PATIENCE = 5.0
-"""A student in training goes on until another is worth so many times as much per second."""
 LEAST_GAIN = 0.0005
 """Share of the hypervolume below which finishing a paused student is not worth it."""
 
@@ -45,7 +43,7 @@ class Postponed:
     """Hypervolume it was expected to add, by `seconds` of further training."""
     seconds: float
     better: float
-    """How many times as much per second another student was worth."""
+    """How many times as much per second another was expected to add as this one at its best."""
 
     @property
     def words(self) -> str:
@@ -53,7 +51,8 @@ class Postponed:
         return (
             f"set aside after {self.progress:.0%} of its epochs: it is expected to end at "
             f"{self.accuracy:.2%} and to add {self.gain:.5f} hypervolume in {self.seconds:.0f} s, "
-            f"and another student is worth {self.better:.1f} times as much per second"
+            f"and another student promises {min(self.better, 99):.1f} times as much per second as "
+            "this one in its best case"
         )
 
 
@@ -64,6 +63,7 @@ class FreezeThaw:
         """Search `ground` with at most `trials` sampled trials."""
         self.ground = ground
         self._trials = trials
+        self._seed = seed
         self._features = Features(ground.space)
         self._covariances = Covariances(self._features, ground.validation_images)
         self._candidates = Candidates(ground.space, ground.settled, seed)
@@ -102,8 +102,16 @@ class FreezeThaw:
                 if not outlook.is_being_distilled(student)
             ]
             ranked = outlook.prospects(free)
-            self._prospects = sorted(ranked, key=lambda prospect: -prospect.worth)
+            self._prospects = sorted(ranked, key=self._rank)
         return self._prospects
+
+    def _rank(self, prospect: Prospect) -> float:
+        """Return the worth, negative, with its last tenth left to the study's seed.
+
+        Forecasts are not that exact; two studies that differ in their seeds should differ.
+        """
+        draw = int(student_key(prospect.student), 16) * (2 * self._seed + 1) % 2**48 / 2**48
+        return -prospect.worth * (0.9 + 0.2 * draw)
 
     def may_sample(self, history: History) -> bool:
         """Say whether a further trial may be sampled."""
@@ -172,7 +180,10 @@ class FreezeThawPruner:
             self._begun = (outlook, outlook.begun(chain.student))
         own = outlook.of_curve(self._begun[1], curve)
         best = self._best_other(without, key, may_sample=self._search.may_sample(history))
-        if best is None or best.worth <= PATIENCE * own.worth:
+        # Its forecast narrows while it trains, and a wide one is worth more than a narrow one of
+        # the same mean: compared by expectations, whatever is new would look better every time.
+        in_best_case = own.best_case / own.seconds
+        if best is None or best.worth <= in_best_case:
             return ruling
         return Pause(
             Postponed(
@@ -180,7 +191,7 @@ class FreezeThawPruner:
                 accuracy=outlook.accuracy(own),
                 gain=own.gain,
                 seconds=own.seconds,
-                better=best.worth / max(own.worth, 1e-12),
+                better=best.worth / max(in_best_case, 1e-12),
             )
         )
 

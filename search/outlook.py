@@ -36,6 +36,8 @@ _DISTILLING = {"fall": 2.6, "noise": 0.8}
 first guess are what two recorded tables had in common (docs/decisions)."""
 _ADAPTING = {"fall": 0.1, "noise": 0.25}
 _EVALUATION_S = 0.5
+_OPTIMISM = 2.5
+"""Standard deviations of a best case."""
 _MOST = 250
 """Outcomes a surrogate is conditioned on; of more, the best and the latest."""
 
@@ -52,6 +54,8 @@ class Prospect:
     """Expected gain in hypervolume."""
     seconds: float
     """Training that is left."""
+    best_case: float = 0.0
+    """Gain if it ends 2.5 standard deviations better than expected; of one in training."""
 
     @property
     def worth(self) -> float:
@@ -191,8 +195,15 @@ class Outlook:
         gain = self._gains.expected(
             student.architecture.key, np.array([mean]), np.array([variance]), self._images
         )
+        best_case = self._gains.expected(
+            student.architecture.key,
+            np.array([mean - _OPTIMISM * variance**0.5]),
+            np.array([1e-12]),
+            self._images,
+        )
         left = Progress(student, distill, adapt).epochs_left
-        return Prospect(student, mean, variance, float(gain[0]), self._price(student, left))
+        seconds = self._price(student, left)
+        return Prospect(student, mean, variance, float(gain[0]), seconds, float(best_case[0]))
 
     def _seconds(self, student: StudentConfig) -> float:
         """Return what is left to be trained, with what the stage cache has of it."""

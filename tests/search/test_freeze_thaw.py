@@ -143,7 +143,7 @@ def test_a_student_that_another_is_worth_more_than_is_paused():
     search, history = FreezeThaw(GROUND, trials=50, seed=0), of(*narrow)
     ruling = rule(search, history, bad, 6)
     assert isinstance(ruling, Pause)
-    assert "another student is worth" in ruling.reason.words
+    assert "another student promises" in ruling.reason.words
     assert isinstance(rule(search, history, good, 2), GoOn)
 
 
