@@ -3,8 +3,9 @@
 After Swersky, Snoek and Adams 2014 ("Freeze-Thaw Bayesian Optimization"), for several objectives of
 which all but one are known. Three parts share one outlook (search.outlook): the sampler begins the
 student that is worth most, the scheduler goes on with a paused one where that is worth more, and
-the pruner pauses the one in training when another promises more than it could in its best case. What cannot matter
-any more is stopped, at its level, by the rule of search.pruning; a pause promises nothing.
+the pruner pauses the one in training when another promises more than it could in its best case.
+What cannot matter any more is stopped, at its level, by the rule of search.pruning; a pause
+promises nothing.
 """
 
 from collections.abc import Sequence
