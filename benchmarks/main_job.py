@@ -63,13 +63,15 @@ def main() -> None:
         "seconds to the first trial (teacher, graphs, costs, baselines)": f"{ready_s or 0:.0f}",
         "sampled trials": status["sampled"]["ended"],
         "distinct students trained to the end": status["distinct_students"],
-        "students stopped": status["sampled"]["pruned"],
+        "students stopped / set aside": " / ".join(
+            str(status["sampled"][end]) for end in ("pruned", "paused")
+        ),
         "points": status["points"],
         "front": status["front"],
         "hypervolume": f"{status['hypervolume']:.4f}",
-        "training seconds spent / saved by stopping / by reuse": " / ".join(
+        "training seconds spent / saved by stopping / by pausing / by reuse": " / ".join(
             f"{status['seconds'][name]:.0f}"
-            for name in ("spent", "saved_by_stopping", "saved_by_reuse")
+            for name in ("spent", "saved_by_stopping", "saved_by_pausing", "saved_by_reuse")
         ),
         "best int8_static student against the teacher, points": _int8_gap(points, teacher),
     }
