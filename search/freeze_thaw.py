@@ -56,8 +56,8 @@ class Postponed:
         return (
             f"set aside after {self.progress:.0%} of its epochs: it is expected to end at "
             f"{self.accuracy:.2%} and to add {self.gain:.5f} hypervolume in {self.seconds:.0f} s, "
-            f"and another student promises {self._times} as much per second as this one in its best "
-            "case"
+            f"and another student promises {self._times} as much per second as this one in its "
+            "best case"
         )
 
 
