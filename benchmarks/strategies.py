@@ -5,6 +5,7 @@ what sampling and stopping earn by themselves is seen.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -18,13 +19,13 @@ from benchmarks.peers import (
     Ranking,
 )
 from benchmarks.recorded import Table
-from benchmarks.replay import ground_of
+from benchmarks.replay import named_strategy
 from benchmarks.running import Family, StrategyEntry
 from benchmarks.simulation import Strategy
 from search.pruning import NoPruner, Pruner
 from search.samplers import sampler_named
 from search.scheduler import NewFirst
-from search.strategies import Parts, parts_named
+from search.strategies import Parts
 from spaces import InputError
 
 FEW_EPOCHS = 2
@@ -89,20 +90,8 @@ def _program(
     shares: bool = True,
     baselines: bool = True,
 ) -> Strategy:
-    def parts(table: Table, seed: int, trials: int) -> Parts:
-        pruning = table.config.pruning
-        return parts_named(
-            sampler,
-            pruner,
-            ground_of(table),
-            trials=trials,
-            seed=seed,
-            startup=table.config.sampler.startup,
-            delta=pruning.delta,
-            audit_share=pruning.audit_share,
-        )
-
-    return Strategy(f"{sampler} + {pruner}", parts, offers, shares, baselines)
+    whole = named_strategy(sampler, pruner)
+    return replace(whole, offers=offers, shares=shares, baselines=baselines)
 
 
 def _peers(family: Family, registry: Path | None) -> dict[str, StrategyEntry]:

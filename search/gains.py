@@ -1,6 +1,5 @@
 """What a student of some accuracy would add to the front's hypervolume: its costs are known."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from scipy.stats import norm
 
 from objectives.costs import Cost, CostTable
 from objectives.pareto import OBJECTIVES, ReferencePoint, losses_of, nondominated, volume
+from search.prospects import accuracy_of
 from studies.records import History
 
 Floats = NDArray[np.float64]
@@ -102,8 +102,7 @@ class Gains:
 
     def best_scheme(self, architecture: str, mean: float, images: int) -> str:
         """Return the scheme that gains most alone when a student's log error ends at `mean`."""
-        accuracy = min(1.0, 1 + 1 / (2 * images) - math.exp(mean))
-        points = self._scaled(self._points(architecture, accuracy))
+        points = self._scaled(self._points(architecture, accuracy_of(mean, images)))
         volumes = [self._with(point[None, :]) for point in points]
         return self._schemes[int(np.argmax(volumes))]
 

@@ -20,6 +20,7 @@ from search.prospects import (
     Drift,
     Progress,
     Reading,
+    accuracy_of,
     distilled,
     progress_of,
     seconds_an_epoch,
@@ -137,7 +138,7 @@ class Outlook:
 
     def accuracy(self, prospect: Prospect) -> float:
         """Return the final accuracy of its mean log error."""
-        return min(1.0, 1 + 1 / (2 * self._images) - float(np.exp(prospect.mean)))
+        return accuracy_of(prospect.mean, self._images)
 
     def prospects(self, students: Sequence[StudentConfig]) -> list[Prospect]:
         """Return what is expected of students that nobody trains now."""
@@ -184,14 +185,10 @@ class Outlook:
         distill, adapt = split_curve(student, curve)
         mean, variance = begun.means[1], begun.variances[1]
         if adapt:
-            mean, variance = _update(
-                mean, variance, variance, mean, variance, self._adapt_drift.read(adapt)
-            )
-        elif distill:
-            reading = self._distill_drift.read(distill)
-            mean, variance = _update(
-                mean, variance, begun.common, begun.means[0], begun.variances[0], reading
-            )
+            reading = self._adapt_drift.read(adapt)
+            mean, variance = _update(mean, variance, variance, mean, variance, reading)
+        else:
+            mean, variance = self._distilling(begun, distill)
         gain = self._gains.expected(
             student.architecture.key, np.array([mean]), np.array([variance]), self._images
         )
@@ -204,6 +201,14 @@ class Outlook:
         left = Progress(student, distill, adapt).epochs_left
         seconds = self._price(student, left)
         return Prospect(student, mean, variance, float(gain[0]), seconds, float(best_case[0]))
+
+    def _distilling(self, begun: "Begun", distill: Sequence[float]) -> tuple[float, float]:
+        """Return mean and variance of where it ends, by its accuracies while distilling."""
+        mean, variance = begun.means[1], begun.variances[1]
+        if not distill:
+            return mean, variance
+        reading = self._distill_drift.read(distill)
+        return _update(mean, variance, begun.common, begun.means[0], begun.variances[0], reading)
 
     def _seconds(self, student: StudentConfig) -> float:
         """Return what is left to be trained, with what the stage cache has of it."""
@@ -225,18 +230,8 @@ class Outlook:
             if one.chain is not None:
                 begun = self.begun(one.chain.student)
                 distill, _ = split_curve(begun.student, one.curve)
-                mean = begun.means[1]
-                if distill:
-                    reading = self._distill_drift.read(distill)
-                    mean, _ = _update(
-                        mean,
-                        begun.variances[1],
-                        begun.common,
-                        begun.means[0],
-                        begun.variances[0],
-                        reading,
-                    )
-                accuracy = min(1.0, 1 + 1 / (2 * self._images) - float(np.exp(mean)))
+                mean, _ = self._distilling(begun, distill)
+                accuracy = accuracy_of(mean, self._images)
                 believed.setdefault(begun.student.architecture.key, []).append(accuracy)
         return believed
 

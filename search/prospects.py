@@ -102,6 +102,11 @@ def ended_stages(history: History) -> list[tuple[StudentConfig, float]]:
     ]
 
 
+def accuracy_of(log: float, images: int) -> float:
+    """Return the accuracy, at most 1, whose log error is `log`."""
+    return min(1.0, 1 + 1 / (2 * images) - math.exp(log))
+
+
 class Drift:
     """How the log error of a stage moves from an epoch to the stage's end.
 

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from objectives.costs import CostTable
 from objectives.pareto import OBJECTIVES
 from search import conformal
+from search.auditing import audit_due
 from search.evidence import Evidence
-from spaces import ChainConfig, DistilfrontError, InputError, UnknownNameError, digest, student_key
+from spaces import ChainConfig, DistilfrontError, InputError, UnknownNameError, student_key
 from studies.records import History
 
 
@@ -216,13 +217,15 @@ class KnownCostPruner:
 
     def _audits(self, key: str) -> bool:
         evidence = self._evidence
-        if evidence.audited == 0:
-            return True
-        had_after_a_stop = conformal.attainable(
-            evidence.natural, evidence.audited, evidence.stopped + 1, self._delta
+        return audit_due(
+            evidence.natural,
+            evidence.audited,
+            evidence.stopped,
+            delta=self._delta,
+            share=self._audit_share,
+            seed=self._seed,
+            name=key,
         )
-        coin = int(digest("audit", self._seed, key)[:13], 16) / 16**13
-        return coin < self._audit_share or not had_after_a_stop
 
 
 def paired_margin(a: float, b: float, images: int, delta: float) -> float:
