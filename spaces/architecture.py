@@ -1,6 +1,7 @@
 """Which network: the architecture of a teacher or a student."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from spaces.errors import InputError
@@ -25,7 +26,7 @@ class Architecture:
         if self.stem not in ("imagenet", "small"):
             raise InputError(f"stem must be imagenet or small, got {self.stem!r}")
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Short text that tells two architectures apart, as in a cost table: `mobilenet_v2@0.5`."""
         stem = "" if self.stem == "imagenet" else f"+{self.stem}"

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -58,6 +58,18 @@ class StudentConfig:
         """Epochs of distilling and adapting together: what a curve's progress 1 stands for."""
         adapt = self.adaptation.schedule.epochs if isinstance(self.adaptation, LoRA) else 0
         return self.schedule.epochs + adapt
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # What chooses the next student looks thousands of them up, several times each.
+        return hash((self.architecture, self.method, self.schedule, self.adaptation, self.seed))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the settings alone: another process hashes their words otherwise."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from spaces import Foundation, Settled, Space, digest
 from studies.space_table import SpaceTable
@@ -69,6 +69,9 @@ class StudyConfig(Table):
     """Of the teacher, of every student and of the sampler."""
     trials: int = Field(40, ge=1)
     """Sampled trials in all."""
+    least_gain_per_hour: float = Field(0.0, ge=0)
+    """The study ends when its next hour is expected to add less than this share of the
+    hypervolume; at 0 it never ends before its trials."""
     workers: int = Field(1, ge=1)
     """Processes that run trials on this machine."""
     data: DataTable
@@ -93,6 +96,23 @@ class StudyConfig(Table):
                 f"{', '.join(OBJECTIVES)}"
             )
         return objectives
+
+    @field_validator("sampler")
+    @classmethod
+    def _forecasts(cls, sampler: SamplerTable, info: ValidationInfo) -> SamplerTable:
+        # Whatever is wrong itself is missing here, and has its own fault.
+        least, pruning = info.data.get("least_gain_per_hour"), info.data.get("pruning")
+        if least and pruning and not _forecast(sampler, pruning):
+            raise ValueError(
+                f"with least_gain_per_hour = {least:g} it must be ehvi, or the pruner freeze_thaw: "
+                f"{sampler.name} with {pruning.name} forecasts nothing"
+            )
+        return sampler
+
+    @property
+    def makes_forecasts(self) -> bool:
+        """Whether sampler or pruner expect anything of students that were not trained yet."""
+        return _forecast(self.sampler, self.pruning)
 
     def foundation(self) -> Foundation:
         """Return what all students share."""
@@ -137,6 +157,10 @@ class StudyConfig(Table):
     def fingerprint(self) -> str:
         """Digest of the identity: a study goes on only under an equal one."""
         return digest(self.identity())
+
+
+def _forecast(sampler: SamplerTable, pruning: PruningTable) -> bool:
+    return sampler.name == "ehvi" or pruning.name == "freeze_thaw"
 
 
 def _first(space: SpaceTable, name: str) -> float:

@@ -12,6 +12,7 @@ from sqlalchemy import exc
 from objectives import FileLock
 from spaces import InputError
 from studies.locks import server_lock
+from studies.stored_trials import READS_ONLY
 
 _BUSY_TIMEOUT_S = 60
 
@@ -84,7 +85,7 @@ def _parsed(target: str | Path) -> sqlalchemy.URL:
 
 
 def _open_sqlite(file: Path, url: sqlalchemy.URL) -> RDBStorage:
-    """Open an SQLite file so that every transaction begins with BEGIN IMMEDIATE.
+    """Open an SQLite file so that every transaction that may write begins with BEGIN IMMEDIATE.
 
     By default a transaction takes the write lock at its first write. Two that have read by then
     both act on what they read (a waiting trial runs twice), or one of them fails ("database is
@@ -102,7 +103,8 @@ def _open_sqlite(file: Path, url: sqlalchemy.URL) -> RDBStorage:
 
     @sqlalchemy.event.listens_for(storage.engine, "begin")
     def _begin_immediate(connection: sqlalchemy.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reads_only = connection.get_execution_options().get(READS_ONLY, False)
+        connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
     storage.engine.dispose()  # Connections from before know nothing of this.
     return storage

@@ -3,6 +3,7 @@
 from studies.records.model import Failed, History, Point, Running, Stopped, Student
 from studies.records.names import Attr, Origin, StudyAttr
 from studies.records.reading import HistoryReader, costs_of, read_history
+from studies.records.replicates import Replicate, record_replicate, replicates_of
 from studies.records.writing import (
     FailureKind,
     LostTrialError,
@@ -28,6 +29,7 @@ __all__ = [
     "LostTrialError",
     "Origin",
     "Point",
+    "Replicate",
     "Running",
     "Stopped",
     "Student",
@@ -44,5 +46,7 @@ __all__ = [
     "is_enqueued_baseline",
     "prune",
     "read_history",
+    "record_replicate",
+    "replicates_of",
     "resumes",
 ]

@@ -56,3 +56,5 @@ class StudyAttr(StrEnum):
     """{"key", "architecture", "accuracy" (validation), "seconds", "stages"}."""
     TEST_SCORES = "test_scores"
     """{front fingerprint: {"scores": {trial number or "teacher": Evaluation dict}}}."""
+    REPLICATE = "replicate"
+    """With `:student:seed` after it: {"accuracies": {scheme: accuracy}, "seconds"}."""

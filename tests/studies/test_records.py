@@ -21,6 +21,7 @@ from studies import create_or_resume, load_study
 from studies.records import (
     HistoryReader,
     LostTrialError,
+    Replicate,
     StudyAttr,
     add_baseline,
     add_epoch,
@@ -31,6 +32,8 @@ from studies.records import (
     fail,
     prune,
     read_history,
+    record_replicate,
+    replicates_of,
 )
 
 STAGES = (StageRecord("distill", "ab", seconds=3.0, seconds_reused=1.0, epochs=2),)
@@ -221,3 +224,19 @@ def test_reading_again_parses_nothing_again() -> None:
     began = time.perf_counter()
     assert len(reader.read().points) == 1_000
     assert time.perf_counter() - began < first_s / 5
+
+
+def test_replicates_come_back_and_the_history_knows_nothing_of_them(storage: RDBStorage) -> None:
+    study = new_study(storage)
+    begun(study)
+    before = read_history(study)
+    first = Replicate("b" * 64, 10, {"fp32": 0.9, "w4a8": 0.8}, 2.5)
+    second = Replicate("a" * 64, 8, {"fp32": 0.7}, 1.5)
+    for replicate in (first, second, Replicate("b" * 64, 9, {"fp32": 0.1}, 0.5)):
+        record_replicate(study, replicate)
+    third = Replicate("b" * 64, 9, {"fp32": 0.95, "w4a8": 0.9}, 2.0)
+    record_replicate(study, third)
+    again = optuna.load_study(study_name=study.study_name, storage=storage)
+    assert replicates_of(again.user_attrs) == (second, third, first)
+    assert read_history(again) == before
+    assert replicates_of({StudyAttr.CONFIG: {}}) == ()

@@ -169,6 +169,8 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
         ("distill.epochs=two", "distill.epochs: must be a valid integer"),
         ("adapt.optimizer=lion", "adapt.optimizer: must be 'adam', 'adamw' or 'sgd', got 'lion'"),
         ("adapt.learning_rate=1", "adapt.learning_rate: unknown key"),
+        ("least_gain_per_hour=-1", "least_gain_per_hour: must be greater than or equal to 0"),
+        ("least_gain_per_hour=inf", "least_gain_per_hour: must be a finite number, got inf"),
         ("trials=0", "trials: must be greater than or equal to 1, got 0"),
         ("seed=-1", "seed: must be greater than or equal to 0, got -1"),
         ("name=../x", "name: must match pattern"),
@@ -243,6 +245,19 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         assert f"\n  {key}: missing" in str(caught.value)
 
 
+@pytest.mark.parametrize("forecasting", ["sampler.name=ehvi", "pruning.name=freeze_thaw"])
+def test_a_least_gain_needs_a_sampler_or_a_pruner_that_forecasts(forecasting: str) -> None:
+    neither = ["sampler.name=tpe", "pruning.name=none"]
+    study = load_study("kd_lora_q", [*neither, forecasting, "least_gain_per_hour=0.01"])
+    assert study.least_gain_per_hour == 0.01
+    load_study("kd_lora_q", [*neither, "least_gain_per_hour=0"])
+    (fault,) = faults_of(*neither, "least_gain_per_hour=0.01")
+    assert fault == (
+        "sampler: with least_gain_per_hour = 0.01 it must be ehvi, or the pruner freeze_thaw: "
+        "tpe with none forecasts nothing"
+    )
+
+
 @pytest.mark.parametrize("override", ["trials", "=3", "a..b=3", ""])
 def test_a_malformed_override_is_refused(override: str) -> None:
     with pytest.raises(InputError, match="an override is KEY=VALUE"):
@@ -257,6 +272,7 @@ def test_an_override_below_a_value_is_refused() -> None:
 CIFAR = "kd_lora_q_cifar100"
 SEARCH_ONLY = [
     "trials=99",
+    "least_gain_per_hour=0.01",
     "workers=5",
     "pruning.delta=0.3",
     "pruning.name=none",
