@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from reports.advice import Advice, Goal, advise, goals
 from reports.audit import AuditRate, audit_rate
 from reports.baselines import baselines
+from reports.confirmation import confirmation_table
 from reports.hypervolumes import Growth, Rate, growth, hypervolume_rate
 from reports.notes import study_note, trial_note
 from reports.picking import PICKS, pick
@@ -50,6 +51,7 @@ __all__ = [
     "advise",
     "audit_rate",
     "baselines",
+    "confirmation_table",
     "front_table",
     "goals",
     "growth",

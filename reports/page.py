@@ -23,7 +23,7 @@ from reports.ledger import ledger
 from reports.palette import DARK, LIGHT, swaps
 from reports.rows import baseline_rows, front_rows, row_of, teacher_row
 from reports.savings import savings
-from reports.summary import StudySummary
+from reports.summary import DOUBT, StudySummary
 from reports.tables import COLUMNS, points_csv, report_json
 from spaces import InputError
 from studies.records import Point
@@ -72,7 +72,8 @@ def render(summary: StudySummary) -> str:
         teacher=teacher_row(summary),
         goals=goals(summary, chosen) if chosen else (),
         columns=COLUMNS,
-        front=front_rows(summary),
+        front=(front := front_rows(summary)),
+        doubted=[row for row in front if (row.front_probability or 0) < DOUBT],
         baselines=baseline_rows(summary),
         ledger=ledger(summary, chosen) if chosen else (),
         savings=savings(summary.history),

@@ -29,6 +29,8 @@ class Row:
     accuracy_low: float | None
     """Wilson's 95 % interval of `accuracy`."""
     accuracy_high: float | None
+    front_probability: float | None
+    """That its recipe is on the front, its seed's luck averaged out; None for the teacher."""
     test_accuracy: float | None
     f1: float | None
     """Macro average on the validation split."""
@@ -55,6 +57,7 @@ def row_of(summary: StudySummary, point: Point, also: tuple[int, ...] = (), titl
         title=title or title_of(point),
         accuracy=point.accuracy,
         images=int(point.evaluation["images"]),
+        front_probability=summary.front_probability[point.number],
         test_accuracy=float(test["accuracy"]) if test else None,
         f1=float(point.evaluation["f1"]),
         cost=summary.cost(point),
@@ -65,7 +68,6 @@ def teacher_row(summary: StudySummary) -> Row:
     """Return the teacher's row: its accuracy in floats, its fp32 artifact's costs."""
     teacher, scored = summary.teacher, summary.teacher_point
     test = summary.test_score("teacher")
-    everyone = summary.history.points
     return _row(
         summary,
         trial=None,
@@ -73,7 +75,8 @@ def teacher_row(summary: StudySummary) -> Row:
         origin="teacher",
         title=f"teacher, {words.network(teacher.architecture)}",
         accuracy=teacher.accuracy,
-        images=int(everyone[0].evaluation["images"]) if everyone else None,
+        images=summary.images,
+        front_probability=None,
         test_accuracy=float(test["accuracy"]) if test else None,
         f1=float(scored.evaluation["f1"]) if scored else None,
         cost=teacher.cost,
@@ -89,6 +92,7 @@ def _row(
     title: str,
     accuracy: float,
     images: int | None,
+    front_probability: float | None,
     test_accuracy: float | None,
     f1: float | None,
     cost: Cost,
@@ -105,6 +109,7 @@ def _row(
         images=images,
         accuracy_low=low,
         accuracy_high=high,
+        front_probability=front_probability,
         test_accuracy=test_accuracy,
         f1=f1,
         size_bytes=cost.size_bytes,

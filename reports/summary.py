@@ -8,13 +8,24 @@ from typing import Any
 import optuna
 
 from objectives.costs import Cost, CostTable
+from objectives.front_probability import Scored, front_probabilities
 from objectives.pareto import OBJECTIVES, ReferencePoint
 from reports.front import FrontPoint, front_of
 from spaces import InputError, digest, from_dict
-from studies.records import History, Point, StudyAttr, read_history
+from studies.records import (
+    History,
+    Point,
+    Replicate,
+    StudyAttr,
+    read_history,
+    replicates_of,
+)
 
 FLOOR_OF_TEACHER = 0.9
 """The accuracy floor as a share of the teacher's, where the study sets no other."""
+
+DOUBT = 0.9
+"""A front member less probable than this is in doubt."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,8 @@ class StudySummary:
     history: History
     test_scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By front fingerprint: `scores`, by trial number or `teacher`: Evaluation dicts."""
+    replicates: tuple[Replicate, ...] = ()
+    """Students trained again on other seeds."""
 
     @classmethod
     def load(cls, study: optuna.Study) -> "StudySummary":
@@ -74,6 +87,7 @@ class StudySummary:
             ),
             history=history,
             test_scores=attrs.get(StudyAttr.TEST_SCORES, {}),
+            replicates=replicates_of(attrs),
         )
 
     @property
@@ -99,7 +113,45 @@ class StudySummary:
         """The non-dominated complete trials, smallest first; equals stand as one."""
         return front_of(self.history.points, self.objectives)
 
+    @cached_property
+    def scored(self) -> tuple[Scored, ...]:
+        """Every point with its accuracies on all seeds, in the order of the history's points."""
+        repeated: dict[str, list[Replicate]] = {}
+        for replicate in self.replicates:
+            repeated.setdefault(replicate.student, []).append(replicate)
+        return tuple(
+            Scored(
+                point.student,
+                point.scheme,
+                (
+                    point.accuracy,
+                    *(
+                        replicate.accuracies[point.scheme]
+                        for replicate in repeated.get(point.student, ())
+                        if point.scheme in replicate.accuracies
+                    ),
+                ),
+                tuple(float(getattr(point, name)) for name in self.objectives[1:]),
+            )
+            for point in self.history.points
+        )
+
     @property
+    def images(self) -> int | None:
+        """Images of the validation split, None while no point tells."""
+        points = self.history.points
+        return int(points[0].evaluation["images"]) if points else None
+
+    @cached_property
+    def front_probability(self) -> Mapping[int, float]:
+        """By trial: the probability that its recipe is on the front; see objectives."""
+        shares = front_probabilities(self.scored, self.images or 0)
+        return {
+            point.number: float(share)
+            for point, share in zip(self.history.points, shares, strict=True)
+        }
+
+    @cached_property
     def front_fingerprint(self) -> str:
         """Names the front, that its test scores stay with it: a digest of its trials."""
         return digest(sorted(number for member in self.front for number in member.numbers))[:16]

@@ -69,6 +69,13 @@ COLUMNS: tuple[Column, ...] = (
         "Wilson's 95 % interval of that accuracy: what chance in the choice of images allows.",
     ),
     Column(
+        "on front",
+        lambda row: _optional(row.front_probability, words.probability),
+        "Probability that its recipe belongs on the front: that nothing would beat it if all were "
+        "trained and scored on many seeds. Low means that others are as good, not that it is bad; "
+        "search.confirm trains members in doubt on further seeds.",
+    ),
+    Column(
         "test",
         lambda row: _optional(row.test_accuracy, words.percent),
         "Accuracy on the test split, which neither search nor stopping ever saw.",
@@ -128,7 +135,7 @@ def points_csv(summary: StudySummary) -> str:
     text = io.StringIO()
     writer: csv.DictWriter[str] | None = None
     for point in summary.history.points:
-        record = asdict(row_of(summary, point))
+        record = dict(vars(row_of(summary, point)))
         del record["also"]
         params: Mapping[str, Any] = params_of(point.chain) if point.chain else {}
         record |= {
@@ -156,6 +163,7 @@ def report_json(summary: StudySummary) -> dict[str, Any]:
         "chosen": advice.point.number if advice.point else None,
         "objectives": list(summary.objectives),
         "accuracy_floor": summary.floor,
+        "replicates": [asdict(replicate) for replicate in summary.replicates],
         "goals": [asdict(goal) for goal in goals(summary, advice.point)] if advice.point else [],
         "teacher": asdict(teacher_row(summary)),
         "front": [asdict(row) for row in front_rows(summary)],

@@ -11,6 +11,15 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def probability(share: float) -> str:
+    """0.9737 -> `97 %`; what is nearly sure is not called sure: 0.998 -> `> 99 %`."""
+    if 0 < share < 0.01:
+        return "< 1 %"
+    if 0.99 < share < 1:
+        return "> 99 %"
+    return f"{100 * share:.0f} %"
+
+
 def size(size_bytes: float) -> str:
     """Decimal units, three digits: 2_410_000 -> `2.41 MB`, 640_000 -> `640 kB`."""
     if size_bytes < 1e6:

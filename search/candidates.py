@@ -17,7 +17,7 @@ from spaces import (
     student_key,
     suggest,
 )
-from studies.records import History
+from studies.records import Failed, History
 
 _GRID = 3000
 """A space of no more students is looked at whole."""
@@ -36,6 +36,8 @@ class Candidates:
         self._space = space
         self._settled = settled
         self._seed = seed
+        self._failures: tuple[Failed, ...] = ()
+        self._failed_keys: set[str] = set()
         grid = list(islice(every_student(space, settled), _GRID + 1))
         self._whole = len(grid) <= _GRID
         draws = np.random.default_rng(seed)
@@ -62,12 +64,15 @@ class Candidates:
 
     def _failed(self, history: History) -> set[str]:
         """Return the keys of those that diverged or raised, told by their settings."""
-        nothing = np.random.default_rng(0)
-        return {
-            student_key(self._student(_Draw(nothing, failed.params)))
-            for failed in history.failed
-            if failed.kind != "interrupted"
-        }
+        if history.failed != self._failures:
+            nothing = np.random.default_rng(0)
+            self._failures = history.failed
+            self._failed_keys = {
+                student_key(self._student(_Draw(nothing, failed.params)))
+                for failed in history.failed
+                if failed.kind != "interrupted"
+            }
+        return self._failed_keys
 
     def _around(self, history: History) -> Iterator[StudentConfig]:
         trials = len(history.students) + len(history.stopped) + len(history.running)

@@ -30,6 +30,10 @@ SetOption = Annotated[
         "--set", help="Override a key of the study file; may be repeated.", metavar="KEY=VALUE"
     ),
 ]
+TimeoutOption = Annotated[
+    str | None,
+    typer.Option("--timeout", help="Stop after this long, as 30m or 1h30m.", metavar="TIME"),
+]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder to write; made if it is missing.")]
 
 RUNS_DIR = Path("runs")

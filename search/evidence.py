@@ -8,7 +8,7 @@ from search import conformal
 from search.incumbents import Incumbents
 from studies.records import History, Point, Stopped, Student
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", Point, Student, Stopped)
 
 ENOUGH_LOSSES = 5
 """Students a scheme must have been seen on before it is believed to cost every one something."""
@@ -43,15 +43,21 @@ class Evidence:
 
     def update(self, history: History) -> None:
         """Answer for `history` from now on."""
-        points = _continuation(self._history.points, history.points)
-        students = _continuation(self._history.students, history.students)
-        stopped = _continuation(self._history.stopped, history.stopped)
-        if points is None or students is None or stopped is None:
+        points = _news(self._history.points, history.points)
+        students = _news(self._history.students, history.students)
+        stopped = _news(self._history.stopped, history.stopped)
+        if points is None or students is None or stopped is None or self._repeats(points, students):
             self._forget()
             points, students, stopped = history.points, history.students, history.stopped
         self._history = history
         self._take_students(students, stopped)
         self._take_points(points)
+
+    def _repeats(self, points: Sequence[Point], students: Sequence[Student]) -> bool:
+        """Say whether any is there already: which of two counts depends on their order."""
+        return any(student.key in self._finals for student in students) or any(
+            point.scheme in self.schemes_of(point.student) for point in points
+        )
 
     def _take_students(self, students: Sequence[Student], stopped: Sequence[Stopped]) -> None:
         for student in students:
@@ -123,6 +129,15 @@ class Evidence:
         return least if len(losses) >= ENOUGH_LOSSES else min(0.0, least)
 
 
-def _continuation(known: tuple[Item, ...], now: tuple[Item, ...]) -> tuple[Item, ...] | None:
-    """Return what `now` has beyond `known`, or None when it does not begin with it."""
-    return now[len(known) :] if now[: len(known)] == known else None
+def _news(known: tuple[Item, ...], now: tuple[Item, ...]) -> tuple[Item, ...] | None:
+    """Return what `now` has beyond `known`, or None when it does not have all of that.
+
+    A trial that ends after later ones takes its place before them, so what is new need not be last.
+    """
+    same = len(known)
+    while known[:same] != now[:same]:
+        same = max(0, same - 2 * (len(known) - same) - 8)
+    numbers = {item.number for item in known[same:]}
+    if tuple(item for item in now[same:] if item.number in numbers) != known[same:]:
+        return None
+    return tuple(item for item in now[same:] if item.number not in numbers)

@@ -25,6 +25,7 @@ from search.features import Features
 from search.one_by_one import OneByOneSampler
 from search.outlook import Begun, Ground, Outlook, Prospect
 from search.pruning import GoOn, Pause, Pruner, Ruling
+from search.scheduler import Enough
 from spaces import ChainConfig, Value, params_of, scheme_named, student_key
 from studies.records import History, HistoryReader, Stopped
 
@@ -120,8 +121,12 @@ class FreezeThaw:
 
     def may_sample(self, history: History) -> bool:
         """Say whether a further trial may be sampled."""
+        return self.trials_left(history) > 0
+
+    def trials_left(self, history: History) -> int:
+        """Return how many further trials may be sampled."""
         running = sum(one.resumes is None for one in history.running)
-        return history.ended + running < self._trials
+        return max(0, self._trials - history.ended - running)
 
     def draw(self, history: History) -> dict[str, Value] | None:
         """Return the settings of the new student that is worth most, None before an outlook."""
@@ -153,9 +158,11 @@ class FreezeThaw:
 class FreezeThawPruner:
     """Stops as another pruner does, and pauses what another student is worth more than."""
 
-    def __init__(self, search: FreezeThaw, stopping: Pruner) -> None:
+    def __init__(self, search: FreezeThaw, stopping: Pruner, enough: Enough | None = None) -> None:
+        """Pause nothing once the study has `enough`: for whom it made way would never be begun."""
         self._search = search
         self._stopping = stopping
+        self._enough = enough
         self._begun: tuple[Outlook, Begun] | None = None
 
     def rule(
@@ -189,6 +196,8 @@ class FreezeThawPruner:
         # the same mean: compared by expectations, whatever is new would look better every time.
         in_best_case = own.best_case / own.seconds
         if best is None or best.worth <= in_best_case:
+            return ruling
+        if self._enough is not None and self._enough(history):
             return ruling
         return Pause(
             Postponed(

@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 
 _ACCURACIES = 33
 """Accuracies, between the floor and 1, at which a gain is computed; it is interpolated between."""
+_FINE = 513
+"""Accuracies at which the distribution of the best of several students is looked at."""
 _DRAWS = norm.ppf((np.arange(16) + 0.5) / 16)
 """Standard normal quantiles that stand for the distribution of an outcome."""
 _LOSS_WEIGHT = 2.0
@@ -92,13 +94,34 @@ class Gains:
 
         means, variances: [m] of log(1 - accuracy + 1 / (2 images)).
         """
-        if architecture not in self._curves:
-            self._curves[architecture] = self._curve(architecture)
         logs = means[:, None] + np.sqrt(variances)[:, None] * _DRAWS[None, :]
         accuracies = np.minimum(1.0, 1 + 1 / (2 * images) - np.exp(logs))
-        gains = np.interp(accuracies, self._accuracies, self._curves[architecture], left=0)
-        expected: Floats = gains.mean(axis=1)
+        expected: Floats = self._gains_at(architecture, accuracies).mean(axis=1)
         return expected
+
+    def expected_of_all(
+        self, architecture: str, means: Floats, variances: Floats, shares: Floats, images: int
+    ) -> float:
+        """Return the expected gain of training several students of one architecture.
+
+        As costs are known, that is the gain of the best of them: its points dominate the others'.
+        Outcomes count as independent, under which the best is better than if they went together
+        (Slepian 1962). means, variances: [m], as in `expected`. shares: [m], the probability with
+        which each is trained.
+        """
+        accuracies = np.linspace(self._accuracies[0], 1, _FINE)
+        logs = np.log(1 - accuracies + 1 / (2 * images))
+        worse = norm.sf((logs[:, None] - means) / np.sqrt(variances))
+        best_is_worse = np.prod(1 - shares * (1 - worse), axis=1)
+        best_is_worse[-1] = 1  # No accuracy is above 1.
+        better = 1 - (best_is_worse[1:] + best_is_worse[:-1]) / 2
+        return float(better @ np.diff(self._gains_at(architecture, accuracies)))
+
+    def _gains_at(self, architecture: str, accuracies: Floats) -> Floats:
+        if architecture not in self._curves:
+            self._curves[architecture] = self._curve(architecture)
+        gains: Floats = np.interp(accuracies, self._accuracies, self._curves[architecture], left=0)
+        return gains
 
     def best_scheme(self, architecture: str, mean: float, images: int) -> str:
         """Return the scheme that gains most alone when a student's log error ends at `mean`."""
@@ -133,10 +156,9 @@ class Gains:
 
 
 def _best_of_each_cost(history: History) -> list[_Outcome]:
-    best: dict[tuple[int, float], _Outcome] = {}
+    best: dict[tuple[int, float], float] = {}
     for point in history.points:
         cost = (point.size_bytes, point.latency_ms)
-        outcome = _Outcome(point.accuracy, *cost)
-        if cost not in best or best[cost].accuracy < outcome.accuracy:
-            best[cost] = outcome
-    return list(best.values())
+        if best.get(cost, -1.0) < point.accuracy:
+            best[cost] = point.accuracy
+    return [_Outcome(accuracy, *cost) for cost, accuracy in best.items()]

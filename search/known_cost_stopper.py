@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import optuna
+from optuna.storages import RDBStorage
 
 from search.auditing import audit_due
 from search.curve_scores import CurveScore, Gains
@@ -84,7 +85,9 @@ class KnownCostStopper:
     watched trials nobody is stopped. `audit_share` of those to be stopped run on, chosen by
     `seed` and trial number. `margin`, in units of the learned objective, is by how much the bound
     must fall short; with 0 a trial is stopped only if it would be dominated. `score` says how much
-    is left to be gained: Gains for any metric, LogErrors for accuracies.
+    is left to be gained: Gains for any metric, LogErrors for accuracies. `storage`, where the study
+    lies in an RDBStorage, lets finished trials be read past Optuna's mapper: the same rulings, in a
+    tenth of the time in a study of thousands of trials.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class KnownCostStopper:
         margin: float = 0.0,
         score: CurveScore | None = None,
         seed: int = 0,
+        storage: RDBStorage | None = None,
     ) -> None:
         if not 0 < delta <= 0.5:
             raise InputError(f"delta must be in (0, 0.5], got {delta}")
@@ -110,7 +114,7 @@ class KnownCostStopper:
         self._score: CurveScore = Gains() if score is None else score
         self._seed = seed
         self._objectives = objectives_of(study, learned)
-        self._trials = WatchedTrials(study, self._objectives, self._score)
+        self._trials = WatchedTrials(study, self._objectives, self._score, storage)
         # Threads of one `study.optimize(n_jobs=...)` share a stopper.
         self._lock = threading.Lock()
 

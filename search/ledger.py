@@ -20,7 +20,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from search.presence import Presence, ProcessPresence
-from search.scheduler import NewFirst, Scheduler
+from search.scheduler import Enough, NewFirst, Scheduler
 from studies import Lock, study_lock
 from studies.records import Attr, FailureKind, HistoryReader
 
@@ -35,11 +35,12 @@ def open_ledger(
     storage: RDBStorage,
     reader: HistoryReader | None = None,
     scheduler: Scheduler | None = None,
+    enough: Enough | None = None,
 ) -> "Ledger":
     """Return the ledger of this process for a study that lies in `storage`.
 
     reader: of `study`; whoever reads its history too gives the one that does. scheduler: NewFirst
-    when None.
+    when None. enough: what ends the study before its trials are used up.
     """
     return Ledger(
         study,
@@ -48,6 +49,7 @@ def open_ledger(
         lock=study_lock(storage, study.study_name),
         presence=ProcessPresence(),
         scheduler=scheduler or NewFirst(),
+        enough=enough,
     )
 
 
@@ -63,6 +65,7 @@ class Ledger:
         lock: Lock,
         presence: Presence,
         scheduler: Scheduler,
+        enough: Enough | None = None,
     ) -> None:
         self._study = study
         self._storage = storage
@@ -71,24 +74,25 @@ class Ledger:
         self._lock = lock
         self._presence = presence
         self._scheduler = scheduler
+        self._enough = enough
         self.over = False
         """Whether the last claim found nothing to run, here or anywhere, now or later."""
 
     def claim(self, total: int) -> optuna.Trial | None:
         """Return a trial for this worker to run, None when there is none now; see `over`.
 
-        Trials of dead workers come first, then enqueued ones, then a paused student if the
-        scheduler names one, then new ones. No more than `total` sampled trials end for good or
-        run; those that go on with a paused student do not count.
+        Trials of dead workers come first, then enqueued ones, then, unless that is enough, a
+        paused student if the scheduler names one, then new ones. No more than `total` sampled
+        trials end for good or run; those that go on with a paused student do not count.
         """
         with self._lock():
             trials = self._settled()
             new_allowed = sum(map(_counts, trials)) < total
             trial = self._claim_waiting(trials, new_allowed=new_allowed)
-            if trial is None:
+            if trial is None and not self._has_enough():
                 trial = self._resume(trials, new_allowed=new_allowed)
-            if trial is None and new_allowed:
-                trial = self._study.ask()
+                if trial is None and new_allowed:
+                    trial = self._study.ask()
             # What runs elsewhere may be paused or lose its worker, and is to be gone on with then.
             self.over = trial is None and not any(map(_runs, trials))
             if trial is None:
@@ -97,6 +101,9 @@ class Ledger:
                 self._set(trial.number, name, value)
         self._presence.begin(trial)
         return trial
+
+    def _has_enough(self) -> bool:
+        return self._enough is not None and self._enough(self._reader.read())
 
     def _claim_waiting(
         self, trials: Sequence[FrozenTrial], *, new_allowed: bool

@@ -3,6 +3,7 @@
 import typer
 
 from search.commands import run_app
+from search.confirm import confirm
 from search.dashboard import dashboard
 from search.export import export
 from search.profile import profile
@@ -18,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Find the smallest, fastest version of an image classifier that is accurate enough.",
 )
-for command in (run, status, report, export, retrain, profile, dashboard):
+for command in (run, status, report, export, retrain, confirm, profile, dashboard):
     app.command()(command)
 
 

@@ -158,6 +158,27 @@ class Outlook:
             for student, mean, variance, gain in zip(students, means, variances, gains, strict=True)
         ]
 
+    def gain_of_all(self, chosen: Sequence[tuple[Prospect, float]]) -> float:
+        """Return the expected gain of training all of `chosen`, each with its probability.
+
+        Students of one architecture add what the best of them does (Gains.expected_of_all). What
+        architectures add is summed: gains in hypervolume are submodular, so that is an upper bound.
+        """
+        by_name: dict[str, list[tuple[float, float, float]]] = {}
+        for prospect, share in chosen:
+            name = prospect.student.architecture.key
+            by_name.setdefault(name, []).append((prospect.mean, prospect.variance, share))
+        gain = 0.0
+        for name, rows in by_name.items():
+            means, variances, shares = np.array(rows).T
+            gain += self._gains.expected_of_all(name, means, variances, shares, self._images)
+        return gain
+
+    def distilling_seconds(self, student: StudentConfig) -> float:
+        """Return those of the seconds left that every student of its checkpoint needs once."""
+        left, _ = self._epochs_left(student)
+        return left * self._paces[student.architecture.key][0]
+
     def best_scheme(self, prospect: Prospect) -> str:
         """Return the scheme under which it gains most."""
         architecture = prospect.student.architecture.key
@@ -182,13 +203,7 @@ class Outlook:
     def of_curve(self, begun: "Begun", curve: Sequence[tuple[float, float]]) -> Prospect:
         """Return what is expected of a student in training, now that its curve is `curve`."""
         student = begun.student
-        distill, adapt = split_curve(student, curve)
-        mean, variance = begun.means[1], begun.variances[1]
-        if adapt:
-            reading = self._adapt_drift.read(adapt)
-            mean, variance = _update(mean, variance, variance, mean, variance, reading)
-        else:
-            mean, variance = self._distilling(begun, distill)
+        mean, variance = self._forecast(begun, curve)
         gain = self._gains.expected(
             student.architecture.key, np.array([mean]), np.array([variance]), self._images
         )
@@ -198,26 +213,36 @@ class Outlook:
             np.array([1e-12]),
             self._images,
         )
-        left = Progress(student, distill, adapt).epochs_left
+        left = Progress(student, *split_curve(student, curve)).epochs_left
         seconds = self._price(student, left)
         return Prospect(student, mean, variance, float(gain[0]), seconds, float(best_case[0]))
 
-    def _distilling(self, begun: "Begun", distill: Sequence[float]) -> tuple[float, float]:
-        """Return mean and variance of where it ends, by its accuracies while distilling."""
+    def _forecast(
+        self, begun: "Begun", curve: Sequence[tuple[float, float]]
+    ) -> tuple[float, float]:
+        """Return mean and variance of where it ends, by its accuracies in the stage it is in."""
         mean, variance = begun.means[1], begun.variances[1]
-        if not distill:
-            return mean, variance
-        reading = self._distill_drift.read(distill)
-        return _update(mean, variance, begun.common, begun.means[0], begun.variances[0], reading)
+        distill, adapt = split_curve(begun.student, curve)
+        if adapt:
+            reading = self._adapt_drift.read(adapt)
+            return _update(mean, variance, variance, mean, variance, reading)
+        if distill:
+            reading = self._distill_drift.read(distill)
+            seen = begun.means[0], begun.variances[0]
+            return _update(mean, variance, begun.common, *seen, reading)
+        return mean, variance
 
     def _seconds(self, student: StudentConfig) -> float:
+        return self._price(student, self._epochs_left(student))
+
+    def _epochs_left(self, student: StudentConfig) -> tuple[int, int]:
         """Return what is left to be trained, with what the stage cache has of it."""
         checkpoint = self._checkpoints.get(student_key(distilled(student)))
         one = Progress(student, checkpoint.distill if checkpoint else ())
         adapted = self._adapted.get(student_key(student))
         if adapted is not None:
             one.adapt = adapted.adapt
-        return self._price(student, one.epochs_left)
+        return one.epochs_left
 
     def _price(self, student: StudentConfig, left: tuple[int, int]) -> float:
         paces = self._paces[student.architecture.key]
@@ -228,11 +253,9 @@ class Outlook:
         believed: dict[str, list[float]] = {}
         for one in history.running:
             if one.chain is not None:
-                begun = self.begun(one.chain.student)
-                distill, _ = split_curve(begun.student, one.curve)
-                mean, _ = self._distilling(begun, distill)
+                mean, _ = self._forecast(self.begun(one.chain.student), one.curve)
                 accuracy = accuracy_of(mean, self._images)
-                believed.setdefault(begun.student.architecture.key, []).append(accuracy)
+                believed.setdefault(one.chain.student.architecture.key, []).append(accuracy)
         return believed
 
     def _known(self) -> Outcomes:

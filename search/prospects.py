@@ -8,6 +8,7 @@ line, fitted to the stages that ended: log error at the end against log error at
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,7 @@ class Progress:
         return self.student.schedule.epochs - len(self.distill), adapt - len(self.adapt)
 
 
+@lru_cache(maxsize=2**16)
 def distilled(student: StudentConfig) -> StudentConfig:
     """Return the student before adapting: what students of one distilled checkpoint share."""
     return replace(student, adaptation=NoAdapter())

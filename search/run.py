@@ -17,6 +17,7 @@ from search.commands import (
     SetOption,
     StorageOption,
     StudyOption,
+    TimeoutOption,
     fail,
     make_app,
     run_app,
@@ -33,10 +34,15 @@ def run(
     trials: Annotated[
         int | None, typer.Option("--trials", help="Sampled trials the study shall have in all.")
     ] = None,
-    timeout: Annotated[
-        str | None,
-        typer.Option("--timeout", help="Stop after this long, as 30m or 1h30m.", metavar="TIME"),
+    least_gain: Annotated[
+        float | None,
+        typer.Option(
+            "--least-gain",
+            help="End when the next hour is expected to add less than this share of the "
+            "hypervolume, as 0.01; 0 never does.",
+        ),
     ] = None,
+    timeout: TimeoutOption = None,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes that run trials on this machine.")
     ] = None,
@@ -66,6 +72,7 @@ def run(
 
     named = {
         "trials": trials,
+        "least_gain_per_hour": least_gain,
         "workers": workers,
         "sampler.name": sampler,
         "pruning.name": pruner,
@@ -193,14 +200,11 @@ def _show(session: "Session", *, interrupted: bool) -> None:
             style="yellow",
             highlight=False,
         )
-    ended, total = summary.history.ended, session.config.trials
-    if interrupted or ended < total:
-        console.print(f"{ended} of {total} trials have ended; {again}.", highlight=False)
-    else:
-        console.print(
-            f"All {total} trials have ended; for more: --trials {total + max(10, total // 2)}",
-            highlight=False,
-        )
+    standing = session.standing()
+    words = f"{standing.ended} of {standing.trials} trials have ended; {again}."
+    if standing.ended_by is not None and not interrupted:
+        words = standing.words
+    console.print(words, highlight=False)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,13 @@
 """Which paused student goes on, and when: the other half of pausing."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from studies.records import History, Stopped
+
+Enough = Callable[[History], bool]
+"""Says that nothing further is to be begun or gone on with: what runs ends, and the study with it,
+unless what it ends with changes the answer."""
 
 
 class Scheduler(Protocol):

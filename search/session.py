@@ -14,6 +14,7 @@ from rich.console import Console
 from objectives import CostTable
 from reports import StudySummary
 from search.progress import Pace, ProgressView
+from search.standing import Standing, standing_of
 from spaces import InputError, architectures, to_dict
 from studies import (
     StudyConfig,
@@ -55,7 +56,7 @@ class Session:
 
     @cached_property
     def _reader(self) -> HistoryReader:
-        return HistoryReader(self.study)
+        return HistoryReader(self.study, self.storage)
 
     def history(self) -> History:
         """Return everything the trials say now."""
@@ -66,12 +67,18 @@ class Session:
         attrs = self.study.user_attrs
         return StudySummary.of(self.study.study_name, attrs, self.history())
 
+    def standing(self) -> Standing:
+        """Return whether the study is at its end and why; raises as `summary` does."""
+        return standing_of(self.config, self.summary())
+
     def is_finished(self) -> bool:
-        """Whether as many sampled trials ended as are asked for, and the front was scored."""
-        if self.history().ended < self.config.trials:
+        """Whether there is nothing left to run, and the front was scored."""
+        if not self.history().ended:
             return False
         summary = self.summary()
-        return summary.front_fingerprint in summary.test_scores
+        if summary.front_fingerprint not in summary.test_scores:
+            return False
+        return standing_of(self.config, summary).ended_by is not None
 
     def changed_device(self) -> list[str]:
         """Return in words how this machine differs from the one whose costs the study has."""

@@ -17,6 +17,7 @@ from search.commands import (
 
 if TYPE_CHECKING:
     from search.session import Session
+    from search.standing import Standing
 
 
 def status(
@@ -49,6 +50,8 @@ def status(
             f"hypervolume per hour: {rate['so_far']:.4f} so far, {rate['lately']:.4f} over the "
             "last quarter of the time"
         )
+    if words := found["standing"]["words"]:
+        typer.echo(words)
     seconds = found["seconds"]
     ways = ("stopping", "pausing", "reuse", "offers")
     saved = ", ".join(f"{seconds[f'saved_by_{way}']:.0f} s by {way}" for way in ways)
@@ -69,11 +72,17 @@ def status_of(session: "Session") -> dict[str, Any]:
     try:
         summary = session.summary()
     except InputError:  # It has no cost table yet, and so neither points nor a front.
-        front, volume, rate = 0, 0.0, None
+        front, volume, rate, standing = 0, 0.0, None, None
+        members: list[dict[str, Any]] = []
     else:
         front = len(summary.front)
+        members = [
+            {"trial": number, "probability": summary.front_probability[number]}
+            for number in (member.point.number for member in summary.front)
+        ]
         volume = hypervolume(history.points, summary.reference, summary.objectives)
         rate = hypervolume_rate(summary)
+        standing = session.standing()
     return {
         "study": session.config.name,
         "trials": session.config.trials,
@@ -90,8 +99,10 @@ def status_of(session: "Session") -> dict[str, Any]:
         "points": len(history.points),
         "offered": sum(point.origin == "offered" for point in history.points),
         "front": front,
+        "front_members": members,
         "hypervolume": volume,
         "hypervolume_per_hour": None if rate is None else asdict(rate),
+        "standing": _as_json(standing),
         "seconds": {
             "spent": saved.trained_s,
             "saved_by_stopping": saved.stopping_s,
@@ -100,6 +111,15 @@ def status_of(session: "Session") -> dict[str, Any]:
             "saved_by_offers": saved.offers_s - saved.offering_s,
             "spent_on_audit": saved.audit_s,
         },
+    }
+
+
+def _as_json(standing: "Standing | None") -> dict[str, Any]:
+    hour = None if standing is None else standing.next_hour
+    return {
+        "ended_by": None if standing is None else standing.ended_by,
+        "words": "" if standing is None else standing.words,
+        "expected_share_of_next_hour": None if hour is None else hour.share,
     }
 
 

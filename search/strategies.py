@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from optuna.samplers import BaseSampler
 
 from search.freeze_thaw import FreezeThaw, FreezeThawPruner, FreezeThawSampler
+from search.next_hour import NextHour
 from search.outlook import Ground
 from search.pruning import Pruner, pruner_named
 from search.samplers import sampler_named
-from search.scheduler import NewFirst, Scheduler
+from search.scheduler import Enough, NewFirst, Scheduler
 from search.sobol import SobolSampler
 from spaces import UnknownNameError
 
@@ -22,6 +23,8 @@ class Parts:
     sampler: BaseSampler
     pruner: Pruner
     scheduler: Scheduler
+    enough: Enough | None = None
+    """What ends the study before its trials are used up; None where nothing does."""
 
 
 def parts_named(
@@ -34,11 +37,14 @@ def parts_named(
     startup: int = 10,
     delta: float = 0.1,
     audit_share: float = 0.2,
+    least_gain_per_hour: float = 0.0,
+    workers: int = 1,
 ) -> Parts:
     """Return the parts of these names; raises UnknownNameError with the known ones.
 
     trials: sampled ones, in all. startup: complete students before Optuna's samplers learn.
-    delta, audit_share: of the rule that stops students for good.
+    delta, audit_share: of the rule that stops students for good. least_gain_per_hour: what the
+    next hour of `workers` must be expected to add, as a share of the hypervolume.
     """
     if pruner not in PRUNERS:
         raise UnknownNameError("pruner", pruner, PRUNERS)
@@ -52,8 +58,13 @@ def parts_named(
     )
     search = FreezeThaw(ground, trials, seed)
     scheduler: Scheduler = NewFirst()
+    enough: Enough | None = None
+    if least_gain_per_hour > 0:
+        # It looks at other moments than the search does, which remembers one outlook at a time.
+        own = FreezeThaw(ground, trials, seed)
+        enough = NextHour(own, workers=workers, least=least_gain_per_hour).is_not_worth_it
     if pruner == "freeze_thaw":
-        stopping, scheduler = FreezeThawPruner(search, stopping), search
+        stopping, scheduler = FreezeThawPruner(search, stopping, enough), search
     if sampler == "ehvi":
-        return Parts(FreezeThawSampler(search, SobolSampler(seed)), stopping, scheduler)
-    return Parts(sampler_named(sampler, seed, startup), stopping, scheduler)
+        return Parts(FreezeThawSampler(search, SobolSampler(seed)), stopping, scheduler, enough)
+    return Parts(sampler_named(sampler, seed, startup), stopping, scheduler, enough)

@@ -2,12 +2,13 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -15,6 +16,9 @@ from search import conformal
 from search.curve_scores import CurveScore
 from search.incumbent_front import IncumbentFront
 from spaces import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from studies.stored_trials import StoredTrials
 
 
 class WatchedAttr(StrEnum):
@@ -107,8 +111,15 @@ class WatchedTrials:
     trials that would complete.
     """
 
-    def __init__(self, study: optuna.Study, objectives: Objectives, score: CurveScore) -> None:
+    def __init__(
+        self,
+        study: optuna.Study,
+        objectives: Objectives,
+        score: CurveScore,
+        storage: RDBStorage | None = None,
+    ) -> None:
         self._study = study
+        self._stored = None if storage is None else _stored_trials(storage, study.study_name)
         self._objectives = objectives
         self._score = score
         self._read: set[int] = set()
@@ -123,13 +134,17 @@ class WatchedTrials:
 
     def update(self) -> None:
         """Take in what has finished since the last time."""
-        trials = self._study.get_trials(deepcopy=False)
-        for trial in trials[self._behind :]:
+        for trial in self._unread():
             if trial.number not in self._read and trial.state.is_finished():
                 self._take(trial)
                 self._read.add(trial.number)
         while self._behind in self._read:
             self._behind += 1
+
+    def _unread(self) -> Iterable[FrozenTrial]:
+        if self._stored is not None:
+            return self._stored.changed()
+        return self._study.get_trials(deepcopy=False)[self._behind :]
 
     @property
     def tally(self) -> Tally:
@@ -191,6 +206,12 @@ class WatchedTrials:
             f"{list(announced)}: a stop rests on the announced ones",
             stacklevel=2,
         )
+
+
+def _stored_trials(storage: RDBStorage, study_name: str) -> "StoredTrials":
+    from studies.stored_trials import StoredTrials  # which not every study needs
+
+    return StoredTrials(storage, study_name)
 
 
 def _settings(trial: FrozenTrial) -> str:

@@ -63,9 +63,11 @@ def work(
             startup=config.sampler.startup,
             delta=config.pruning.delta,
             audit_share=config.pruning.audit_share,
+            least_gain_per_hour=config.least_gain_per_hour,
+            workers=config.workers,
         )
         study.sampler = parts.sampler
-        reader = HistoryReader(study)
+        reader = HistoryReader(study, storage)
         bench = Bench(
             config=config,
             study=study,
@@ -80,7 +82,7 @@ def work(
                 workbench.data.class_names,
             ),
         )
-        ledger = open_ledger(study, storage, reader, parts.scheduler)
+        ledger = open_ledger(study, storage, reader, parts.scheduler, parts.enough)
         Worker(bench, ledger, lifeline, emit).run(config.trials)
         if lifeline.stopping:
             raise ReleasedError

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -18,12 +19,14 @@ from reports import (
     report_json,
     row_of,
     savings,
+    words,
 )
 from reports.importances import importances
 from reports.ledger import ledger
-from reports.rows import teacher_row
+from reports.rows import front_rows, teacher_row
+from reports.tables import COLUMNS
 from spaces import InputError
-from studies.records import History, Stopped, Student
+from studies.records import History, Replicate, Stopped, Student
 
 OBJECTIVES = ("accuracy", "size_bytes", "latency_ms")
 
@@ -212,3 +215,41 @@ def test_points_complete_in_time_not_in_number(make_point, make_summary):
     early = make_point(1, 0.92, 100, 1.0, completed=late.completed - timedelta(hours=1))
     steps = growth(make_summary(History(points=(late, early))))
     assert [(step.trial, step.seconds) for step in steps] == [(1, 0.0), (0, 3600.0)]
+
+
+def test_every_table_states_the_probability_of_being_on_the_front(summary):
+    known = summary.front_probability
+    assert set(known) == set(summary.points)
+    csv_rows = csv.DictReader(io.StringIO(points_csv(summary)))
+    assert {int(row["trial"]): float(row["front_probability"]) for row in csv_rows} == known
+    report = report_json(summary)
+    for row in report["front"]:
+        assert row["front_probability"] == known[row["trial"]] > 0
+    assert report["teacher"]["front_probability"] is None
+    column = next(column for column in COLUMNS if column.title == "on front")
+    assert [column.text(row) for row in front_rows(summary)] == [
+        words.probability(known[member.point.number]) for member in summary.front
+    ]
+
+
+def test_replicates_decide_between_two_points_of_equal_cost(make_point, make_summary):
+    history = History(
+        points=(
+            make_point(0, 0.95, 100, 1.0, student="lucky"),
+            make_point(1, 0.94, 100, 1.0, student="steady"),
+        )
+    )
+    before = make_summary(history)
+    assert before.front_probability[0] > 0.5
+    attrs = {"lucky": 0.90, "steady": 0.95}
+    replicates = tuple(
+        Replicate(student, seed, {"int8_static": accuracy}, 1.0)
+        for student, accuracy in attrs.items()
+        for seed in (1, 2)
+    )
+    after = replace(before, replicates=replicates)
+    assert after.front_probability[1] > 0.8
+    assert [member.point.number for member in after.front] == [0]
+    # What was not scored under a point's scheme says nothing of it.
+    other = tuple(replace(each, accuracies={"w4a8": 0.5}) for each in replicates)
+    assert replace(before, replicates=other).front_probability == before.front_probability

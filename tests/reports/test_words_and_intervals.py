@@ -10,6 +10,11 @@ from reports.intervals import clopper_pearson, wilson
     ("said", "expected"),
     [
         (words.percent(0.9737), "97.4 %"),
+        (words.probability(0.9737), "97 %"),
+        (words.probability(0.998), "> 99 %"),
+        (words.probability(0.004), "< 1 %"),
+        (words.probability(1.0), "100 %"),
+        (words.probability(0.0), "0 %"),
         (words.size(640_000), "640 kB"),
         (words.size(2_410_000), "2.41 MB"),
         (words.size(44_720_000), "44.7 MB"),

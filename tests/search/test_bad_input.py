@@ -113,6 +113,16 @@ def test_a_file_with_many_faults_gets_all_of_them_at_once(place):
         (["--trials", "0"], "trials: must be greater than or equal to 1, got 0"),
         (["--workers", "-1"], "workers: must be greater than or equal to 1, got -1"),
         (["--trials", "ten"], "'--trials'"),
+        (
+            ["--least-gain", "-0.1"],
+            "least_gain_per_hour: must be greater than or equal to 0, got -",
+        ),
+        (["--least-gain", "nan"], "least_gain_per_hour: must be a finite number, got nan"),
+        (["--least-gain", "much"], "'--least-gain'"),
+        (
+            ["--least-gain", "0.01", "--sampler", "tpe", "--pruner", "none"],
+            "sampler: with least_gain_per_hour = 0.01 it must be ehvi, or the pruner freeze_thaw",
+        ),
         (["--seed", "-1"], "seed: must be greater than or equal to 0, got -1"),
         (["--sampler", "best"], "must be 'ehvi', 'tpe', 'nsgaii', 'gp', 'random' or 'qmc'"),
         (["--pruner", "hyperband"], "pruning.name: must be 'freeze_thaw', 'known_costs' or 'none'"),

@@ -1,6 +1,7 @@
 """run, status and report on one really searched study: what they say agrees with the study."""
 
 import json
+import re
 
 import pytest
 
@@ -37,7 +38,8 @@ def test_the_search_says_what_it_does_and_what_it_found(searched, summary):
     for member in summary.front:
         assert any(line.startswith(f"{member.point.number} ") for line in table)
     assert f"Report: {searched.runs}/tiny/report/report.html" in table
-    assert table[-1] == "All 4 trials have ended; for more: --trials 14"
+    last = r"All 4 trials have ended; for more: --trials 14 \(the next hour is expected to add .* %"
+    assert re.match(last, table[-1])
 
 
 def test_a_finished_study_trains_nothing_and_shows_its_front(searched):
@@ -82,6 +84,8 @@ def test_status_as_json_agrees_with_the_study(status, summary):
         "saved_by_offers",
         "spent_on_audit",
     }
+    assert status["standing"]["ended_by"] == "trials"
+    assert status["standing"]["expected_share_of_next_hour"] > 0
     saved = savings(history)
     assert status["seconds"]["spent"] == saved.trained_s > 0
     assert status["seconds"]["saved_by_offers"] == saved.offers_s - saved.offering_s
@@ -90,12 +94,13 @@ def test_status_as_json_agrees_with_the_study(status, summary):
 def test_status_in_words_has_the_same_numbers(searched, status):
     said = run_command("status", "--study", "tiny.toml", cwd=searched.file.parent)
     assert said.returncode == 0
-    trials, points, rate, seconds = said.stdout.splitlines()
+    trials, points, rate, standing, seconds = said.stdout.splitlines()
     assert trials.startswith(f"tiny: 4 of 4 trials ended ({status['sampled']['complete']} complete")
     assert points.startswith(f"{status['points']} points ({status['offered']} offered), ")
     assert f"hypervolume {status['hypervolume']:.4f}" in points
     per_hour = status["hypervolume_per_hour"]
     assert rate.startswith(f"hypervolume per hour: {per_hour['so_far']:.4f} so far, ")
+    assert standing == searched.output.splitlines()[-1] == status["standing"]["words"]
     assert seconds.startswith(f"training {status['seconds']['spent']:.0f} s; saved: ")
 
 

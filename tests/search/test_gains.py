@@ -69,3 +69,61 @@ def test_more_accuracy_never_gains_less():
     logs = np.log(np.linspace(0.3, 0.005, 50))
     worth = gains(history).expected(NETWORK, logs, np.full(50, 1e-12), IMAGES)
     assert (np.diff(worth) >= -1e-12).all()
+
+
+def joint_gain(history: History, logs: dict[str, np.ndarray]) -> float:
+    """Return what students of these final log errors add together, by architecture."""
+    costs, losses = fabricated.cost_table(), SchemeLosses(history)
+    points = list(history.points)
+    for network, errors in logs.items():
+        for error in errors:
+            accuracy = min(1.0, 1 + 1 / (2 * IMAGES) - np.exp(error))
+            for scheme in SCHEMES:
+                cost = costs.of(network, scheme)
+                reached = min(1.0, accuracy - losses.of(network, scheme))
+                points.append(
+                    Point(0, "offered", "new", scheme, None, reached, cost.size_bytes,
+                          cost.latency_ms, {}, None, history.points[0].completed)
+                )  # fmt: skip
+    return hypervolume(points, REFERENCE) - hypervolume(history.points, REFERENCE)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_several_students_gain_what_their_outcomes_drawn_at_random_do(seed):
+    rng = np.random.default_rng(seed)
+    history = fabricated.history(rng, 6)
+    known, networks = gains(history), (NETWORK, "mobilenet_v2@1")
+    means = {name: rng.uniform(np.log(0.02), np.log(0.2), 5) for name in networks}
+    deviations = {name: rng.uniform(0.1, 0.6, 5) for name in networks}
+
+    def drawn(*names: str) -> np.ndarray:
+        return np.array([
+            joint_gain(history, {n: rng.normal(means[n], deviations[n]) for n in names})
+            for _ in range(300)
+        ])  # fmt: skip
+
+    found = {
+        name: known.expected_of_all(name, means[name], deviations[name] ** 2, np.ones(5), IMAGES)
+        for name in networks
+    }
+    for name in networks:
+        sample = drawn(name)
+        # Gains are interpolated between 33 accuracies.
+        assert found[name] == pytest.approx(sample.mean(), abs=4 * sample.std() / 300**0.5 + 3e-3)
+    together = drawn(*networks)
+    assert sum(found.values()) > together.mean() - 4 * together.std() / 300**0.5 - 3e-3
+
+
+def test_one_student_among_several_counts_by_the_probability_of_being_trained():
+    history = fabricated.history(np.random.default_rng(11), 12)
+    known, mean, variance = gains(history), np.log([0.08, 0.05]), np.array([0.16, 0.2])
+
+    def of_all(*shares: float) -> float:
+        return known.expected_of_all(NETWORK, mean, variance, np.array(shares), IMAGES)
+
+    alone = known.expected_of_all(NETWORK, mean[:1], variance[:1], np.ones(1), IMAGES)
+    assert alone == pytest.approx(known.expected(NETWORK, mean, variance, IMAGES)[0], rel=0.05)
+    assert of_all(0, 0) == pytest.approx(0)
+    assert of_all(1, 0) == pytest.approx(alone)
+    assert of_all(1, 0.25) == pytest.approx(0.75 * of_all(1, 0) + 0.25 * of_all(1, 1))
+    assert max(of_all(1, 0), of_all(0, 1)) < of_all(1, 1) < of_all(1, 0) + of_all(0, 1)

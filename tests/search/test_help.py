@@ -9,7 +9,7 @@ from typing import get_args, get_type_hints
 import pytest
 from typer.models import OptionInfo
 
-from search import dashboard, export, profile, report, retrain, run, status
+from search import confirm, dashboard, export, profile, report, retrain, run, status
 from tests.search.commands_run import ROOT, environment
 
 COMMANDS = {
@@ -18,6 +18,7 @@ COMMANDS = {
     "report": report.report,
     "export": export.export,
     "retrain": retrain.retrain,
+    "confirm": confirm.confirm,
     "profile": profile.profile,
     "dashboard": dashboard.dashboard,
 }

@@ -287,6 +287,18 @@ def plain(target):
     opened.engine.dispose()
 
 
+def test_told_its_storage_it_says_the_same(plain):
+    study = new_study(storage=plain)
+    told = KnownCostStopper(study, 1, storage=plain)
+    listing = KnownCostStopper(study, 1)
+
+    for _ in range(5):
+        run(study, told, 8)
+        assert told.tally() == listing.tally()
+        assert told.quantile() == listing.quantile()
+    assert told.tally().stopped > 0
+
+
 def test_two_processes_on_one_study(plain):
     url = plain.engine.url.render_as_string(hide_password=False)
     study = optuna.create_study(directions=DIRECTIONS, storage=plain, study_name="shared")

@@ -281,6 +281,31 @@ def test_a_released_trial_is_the_next_to_be_claimed(study: optuna.Study, ledger:
     assert [failed.kind for failed in read_history(study).failed] == ["interrupted"]
 
 
+def test_who_has_enough_begins_nothing_but_ends_what_was_begun_or_enqueued(
+    study: optuna.Study, storage: RDBStorage
+) -> None:
+    seen: list[int] = []
+    ledger = open_ledger(
+        study, storage, enough=lambda history: bool(seen.append(history.ended)) or True
+    )
+    study.enqueue_trial({"width": 0.5})
+    first = ledger.claim(ANY)
+    assert first is not None
+    assert ledger.claim(ANY) is None
+    assert not ledger.over  # What runs may change it.
+    ledger.release(first)
+    again = ledger.claim(ANY)
+    assert again is not None
+    assert ledger.goes_on_with(again) == first.number
+    chain = suggest(again, CONFIG.search_space(), CONFIG.settled())
+    describe(again, chain)
+    prune(study, again, (), {"words": "", "paused": True})
+    assert ledger.claim(ANY) is None
+    assert ledger.over
+    assert seen == [0, 1]
+    assert open_ledger(study, storage).claim(ANY) is not None
+
+
 def test_only_sampled_trials_count_and_never_too_many(study: optuna.Study, ledger: Ledger) -> None:
     for origin in ("offered", "baseline"):
         study.add_trial(

@@ -158,6 +158,27 @@ def test_a_pruner_that_followed_the_study_rules_as_one_that_has_just_come():
     assert len(seen) > 1
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_trials_may_end_in_any_order_for_a_pruner_that_follows(seed):
+    print(f"seed {seed}")
+    rng = np.random.default_rng(seed)
+    whole = fabricated.history(rng, students=60)
+    follower, ended, seen = KnownCostPruner(delta=0.25), set(), set()
+    numbers = {one.number for one in (*whole.points, *whole.stopped)}
+    for number in rng.permutation(sorted(numbers)).tolist():
+        ended.add(number)
+        history = History(
+            tuple(p for p in whole.points if p.number in ended),
+            tuple(s for s in whole.students if s.number in ended),
+            tuple(s for s in whole.stopped if s.number in ended),
+        )
+        args = history, HOPELESS, [(0.5, 0.3), (0.75, 0.3)], COSTS, SCHEME_NAMES, IMAGES
+        ruling = follower.rule(*args)
+        assert ruling == KnownCostPruner(delta=0.25).rule(*args)
+        seen.add(type(ruling))
+    assert len(seen) > 1
+
+
 def good_history(natural, audited=0, stopped=0):
     """Return students that all went the same way to 95 %, and trial 0 small, fast and as good."""
     some = fabricated.history(np.random.default_rng(0), students=1).students[0]

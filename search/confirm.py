@@ -1,0 +1,197 @@
+"""`python -m search.confirm`: train front members in doubt on further seeds."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from search.commands import (
+    EXIT_INTERRUPTED,
+    RUNS_DIR,
+    RunsDirOption,
+    StorageOption,
+    StudyOption,
+    TimeoutOption,
+    make_app,
+    run_app,
+)
+from search.durations import in_words, parse_duration_s
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from objectives.results import EpochReport, OnEpoch
+    from reports import StudySummary
+    from search.confirming import Repeat
+    from search.lifeline import Lifeline
+    from search.session import Session
+    from studies.records import Replicate
+
+_AGAIN = "the same command goes on where this stopped"
+_PLAIN_EVERY_S = 5.0
+"""How often a log that is no terminal hears of epochs."""
+
+
+def confirm(
+    study: StudyOption = "kd_lora_q",
+    repeats: Annotated[
+        int, typer.Option("--repeats", help="Further seeds that a student is trained on at most.")
+    ] = 2,
+    doubt: Annotated[
+        float,
+        typer.Option(
+            "--doubt", help="Front members less probable than this are in doubt, in (0, 1]."
+        ),
+    ] = 0.9,
+    timeout: TimeoutOption = None,
+    runs_dir: RunsDirOption = RUNS_DIR,
+    storage: StorageOption = None,
+) -> None:
+    """Train front members in doubt, and what puts them in doubt, on further seeds.
+
+    The search is left as it is: repeats are neither trials nor points.
+    """
+    from spaces import InputError
+
+    if repeats < 1:
+        raise InputError(f"--repeats must be 1 or more, got {repeats}")
+    if not 0 < doubt <= 1:
+        raise InputError(f"--doubt must be in (0, 1], got {doubt}")
+    deadline = None if timeout is None else time.time() + parse_duration_s(timeout)
+
+    from search.session import open_existing
+
+    session = open_existing(study, runs_dir, storage)
+    summary = session.summary()
+    if not summary.history.points:
+        raise InputError(f"study {summary.name!r} has no point yet, and so nothing to confirm")
+    seeds = [session.config.seed + further for further in range(1, repeats + 1)]
+    interrupted = False
+    try:
+        words = _repeat(session, summary, seeds, doubt, deadline)
+    except KeyboardInterrupt:
+        interrupted = True
+        words = f"Interrupted; {_AGAIN}."
+    _show(session, summary)
+    session.console.print(words, highlight=False)
+    if interrupted:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _repeat(
+    session: "Session",
+    summary: "StudySummary",
+    seeds: list[int],
+    doubt: float,
+    deadline: float | None,
+) -> str:
+    """Train what is in doubt until nothing is left or the time is over; say which it was."""
+    from search.confirming import Doubts, seconds_of
+
+    doubts = Doubts(summary, seeds, doubt)
+    console, members, todo = session.console, doubts.members(), doubts.open()
+    console.print(
+        f"In doubt, less probable than {100 * doubt:g} %: {len(members)} of {len(summary.front)} "
+        f"front members of {summary.name}",
+        highlight=False,
+    )
+    if not todo:
+        return "Nothing is left to train."
+    trainings = "1 training" if len(todo) == 1 else f"{len(todo)} trainings"
+    console.print(
+        f"{trainings} on further seeds, about {in_words(seconds_of(todo, summary))}; "
+        "fewer if doubts are settled sooner, more if new ones come up",
+        highlight=False,
+    )
+
+    # Imported here: what is there already is said before torch is loaded.
+    from objectives import Workbench
+    from search.confirming import train
+    from search.lifeline import Lifeline
+    from search.watch import ReleasedError
+    from studies.records import record_replicate
+
+    lifeline, done = Lifeline(deadline), 0
+    with Workbench(session.config.foundation(), session.folder.cache) as workbench:
+        workbench.cache.keep = _front_stages(summary)
+        while todo and not lifeline.stopping:
+            repeat = todo[0]
+            words = f"{_name(repeat)} ({done + 1} of about {done + len(todo)})"
+            with console.status(words) as shown:
+                try:
+                    replicate = train(repeat, workbench, _teller(session, words, shown, lifeline))
+                except ReleasedError:
+                    break
+            record_replicate(session.study, replicate)
+            before, summary, done = summary, session.summary(), done + 1
+            console.print(_outcome(repeat, replicate, before, summary), highlight=False)
+            todo = Doubts(summary, seeds, doubt).open()
+    return f"The time is over; {_AGAIN}." if todo else "Nothing is left to train."
+
+
+def _front_stages(summary: "StudySummary") -> frozenset[str]:
+    """Return the stages that the cache is not to drop for these."""
+    chosen = {member.point.student for member in summary.front}
+    students = [student for student in summary.history.students if student.key in chosen]
+    return frozenset(str(stage["key"]) for student in students for stage in student.stages)
+
+
+def _teller(session: "Session", words: str, shown: "Status", lifeline: "Lifeline") -> "OnEpoch":
+    """Return what shows every epoch, and ends the training after one when the time is over."""
+    from objectives import Verdict
+    from search.watch import ReleasedError
+
+    said_at = 0.0
+
+    def on_epoch(report: "EpochReport") -> "Verdict":
+        nonlocal said_at
+        epoch = (
+            f"{words}: {report.stage} epoch {report.epoch}/{report.epochs}"
+            f"{' (reused)' if report.reused else ''}, accuracy {report.accuracy:.3f}"
+        )
+        shown.update(epoch)
+        now = time.monotonic()
+        if not session.console.is_terminal and now - said_at >= _PLAIN_EVERY_S:
+            said_at = now
+            session.console.print(epoch, highlight=False)
+        if lifeline.stopping and not report.reused:
+            raise ReleasedError
+        return Verdict.GO_ON
+
+    return on_epoch
+
+
+def _name(repeat: "Repeat") -> str:
+    rival = (
+        "" if repeat.point is repeat.member else f", which may beat trial {repeat.member.number}"
+    )
+    return f"trial {repeat.point.number} on seed {repeat.seed}{rival}"
+
+
+def _outcome(
+    repeat: "Repeat", replicate: "Replicate", before: "StudySummary", after: "StudySummary"
+) -> str:
+    from reports import words
+
+    point, member = repeat.point, repeat.member.number
+    return (
+        f"{_name(repeat)}: {words.percent(replicate.accuracies[point.scheme])} after "
+        f"{words.percent(point.accuracy)} in the study; trial {member} is on the front with "
+        f"{words.probability(after.front_probability[member])}, before "
+        f"{words.probability(before.front_probability[member])}"
+    )
+
+
+def _show(session: "Session", before: "StudySummary") -> None:
+    """Write the report anew, and print what is surer now."""
+    from reports import confirmation_table, write_report
+
+    summary = session.summary()
+    page = write_report(summary, session.folder.report)
+    session.console.print(confirmation_table(before.front_probability, summary))
+    session.console.print(f"Report: {page}", highlight=False)
+
+
+if __name__ == "__main__":
+    run_app(make_app(confirm))
