@@ -9,6 +9,8 @@ TEST_EXTRAS ?= dev,bench,postgres,executorch
 BENCH_OUT ?= runs/bench
 REGISTRY ?=
 SEEDS ?= 20
+# The commit that froze the strategies before the held-out table was recorded.
+FROZEN ?= 3ef3f89
 # What runs with eight simulated workers too.
 BENCH_OURS ?= ours
 
@@ -38,7 +40,7 @@ bench: $(VENV)/.bench
 		--seeds $(SEEDS) --processes 2 $(if $(REGISTRY),--registry $(REGISTRY))
 	$(BIN)/python -m benchmarks.compare --tables benchmarks/tables/*.parquet --out $(BENCH_OUT) \
 		--seeds $(SEEDS) --processes 2 --workers 8 --only $(BENCH_OURS)
-	$(BIN)/python -m benchmarks.page --results $(BENCH_OUT)
+	$(BIN)/python -m benchmarks.page --results $(BENCH_OUT) --frozen $(FROZEN)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'

@@ -9,7 +9,17 @@ import sys
 import time
 from statistics import median
 
-COMMANDS = ("run", "status", "report", "export", "retrain", "profile", "dashboard", "main")
+COMMANDS = (
+    "run",
+    "status",
+    "report",
+    "export",
+    "retrain",
+    "confirm",
+    "profile",
+    "dashboard",
+    "main",
+)
 MOST_S = 0.5
 """By how much a --help may take longer than the import."""
 

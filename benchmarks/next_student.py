@@ -1,25 +1,24 @@
 """How long it takes to choose what is trained next: python -m benchmarks.next_student.
 
-The space is that of the main job, far too large to be looked at whole; histories are made up, with
-seven points a student as the offers leave them. Every figure is of choosing right after a trial
-ended, so the outlook is made anew each time; the covariance is fitted anew now and then.
+The space is that of the main job, far too large to be looked at whole; histories are made up
+(benchmarks/made_up.py). `a choice` is the sampler's, in memory, right after a trial ended, so the
+outlook is made anew each time; the covariance is fitted anew now and then. `ask + tell` is the same
+through a study in an SQLite file, with the ten settings and two attributes that it writes.
 """
 
+import tempfile
 import time
-from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
-import optuna
 
-from objectives.costs import Cost, CostTable
-from objectives.pareto import ReferencePoint
+from benchmarks import made_up
 from search.freeze_thaw import FreezeThaw
-from search.outlook import Ground
-from spaces import SCHEMES, ChainConfig, architectures, scheme_named, student_key, suggest
-from studies import StudyConfig, load_study
-from studies.records import History, Point, Student
+from search.strategies import parts_named
+from spaces import suggest
+from studies import StudyConfig, create_or_resume, load_study, open_storage
+from studies.records import History, complete, describe
 
-IMAGES = 360
 CHOICES = 20
 """Students that end, one after the other, and are followed by a choice."""
 
@@ -27,65 +26,53 @@ CHOICES = 20
 def main() -> None:
     """Print the table."""
     config = load_study("kd_lora_q")
-    print("| students | points | a choice, median ms | slowest ms |\n| --- | --- | --- | --- |")
-    for students in (60, 430, 1000, 3000):
-        took = _choices(config, students)
+    print("| students | points | a choice, median ms | slowest | ask + tell, median ms | slowest |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for trials in (360, 3_050, 6_000, 18_000):
+        whole = made_up.history(config, made_up.chains(config, trials // 5)[0], trials)
+        chosen, asked = _choices(config, whole), _asks(config, trials)
         print(
-            f"| {students:,} | {7 * students:,} | {1e3 * np.median(took):.0f} | "
-            f"{1e3 * max(took):.0f} |",
+            f"| {len(whole.students):,} | {len(whole.points):,} | {1e3 * np.median(chosen):.0f} "
+            f"| {1e3 * max(chosen):.0f} | {1e3 * np.median(asked):.0f} | {1e3 * max(asked):.0f} |",
             flush=True,
         )
 
 
-def _choices(config: StudyConfig, students: int) -> list[float]:
-    points, ended = _ended(config, students + CHOICES)
-    search = FreezeThaw(_ground(config), trials=10**6, seed=0)
+def _choices(config: StudyConfig, whole: History) -> list[float]:
+    search = FreezeThaw(made_up.ground_of(config), trials=10**6, seed=0)
     took = []
-    for extra in range(CHOICES + 1):
-        size = students + extra
-        history = History(points=tuple(points[: 7 * size]), students=tuple(ended[:size]))
+    for left in range(CHOICES, -1, -1):
+        students = whole.students[: len(whole.students) - left]
+        points = tuple(one for one in whole.points if one.number < students[-1].number + 6)
+        history = History(points, students, whole.stopped)
         begun = time.perf_counter()
         search.draw(history)
         took.append(time.perf_counter() - begun)
     return took[1:]  # The first reads all of the history's settings, once a process.
 
 
-def _ground(config: StudyConfig) -> Ground:
-    space, settled = config.search_space(), config.settled()
-    costs = CostTable(
-        tuple(
-            Cost(network.key, scheme, int(9e6 * network.width) >> step, network.width,
-                 network.width, 0.01, network.width * (1 - 0.1 * step), int(1e6 * network.width), 1)
-            for network in architectures(space, settled)
-            for step, scheme in enumerate(SCHEMES)
-        ),
-        "resnet18@1", "onnxruntime", {}, processes=3, calls=200, threads=1,
-    )  # fmt: skip
-    return Ground(space, settled, costs, ReferencePoint(0.85, 45_000_000, 2.0), IMAGES)
-
-
-def _ended(config: StudyConfig, students: int) -> tuple[list[Point], list[Student]]:
-    draws = np.random.default_rng(0)
-    ground, began = _ground(config), datetime(2026, 1, 1, tzinfo=UTC)
-    sampler = optuna.samplers.RandomSampler(seed=0)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=sampler)
-    points: list[Point] = []
-    ended: list[Student] = []
-    for number in range(students):
-        student = suggest(study.ask(), ground.space, ground.settled).student
-        accuracy = float(0.97 - 0.1 * draws.beta(1, 3))
-        chain, key = ChainConfig(student, scheme_named("fp32")), student_key(student)
-        epochs = student.total_epochs
-        curve = tuple((e / epochs, accuracy * e / epochs) for e in range(1, epochs + 1))
-        when = began + timedelta(minutes=number)
-        stages = ({"stage": "distill", "seconds": 10.0, "epochs": student.schedule.epochs},)
-        ended.append(Student(number, key, chain, curve, stages, None, when, accuracy))
-        for scheme in SCHEMES:
-            cost = ground.costs.of(student.architecture.key, scheme)
-            points.append(Point(number, "offered", key, scheme, None, accuracy, cost.size_bytes,
-                                cost.latency_ms, {}, None, when))  # fmt: skip
-    return points, ended
+def _asks(config: StudyConfig, trials: int) -> list[float]:
+    ground = made_up.ground_of(config)
+    drawn, distributions = made_up.chains(config, trials // 5)
+    past = made_up.history(config, drawn, trials)
+    took = []
+    with tempfile.TemporaryDirectory() as folder:
+        storage = open_storage(Path(folder) / "study.db")
+        study = create_or_resume(config, storage)
+        made_up.write(storage, config.name, made_up.trials_of(past, distributions))
+        study.sampler = parts_named("ehvi", "freeze_thaw", ground, trials=10**6, seed=0).sampler
+        for _ in range(CHOICES // 2 + 1):
+            begun = time.perf_counter()
+            trial = study.ask()
+            chain = suggest(trial, ground.space, ground.settled)
+            between = time.perf_counter()
+            describe(trial, chain)
+            trial.set_user_attr("curve", [[1.0, 0.9]])
+            told = time.perf_counter()
+            complete(study, trial, made_up.evaluation(0.9, 1_000_000), 0.5, ())
+            took.append(time.perf_counter() - told + between - begun)
+        storage.engine.dispose()
+    return took[1:]
 
 
 if __name__ == "__main__":

@@ -1,116 +1,49 @@
-"""How long the search's own decisions take: a ruling, an offer, an ask. Run: python FILE.
+"""How long a ruling, an offer and an ask take: python -m benchmarks.prune_decision.
 
-Histories are made up: one student in six trials, one in ten of them stopped, 20 epochs a curve.
-`ruling` is one epoch report between two endings, `after an ending` the first report after a trial
-that ended, `cold` a worker that has just come.
+Histories are made up (benchmarks/made_up.py). `ruling` is one epoch report between two endings,
+`after an ending` the first report after a trial ended, `cold` a worker that has just come. With
+SQLite a ruling begins with reading what others wrote meanwhile, by connections of their own: seven
+running trials an epoch each, and for an ending a trial with five offers.
 """
 
+import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 import optuna
 
-from objectives.costs import Cost, CostTable
+from benchmarks import made_up
+from benchmarks.standalone_decision import in_memory, in_sqlite
 from search.offers import offers
-from search.pruning import KnownCostPruner
+from search.pruning import Pruner
 from search.samplers import sampler_named
-from spaces import (
-    SCHEMES,
-    Architecture,
-    ChainConfig,
-    Distillation,
-    NoAdapter,
-    Schedule,
-    StudentConfig,
-    scheme_named,
-    student_key,
-)
-from studies.records import Attr, History, Point, Stopped, Student
+from search.strategies import parts_named
+from spaces import SCHEMES, ChainConfig, suggest
+from studies import create_or_resume, load_study, open_storage
+from studies.records import Attr, History, HistoryReader, add_epoch, add_offer, complete, describe
 
-IMAGES = 360
-WIDTHS = (0.25, 0.5, 0.75, 1.0)
-COSTS = CostTable(
-    tuple(
-        Cost(
-            Architecture("mobilenet_v2", width).key,
-            scheme,
-            int(9e6 * width) >> step,
-            width,
-            width,
-            0.01,
-            width * (1 - 0.1 * step),
-            1,
-            1,
-        )
-        for width in WIDTHS
-        for step, scheme in enumerate(SCHEMES)
-    ),
-    "resnet18@1",
-    "onnxruntime",
-    {},
-    processes=3,
-    calls=200,
-    threads=1,
-)
+CONFIG = load_study("kd_lora_q")
+GROUND = made_up.ground_of(CONFIG)
+CURVES = {
+    "known_costs": [(epoch / 20, 0.3) for epoch in range(1, 8)],
+    "freeze_thaw": [(epoch / 20, 0.8 + epoch / 70) for epoch in range(1, 8)],
+}
+"""Of the student that is ruled on: one where each pruner has to look at everything."""
+SIZES = (1_000, 10_000)
+OTHERS = 7
 
 
-def chain(number: int, scheme: str = "fp32") -> ChainConfig:
-    """Return the chain of a student that no other number has."""
-    return ChainConfig(
-        StudentConfig(
-            Architecture("mobilenet_v2", WIDTHS[number % len(WIDTHS)]),
-            Distillation(1 + number / 10, 0.5),
-            Schedule(20, 0.01),
-            NoAdapter(),
-            seed=0,
-        ),
-        scheme_named(scheme),
-    )
+def pruner_of(name: str) -> Pruner:
+    """Return a worker's pruner."""
+    return parts_named("ehvi", name, GROUND, trials=10**6, seed=0).pruner
 
 
-def history(trials: int) -> History:
-    """Return a study of that many trials."""
-    rng, began = np.random.default_rng(0), datetime(2026, 1, 1, tzinfo=UTC)
-    points: list[Point] = []
-    students: list[Student] = []
-    stopped: list[Stopped] = []
-    number = 0
-    while number < trials:
-        its_chain, when = chain(number), began + timedelta(seconds=number)
-        key = student_key(its_chain.student)
-        errors = 0.05 + 0.8 * np.exp(-np.arange(1, 21) / rng.uniform(2, 6))
-        curve = tuple((float(e / 20), 1 - float(x)) for e, x in enumerate(errors, start=1))
-        if rng.random() < 0.1:
-            ruling = {"audited": False}
-            stopped.append(Stopped(number, key, its_chain, curve[:5], (), ruling, when))
-            number += 1
-            continue
-        audited = {"audited": True} if rng.random() < 0.03 else None
-        students.append(
-            Student(number, key, its_chain, curve, (), audited, when, accuracy=curve[-1][1])
-        )
-        for scheme in list(SCHEMES)[:6]:
-            cost = COSTS.of(its_chain.student.architecture.key, scheme)
-            points.append(
-                Point(
-                    number=number,
-                    origin="sampled" if scheme == "fp32" else "offered",
-                    student=key,
-                    scheme=scheme,
-                    chain=its_chain,
-                    accuracy=curve[-1][1] - float(rng.integers(0, 8)) / IMAGES,
-                    size_bytes=cost.size_bytes,
-                    latency_ms=cost.latency_ms,
-                    evaluation={},
-                    baseline=None,
-                    completed=when,
-                )
-            )
-            number += 1
-    return History(tuple(points), tuple(students), tuple(stopped))
+def rule(name: str, pruner: Pruner, at: History, chain: ChainConfig) -> None:
+    """Rule on the student of `chain`."""
+    pruner.rule(at, chain, CURVES[name], GROUND.costs, tuple(SCHEMES), made_up.IMAGES)
 
 
 def timed_ms(action: Callable[[], object], repeats: int) -> float:
@@ -123,29 +56,91 @@ def timed_ms(action: Callable[[], object], repeats: int) -> float:
     return median(times)
 
 
-def decisions(trials: int) -> None:
+def decisions(name: str, trials: int) -> None:
     """Print a row for a study of that many trials."""
-    whole = history(trials)
-    before = History(whole.points[:-6], whole.students[:-1], whole.stopped)
-    new, curve = chain(10**6 + 3), [(e / 20, 0.3) for e in range(1, 8)]
+    drawn, _ = made_up.chains(CONFIG, trials // 5)
+    new, whole = drawn[-1], made_up.history(CONFIG, drawn[:-1], trials)
+    ended = sum(point.student == whole.students[-1].key for point in whole.points)
+    before = History(whole.points[:-ended], whole.students[:-1], whole.stopped)
 
-    def rule(pruner: KnownCostPruner, at: History) -> None:
-        pruner.rule(at, new, curve, COSTS, tuple(SCHEMES), IMAGES)
-
-    following = KnownCostPruner()
-    rule(following, whole)
-    ruling = timed_ms(lambda: rule(following, whole), 200)
+    following = pruner_of(name)
+    rule(name, following, whole, new)
+    ruling = timed_ms(lambda: rule(name, following, whole, new), 200)
     after = []
+    pruner = pruner_of(name)
     for _ in range(9):
-        pruner = KnownCostPruner()
-        rule(pruner, before)
-        after.append(timed_ms(lambda pruner=pruner: rule(pruner, whole), 1))  # type: ignore[misc]
-    cold = timed_ms(lambda: rule(KnownCostPruner(), whole), 5)
-    offering = timed_ms(lambda: offers(whole, new, 0.95, COSTS, tuple(SCHEMES)), 5)
+        rule(name, pruner, before, new)
+        after.append(timed_ms(lambda: rule(name, pruner, whole, new), 1))
+    newcomer = pruner_of(name)
+    cold = timed_ms(lambda: rule(name, newcomer, whole, new), 1)
+    offering = timed_ms(lambda: offers(whole, new, 0.95, GROUND.costs, tuple(SCHEMES)), 5)
     print(
-        f"| {trials:,} | {len(whole.students):,} | {ruling:.2f} | {median(after):.2f} "
-        f"| {cold:.1f} | {offering:.1f} |"
+        f"| {name} | {trials:,} | {len(whole.students):,} | {ruling:.2f} | {median(after):.2f} "
+        f"| {cold:.1f} | {offering:.1f} |",
+        flush=True,
     )
+
+
+class Others:
+    """Workers that write into the same study, each by what a worker calls."""
+
+    def __init__(self, file: Path) -> None:
+        self._study = create_or_resume(CONFIG, open_storage(file))
+        self._study.sampler = optuna.samplers.RandomSampler(seed=1)
+        self._running = [self._begin() for _ in range(OTHERS)]
+
+    def _begin(self) -> tuple[optuna.Trial, ChainConfig]:
+        trial = self._study.ask()
+        chain = suggest(trial, GROUND.space, GROUND.settled)
+        describe(trial, chain)
+        return trial, chain
+
+    def report(self) -> None:
+        """Report an epoch each."""
+        for trial, _ in self._running:
+            add_epoch(trial, (1 + len(trial.user_attrs.get(Attr.CURVE, ()))) / 1000, 0.5)
+
+    def end_one(self) -> None:
+        """End the first's trial, with its offers, and begin another."""
+        trial, chain = self._running.pop(0)
+        add_epoch(trial, 1.0, 0.9)
+        evaluation = made_up.evaluation(0.9, 1_000_000)
+        for scheme in [one for one in SCHEMES.values() if one != chain.scheme][
+            : made_up.POINTS - 1
+        ]:
+            add_offer(self._study, trial, ChainConfig(chain.student, scheme), evaluation, 0.5)
+        complete(self._study, trial, evaluation, 0.5, ())
+        self._running.append(self._begin())
+
+
+def with_sqlite(name: str, trials: int) -> None:
+    """Print a row for a study of that many trials in an SQLite file."""
+    drawn, distributions = made_up.chains(CONFIG, trials // 5)
+    past = made_up.history(CONFIG, drawn[:-1], trials)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "study.db"
+        storage = open_storage(file)
+        study = create_or_resume(CONFIG, storage)
+        made_up.write(storage, CONFIG.name, made_up.trials_of(past, distributions))
+        reader, pruner, others = HistoryReader(study, storage), pruner_of(name), Others(file)
+        rule(name, pruner, reader.read(), drawn[-1])
+
+        def one() -> tuple[float, float]:
+            began = time.perf_counter()
+            history = reader.read()
+            read = time.perf_counter()
+            rule(name, pruner, history, drawn[-1])
+            return 1e3 * (read - began), 1e3 * (time.perf_counter() - began)
+
+        def after(happening: Callable[[], None], repeats: int) -> str:
+            times = []
+            for _ in range(repeats):
+                happening()
+                times.append(one())
+            reading, whole = (median(column) for column in zip(*times, strict=True))
+            return f"{reading:.2f} | {whole:.2f}"
+
+        print(f"| {name} | {trials:,} | {after(others.report, 30)} | {after(others.end_one, 15)} |")
 
 
 def ask_and_tell(name: str, students: int) -> None:
@@ -185,12 +180,23 @@ def ask_and_tell(name: str, students: int) -> None:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    print("| trials | students | ruling ms | after an ending ms | cold ms | offers ms |")
+    print("| pruner | trials | students | ruling ms | after an ending ms | cold ms | offers ms |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for name in ("known_costs", "freeze_thaw"):
+        for trials in SIZES:
+            decisions(name, trials)
+    print(
+        "\n| SQLite | trials | reading ms | and ruling ms | after an ending: reading ms "
+        "| and ruling ms |"
+    )
     print("| --- | --- | --- | --- | --- | --- |")
-    for trials in (1_000, 10_000):
-        decisions(trials)
+    for name in ("known_costs", "freeze_thaw"):
+        for trials in SIZES:
+            with_sqlite(name, trials)
+    in_memory(SIZES)
+    in_sqlite(SIZES)
     print("\n| sampler | students | points | first ask ms | ask + tell ms |")
     print("| --- | --- | --- | --- | --- |")
     for name in ("tpe", "nsgaii", "qmc", "random"):

@@ -184,7 +184,7 @@ def _work(config: StudyConfig, work: Path, jobs: Sequence[list[StudentConfig]], 
         (work / f"journal-{index}.jsonl").open("a") as journal,
     ):
         # Reading data and asking the teacher must not count as the first student's epoch.
-        first = jobs[0][0]
+        first = next((f[0] for f in jobs if f[0].method.alpha > 0), jobs[0][0])
         bench.train_student(
             replace(first, schedule=replace(first.schedule, epochs=1)), lambda _: Verdict.GO_ON
         )

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from objectives.costs import CostTable
 from objectives.pareto import ReferencePoint, hypervolume, losses_of, nondominated
+from objectives.results import Evaluation
 from spaces import (
     DistilfrontError,
     InputError,
@@ -136,6 +137,23 @@ class Table:
         counting = [p for p in self.outcomes if p.accuracy > self.reference.accuracy_floor]
         mask = nondominated(losses_of(counting, self.config.objectives))
         return tuple(point for point, member in zip(counting, mask, strict=True) if member)
+
+    def evaluation(
+        self, network: str, scheme: str, accuracy: float, seconds: float = 0.0
+    ) -> Evaluation:
+        """Return a validation accuracy as the program has it; what was not recorded stands in."""
+        return Evaluation(
+            split="validation",
+            images=self.validation_images,
+            accuracy=accuracy,
+            f1=accuracy,
+            precision=accuracy,
+            recall=accuracy,
+            kl_to_teacher=0.0,
+            confusion=(),
+            size_bytes=self.costs.of(network, scheme).size_bytes,
+            seconds=seconds,
+        )
 
     def save(self, path: Path) -> None:
         """Write the table as one Parquet file."""

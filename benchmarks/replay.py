@@ -1,7 +1,8 @@
 """Replay a search on a recorded table against a simulated clock: hundreds of trials in seconds.
 
     python -m benchmarks.replay benchmarks/tables/digits_mobilenet.parquet --sampler tpe \
-        --pruner known_costs --workers 8 --seed 0 --trials 200 [--budget-s 3600] [--alone]
+        --pruner known_costs --workers 8 --seed 0 --trials 200 [--least-gain 0.01] \
+        [--budget-s 3600] [--alone]
 
 The program's own engine searches; see benchmarks/simulation.py. `--alone` leaves out our stage
 cache, offers and baselines, as a plain Optuna study has none.
@@ -33,11 +34,18 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="simulated workers")
     parser.add_argument("--seed", type=int, default=0, help="of the search, not of the students")
     parser.add_argument("--trials", type=int, default=200, help="sampled trials")
+    parser.add_argument("--least-gain", type=float, default=0.0, help="as `search.run`'s")
     parser.add_argument("--budget-s", type=float, default=math.inf, help="simulated seconds")
     parser.add_argument("--alone", action="store_true", help="no stage cache, offers or baselines")
     options = parser.parse_args()
     table = load_table(options.table)
-    strategy = named_strategy(options.sampler, options.pruner, ours=not options.alone)
+    strategy = named_strategy(
+        options.sampler,
+        options.pruner,
+        ours=not options.alone,
+        least_gain_per_hour=options.least_gain,
+        workers=options.workers,
+    )
     trace = simulate(
         table,
         strategy,
@@ -49,10 +57,18 @@ def main() -> None:
     print(summary(trace, table))
 
 
-def named_strategy(sampler: str, pruner: str, *, ours: bool = True) -> Strategy:
+def named_strategy(
+    sampler: str,
+    pruner: str,
+    *,
+    ours: bool = True,
+    least_gain_per_hour: float = 0.0,
+    workers: int = 1,
+) -> Strategy:
     """Return the strategy of the program's sampler and pruner of these names.
 
-    ours: with stage cache, offers and baselines. Raises UnknownNameError.
+    ours: with stage cache, offers and baselines. least_gain_per_hour: what ends the search early;
+    its hour is one of `workers`. Raises UnknownNameError.
     """
 
     def parts(table: Table, seed: int, trials: int) -> Parts:
@@ -65,6 +81,8 @@ def named_strategy(sampler: str, pruner: str, *, ours: bool = True) -> Strategy:
             startup=table.config.sampler.startup,
             delta=table.config.pruning.delta,
             audit_share=table.config.pruning.audit_share,
+            least_gain_per_hour=least_gain_per_hour,
+            workers=workers,
         )
 
     name = f"{sampler} + {pruner}" + ("" if ours else " alone")

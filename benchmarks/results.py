@@ -170,6 +170,16 @@ class Comparison:
         worst = [run.regret_max[min(at, len(run.regret_max) - 1)] for run in runs]
         return float(np.median(means)), float(np.median(worst))
 
+    def cut_at(self, strategy: str) -> float | None:
+        """Return the budget that ended runs of it, in multiples of the table's compute.
+
+        None where that is everybody's: dear strategies may be given less (--budget).
+        """
+        runs = [run for run in self.all_runs_of(strategy) if run.end == "budget"]
+        spent = [run.spent_s / float(self.tables[run.table]["whole_s"]) for run in runs]
+        # The last epoch may end late.
+        return min(spent) if spent and min(spent) < 0.9 * self.limits["tables"] else None
+
     def stops(self, strategy: str, what: str, of: str) -> Share:
         """Return counts of Stops added over all tables and seeds, by their names."""
         runs = self.all_runs_of(strategy)

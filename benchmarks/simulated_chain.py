@@ -112,24 +112,13 @@ class SimulatedWorkbench:
         student: TrainedStudent,
         architecture: Architecture,
         scheme: Scheme,
-        split: Literal["validation"],
+        split: Literal["validation"],  # noqa: ARG002
     ) -> Evaluation:
         """Return the recorded accuracy and the cost table's size; see Workbench.evaluate."""
         row, name = self._table.students[student.key], scheme_name(scheme)
-        seconds, accuracy = row.evaluation_seconds[name], row.validation[name]
+        seconds = row.evaluation_seconds[name]
         self._spend("evaluate", seconds)
-        return Evaluation(
-            split=split,
-            images=self._table.validation_images,
-            accuracy=accuracy,
-            f1=accuracy,
-            precision=accuracy,
-            recall=accuracy,
-            kl_to_teacher=0.0,
-            confusion=(),
-            size_bytes=self._table.costs.of(architecture.key, name).size_bytes,
-            seconds=seconds,
-        )
+        return self._table.evaluation(architecture.key, name, row.validation[name], seconds)
 
     def _run(self, run: "_StageRun", on_epoch: OnEpoch) -> EpochReport | None:
         """Report a stage's epochs, trained or reused; return the last one if it was to stop."""

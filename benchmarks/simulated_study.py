@@ -9,8 +9,11 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.clock import Clock, Parked
+from benchmarks.recorded import Table
 from objectives.results import Evaluation
-from studies.records import Attr, History
+from search.baselines import TEACHER_ITSELF, TEACHER_QUANTIZED, student_baselines
+from spaces import params_of, to_dict
+from studies.records import Attr, History, StudyAttr, add_baseline, enqueue_baseline
 
 _BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
 """When simulated time begins, for Optuna, whose trials know no other times than dates."""
@@ -108,3 +111,25 @@ class NoPresenter:
 
     def show_end(self, number: int, history: History) -> None:
         """Do nothing."""
+
+
+def furnish(study: optuna.Study, table: Table, *, baselines: bool) -> None:
+    """Give a new study what the program's have before their first trial.
+
+    That is the costs and, with `baselines`, the teacher under every scheme and the students that
+    leave a step out: see search.preparation.
+    """
+    study.set_user_attr(StudyAttr.COSTS.value, to_dict(table.costs))
+    if baselines:
+        _add_teacher(study, table)
+        for words, chain in student_baselines(table.config):
+            enqueue_baseline(study, words, params_of(chain))
+
+
+def _add_teacher(study: optuna.Study, table: Table) -> None:
+    teacher = table.costs.teacher
+    for scheme in table.schemes:
+        evaluation = table.evaluation(teacher, scheme, table.teacher["validation"][scheme])
+        words = TEACHER_ITSELF if scheme == "fp32" else TEACHER_QUANTIZED
+        latency_ms = table.costs.of(teacher, scheme).latency_ms
+        add_baseline(study, words, scheme, evaluation, latency_ms)

@@ -26,12 +26,11 @@ from benchmarks.simulated_study import (
     SimulatedLifeline,
     SimulatedPresence,
     SimulatedStorage,
+    furnish,
 )
 from benchmarks.stopwatch import Stopwatch, TimedSampler
 from benchmarks.trace import End, Ending, FoundPoint, Trace
 from objectives import Workbench
-from objectives.results import Evaluation
-from search.baselines import TEACHER_ITSELF, TEACHER_QUANTIZED, student_baselines
 from search.events import EpochEnded, Event, PointAdded, TrialBegan, TrialEnded
 from search.ledger import Ledger
 from search.lifeline import Lifeline
@@ -41,8 +40,8 @@ from search.pruning import Pruner
 from search.scheduler import Scheduler
 from search.strategies import Parts
 from search.watch import Emit
-from spaces import DistilfrontError, params_of, to_dict
-from studies.records import Attr, HistoryReader, StudyAttr, add_baseline, enqueue_baseline
+from spaces import DistilfrontError
+from studies.records import Attr, HistoryReader
 
 DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
     "accuracy": "maximize",
@@ -112,9 +111,10 @@ class _Simulation:
         self._storage = SimulatedStorage(self._clock)
         parts = strategy.parts(table, seed, trials)
         self._study = self._make_study(parts.sampler)
+        self._parts_enough = parts.enough
         self._reader = HistoryReader(self._study)
         self._pruner = SimpleNamespace(rule=self._watch.timed("pruner", parts.pruner.rule))
-        self._offers = self._watch.timed("offers", offers if strategy.offers else _no_offers)
+        self._offers = self._watch.timed("offers", offers if strategy.offers else no_offers)
         self._scheduler = SimpleNamespace(
             resumption=self._watch.timed("scheduler", parts.scheduler.resumption)
         )
@@ -171,6 +171,7 @@ class _Simulation:
             lock=nullcontext,  # Nothing under it lets another worker run.
             presence=SimulatedPresence(),
             scheduler=cast("Scheduler", self._scheduler),
+            enough=self._parts_enough,
         )
         return Worker(bench, ledger, cast("Lifeline", self._lifeline), self._emit(workbench))
 
@@ -183,32 +184,8 @@ class _Simulation:
             sampler=TimedSampler(sampler, self._watch),
         )
         study.set_metric_names(list(config.objectives))
-        study.set_user_attr(StudyAttr.COSTS.value, to_dict(self._table.costs))
-        if self._strategy.baselines:
-            self._add_teacher(study)
-            for words, chain in student_baselines(config):
-                enqueue_baseline(study, words, params_of(chain))
+        furnish(study, self._table, baselines=self._strategy.baselines)
         return study
-
-    def _add_teacher(self, study: optuna.Study) -> None:
-        """Add the teacher under every scheme: known before the search begins, as in search.run."""
-        table, teacher = self._table, self._table.costs.teacher
-        for scheme in table.schemes:
-            cost, accuracy = table.costs.of(teacher, scheme), table.teacher["validation"][scheme]
-            evaluation = Evaluation(
-                split="validation",
-                images=table.validation_images,
-                accuracy=accuracy,
-                f1=accuracy,
-                precision=accuracy,
-                recall=accuracy,
-                kl_to_teacher=0.0,
-                confusion=(),
-                size_bytes=cost.size_bytes,
-                seconds=0.0,
-            )
-            words = TEACHER_ITSELF if scheme == "fp32" else TEACHER_QUANTIZED
-            add_baseline(study, words, scheme, evaluation, cost.latency_ms)
 
     def _emit(self, workbench: SimulatedWorkbench) -> Emit:
         """Return what hears a worker's events: news for those that wait, and the trace."""
@@ -266,7 +243,8 @@ class _Simulation:
             number = before
 
 
-def _no_offers(*_: object, **__: object) -> tuple[Offer, ...]:
+def no_offers(*_: object, **__: object) -> tuple[Offer, ...]:
+    """Offer nothing (as search.offers.offers)."""
     return ()
 
 

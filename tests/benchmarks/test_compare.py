@@ -290,6 +290,16 @@ class TestPage:
         assert not found.exact
         assert found.value == pytest.approx(3 * comparison.tables["tiny"]["whole_s"])
 
+    def test_the_page_says_who_was_given_less(self, setup, tmp_path, monkeypatch):
+        monkeypatch.setattr(Freeze, "changed_until", lambda *_: ())
+        out = tmp_path / "less"
+        run(replace(setup, limits=Limits(0.2, 600)), out, only=["random"])
+        run(setup, out, only=["ours"])
+        text = write_page(load(out), FREEZE, tmp_path / "docs").read_text()
+        cut = [line for line in text.splitlines() if "its searches were cut" in line]
+        assert len(cut) == 1
+        assert cut[0].startswith("random takes so long")
+
     def test_runs_on_another_version_of_the_table_are_left_out(self, results):
         path = results / "comparison.json"
         said = json.loads(path.read_text())
