@@ -28,7 +28,9 @@ def confirmation_table(before: Mapping[int, float], summary: StudySummary) -> Ta
         table.add_column(
             title,
             justify="right" if numeric else "left",
-            no_wrap=title != "what",  # Words go on a second line; a figure that is cut says nothing.
+            # Words go on in a second line; a figure that is cut says nothing.
+            no_wrap=title != "what",
+            overflow="fold",
         )
     now = summary.front_probability
     members = [member.point.number for member in summary.front]
