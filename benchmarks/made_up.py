@@ -54,7 +54,7 @@ def ground_of(config: StudyConfig) -> Ground:
         ),
         TEACHER, "onnxruntime", {}, processes=3, calls=200, threads=1,
     )  # fmt: skip
-    return Ground(space, settled, costs, ReferencePoint(0.85, 45_000_000, 5.0), IMAGES)
+    return Ground(space, settled, costs, ReferencePoint(0.85, 45_000_000, 5.0), IMAGES, 0.95)
 
 
 def chains(

@@ -17,7 +17,7 @@ from search.freeze_thaw import FreezeThaw
 from search.strategies import parts_named
 from spaces import suggest
 from studies import StudyConfig, create_or_resume, load_study, open_storage
-from studies.records import History, complete, describe
+from studies.records import History, HistoryReader, complete, describe
 
 CHOICES = 20
 """Students that end, one after the other, and are followed by a choice."""
@@ -60,7 +60,9 @@ def _asks(config: StudyConfig, trials: int) -> list[float]:
         storage = open_storage(Path(folder) / "study.db")
         study = create_or_resume(config, storage)
         made_up.write(storage, config.name, made_up.trials_of(past, distributions))
-        study.sampler = parts_named("ehvi", "freeze_thaw", ground, trials=10**6, seed=0).sampler
+        reader = HistoryReader(study, storage)
+        parts = parts_named("ehvi", "freeze_thaw", ground, trials=10**6, seed=0, reader=reader)
+        study.sampler = parts.sampler
         for _ in range(CHOICES // 2 + 1):
             begun = time.perf_counter()
             trial = study.ask()

@@ -97,6 +97,7 @@ def ground_of(table: Table) -> Ground:
         table.costs,
         table.reference,
         table.validation_images,
+        float(table.teacher["accuracy"]),
         table.config.objectives,
     )
 

@@ -122,8 +122,8 @@ def furnish(study: optuna.Study, table: Table, *, baselines: bool) -> None:
     study.set_user_attr(StudyAttr.COSTS.value, to_dict(table.costs))
     if baselines:
         _add_teacher(study, table)
-        for words, chain in student_baselines(table.config):
-            enqueue_baseline(study, words, params_of(chain))
+        for one in student_baselines(table.config):
+            enqueue_baseline(study, one.words, params_of(one.chain), late=one.late)
 
 
 def _add_teacher(study: optuna.Study, table: Table) -> None:

@@ -1,6 +1,6 @@
 """The baselines of a study: simpler ways to the same end, in every study and every report."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from spaces import (
     ChainConfig,
@@ -24,13 +24,25 @@ _TEMPERATURE, _ALPHA = 4.0, 0.9
 """The published recipe of plain knowledge distillation (RepDistiller)."""
 
 
-def student_baselines(config: StudyConfig) -> tuple[tuple[str, ChainConfig], ...]:
-    """Return (words, chain) of the students that leave a step out, to be sampled first.
+@dataclass(frozen=True)
+class Baseline:
+    """A student that leaves a step out."""
+
+    words: str
+    chain: ChainConfig
+    late: bool = False
+    """Whether it is trained when the search has had its trials: who looks at a report wants it,
+    who looks for a front can do without (docs/decisions)."""
+
+
+def student_baselines(config: StudyConfig) -> tuple[Baseline, ...]:
+    """Return the students that leave a step out, in the order in which they are trained.
 
     Of every width (at most three, where there are many) the student without the teacher, so that
     a chosen point finds its own; of the widest also the student distilled and not adapted. All at
-    rank 0, with the learning rate in the middle of its domain. A study whose space has no
-    alpha 0 or no rank 0 has no such baseline.
+    rank 0, with the learning rate in the middle of its domain. The narrowest and the widest
+    without the teacher come before the search, which learns from them, the others after it. A
+    study whose space has no alpha 0 or no rank 0 has no such baseline.
     """
     space, settled = config.search_space(), config.settled()
     if 0 not in space.lora_rank.values:
@@ -50,15 +62,19 @@ def student_baselines(config: StudyConfig) -> tuple[tuple[str, ChainConfig], ...
     found = []
     if 0 in space.alpha.values:
         found = [
-            (STUDENT_ALONE, ChainConfig(replace(alone, architecture=network), scheme))
+            Baseline(
+                STUDENT_ALONE,
+                ChainConfig(replace(alone, architecture=network), scheme),
+                late=network not in (networks[0], networks[-1]),
+            )
             for network in networks
         ]
     alpha = _nearest(space.alpha, _ALPHA)
     if alpha > 0:
         method = Distillation(_nearest(space.temperature, _TEMPERATURE), alpha)
         distilled = replace(alone, architecture=networks[-1], method=method)
-        found.append((NOT_ADAPTED, ChainConfig(distilled, scheme)))
-    return tuple(found)
+        found.append(Baseline(NOT_ADAPTED, ChainConfig(distilled, scheme), late=bool(found)))
+    return tuple(sorted(found, key=lambda one: one.late))
 
 
 def _nearest(domain: Domain, wanted: float) -> float:

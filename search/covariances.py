@@ -24,9 +24,11 @@ class Covariances:
     ended: whoever reads the same history, at whatever moment they began to, has the same fit.
     """
 
-    def __init__(self, features: Features, images: int) -> None:
+    def __init__(self, features: Features, images: int, scale: float) -> None:
+        """Fit to log errors of `images`, whose standard deviation is assumed to be `scale`."""
         self._features = features
         self._images = images
+        self._scale = scale
         self._fits: dict[int, Covariance] = {}
 
     def under(self, history: History) -> Covariance:
@@ -45,7 +47,7 @@ class Covariances:
         return self._fits[size]
 
     def _fit(self, history: History) -> Covariance:
-        start = Covariance(*_START, self._features.lengths)
+        start = Covariance(*_START, self._features.lengths, self._features.blocks)
         stages = ended_stages(history)
         if len(stages) < 3:
             return start
@@ -60,6 +62,7 @@ class Covariances:
                 np.array(groups),
                 np.array([log_error(accuracy, self._images) for _, accuracy in stages]),
                 np.zeros(len(stages)),
+                self._scale,
             ),
             start,
         )

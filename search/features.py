@@ -22,6 +22,14 @@ _NOT_ASKED = 0.5
 _LENGTHS = {"learning_rate": 0.5, "lora": 5.0}
 """The learning rate decides most, an adapter least."""
 
+_BLOCKS = {
+    "width": "network",
+    "alpha": "recipe",
+    "temperature": "recipe",
+    "learning_rate": "recipe",
+}
+"""What explains something by itself: see search.surrogate."""
+
 _ANY_SCHEME = next(iter(SCHEMES.values()))
 
 
@@ -37,14 +45,22 @@ class Features:
         self._columns: list[Callable[[dict[str, object]], float]] = []
         self._known: dict[StudentConfig, NDArray[np.float64]] = {}
         lengths: list[float] = []
+        blocks: dict[str, list[int]] = {}
         for name, domain in domains(space).items():
             if name != "scheme" and len(domain.values) > 1:
                 columns = _columns(name, domain)
                 self._columns += columns
                 kind = "lora" if name.startswith("lora_") else name
+                block = _BLOCKS.get(kind)
+                if block is not None:
+                    places = range(len(lengths), len(lengths) + len(columns))
+                    blocks.setdefault(block, []).extend(places)
                 lengths += [_LENGTHS.get(kind, 1.3)] * len(columns)
         self.lengths = tuple(lengths)
         """Over which distance, by feature, students are assumed to stay alike."""
+        self.blocks = tuple(map(tuple, blocks.values())) if len(blocks) > 1 else ()
+        """Columns of the network, and of the recipe it is distilled by; none where one of the two
+        is settled."""
 
     @property
     def count(self) -> int:

@@ -23,7 +23,7 @@ from search.conformal import Curve
 from search.covariances import Covariances
 from search.features import Features
 from search.one_by_one import OneByOneSampler
-from search.outlook import Begun, Ground, Outlook, Prospect
+from search.outlook import Begun, Ground, Outlook, Prospect, assumed_scale
 from search.pruning import GoOn, Pause, Pruner, Ruling
 from search.scheduler import Enough
 from spaces import ChainConfig, Value, params_of, scheme_named, student_key
@@ -71,7 +71,9 @@ class FreezeThaw:
         self._trials = trials
         self._seed = seed
         self._features = Features(ground.space)
-        self._covariances = Covariances(self._features, ground.validation_images)
+        self._covariances = Covariances(
+            self._features, ground.validation_images, assumed_scale(ground)
+        )
         self._candidates = Candidates(ground.space, ground.settled, seed)
         self._seen: object = None
         self._outlook: Outlook | None = None
@@ -224,10 +226,13 @@ class FreezeThawSampler(OneByOneSampler):
     One sampler belongs to one study.
     """
 
-    def __init__(self, search: FreezeThaw, before: BaseSampler) -> None:
+    def __init__(
+        self, search: FreezeThaw, before: BaseSampler, reader: HistoryReader | None = None
+    ) -> None:
+        """Draw as `before` does until there is an outlook; `reader` is of the study, if given."""
         self._search = search
         self._before = before
-        self._reader: HistoryReader | None = None
+        self._reader = reader
         self._drawn: tuple[int, dict[str, Value] | None] | None = None
 
     def sample_independent(

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.presence import Presence, ProcessPresence
 from search.scheduler import Enough, NewFirst, Scheduler
 from studies import Lock, study_lock
-from studies.records import Attr, FailureKind, HistoryReader
+from studies.records import Attr, FailureKind, HistoryReader, is_late
 
 DEATHS = 3
 """Workers that may die of one trial at one place before the trial has failed."""
@@ -82,17 +82,21 @@ class Ledger:
         """Return a trial for this worker to run, None when there is none now; see `over`.
 
         Trials of dead workers come first, then enqueued ones, then, unless that is enough, a
-        paused student if the scheduler names one, then new ones. No more than `total` sampled
-        trials end for good or run; those that go on with a paused student do not count.
+        paused student if the scheduler names one, then new ones, and at last what was enqueued
+        late. No more than `total` sampled trials end for good or run; those that go on with a
+        paused student do not count.
         """
         with self._lock():
             trials = self._settled()
-            new_allowed = sum(map(_counts, trials)) < total
-            trial = self._claim_waiting(trials, new_allowed=new_allowed)
+            left = total - sum(map(_counts, trials))
+            late = [trial for trial in trials if is_late(trial)]
+            trial = self._claim_waiting([t for t in trials if not is_late(t)], new_allowed=left > 0)
             if trial is None and not self._has_enough():
-                trial = self._resume(trials, new_allowed=new_allowed)
-                if trial is None and new_allowed:
-                    trial = self._study.ask()
+                trial = self._resume(trials, new_allowed=left > len(late))
+                if trial is None and left > len(late):
+                    trial = self._sampled()
+            if trial is None:
+                trial = self._claim_waiting(late, new_allowed=left > 0)
             # What runs elsewhere may be paused or lose its worker, and is to be gone on with then.
             self.over = trial is None and not any(map(_runs, trials))
             if trial is None:
@@ -118,6 +122,11 @@ class Ledger:
                 self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
                 return optuna.Trial(self._study, trial_id)
         return None
+
+    def _sampled(self) -> optuna.Trial | None:
+        """Return a new trial. As Study.ask, which would take one that waits, late ones too."""
+        self._study.add_trial(optuna.create_trial(state=TrialState.WAITING))
+        return self._claim_waiting(self._study.get_trials(deepcopy=False)[-1:], new_allowed=True)
 
     def _resume(self, trials: Sequence[FrozenTrial], *, new_allowed: bool) -> optuna.Trial | None:
         if not any(map(_was_paused, trials)):

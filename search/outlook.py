@@ -6,7 +6,7 @@ divided by the seconds that are left: a checkpoint that exists need not be train
 students, new adapters of distilled checkpoints and paused students are compared in one unit.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from search.prospects import (
     Reading,
     accuracy_of,
     distilled,
+    log_error,
     progress_of,
     seconds_an_epoch,
     split_curve,
@@ -32,10 +33,16 @@ from studies.records import History
 
 Floats = NDArray[np.float64]
 
-_DISTILLING = {"fall": 2.6, "noise": 0.8}
-"""What is assumed of a stage before any was seen to end: see Drift. These and the covariance's
-first guess are what two recorded tables had in common (docs/decisions)."""
-_ADAPTING = {"fall": 0.1, "noise": 0.25}
+_DISTILLING = {"fall": 0.75, "noise": 0.23}
+"""What is assumed of a stage before any was seen to end: see Drift. As shares of what there is to
+learn (Ground.to_learn): where the teacher errs in half of all images, no curve falls by 2.6 in log
+error. These and the covariance's first guess are what recorded tables had in common
+(docs/decisions)."""
+_ADAPTING = {"fall": 0.03, "noise": 0.07}
+_SCALE = 0.26
+"""Standard deviation of final log errors that is assumed, as such a share too."""
+_LEAST_TO_LEARN = 0.1
+"""Of a teacher that learned next to nothing: somebody is trying things out."""
 _EVALUATION_S = 0.5
 _OPTIMISM = 2.5
 """Standard deviations of a best case."""
@@ -73,12 +80,18 @@ class Ground:
     costs: CostTable
     reference: ReferencePoint
     validation_images: int
+    teacher_accuracy: float
     objectives: tuple[str, ...] = OBJECTIVES
 
     @property
     def schemes(self) -> tuple[str, ...]:
         """Names of the schemes a student can be offered to."""
         return tuple(str(name) for name in self.space.scheme.values)
+
+    @property
+    def to_learn(self) -> float:
+        """How far the teacher came: the fall of the log error from 1, where nothing is right."""
+        return max(-log_error(self.teacher_accuracy, self.validation_images), _LEAST_TO_LEARN)
 
 
 class Outlook:
@@ -105,13 +118,13 @@ class Outlook:
             [one.distill for one in self._checkpoints.values()],
             epochs[0],
             self._images,
-            **_DISTILLING,
+            **_shares(_DISTILLING, ground),
         )
         self._adapt_drift = Drift(
             [one.adapt for one in self._adapted.values()],
             epochs[1],
             self._images,
-            **_ADAPTING,
+            **_shares(_ADAPTING, ground),
         )
         names = [network.key for network in architectures(ground.space, ground.settled)]
         flops = {name: ground.costs.of(name, ground.schemes[0]).flops for name in names}
@@ -273,6 +286,7 @@ class Outlook:
             groups,
             np.array([reading.value for _, reading in known]),
             np.array([reading.noise for _, reading in known]),
+            assumed_scale(self._ground),
         )
 
     def _rows(self, students: Iterable[StudentConfig]) -> tuple[Floats, Floats]:
@@ -283,6 +297,15 @@ class Outlook:
             for student in students
         ]
         return rows.reshape(len(students), self._features.count), np.array(groups)
+
+
+def assumed_scale(ground: Ground) -> float:
+    """Return the standard deviation of final log errors that is assumed on `ground`."""
+    return _SCALE * ground.to_learn
+
+
+def _shares(assumed: Mapping[str, float], ground: Ground) -> dict[str, float]:
+    return {name: share * ground.to_learn for name, share in assumed.items()}
 
 
 @dataclass(frozen=True)

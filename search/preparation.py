@@ -151,10 +151,10 @@ def _add_teacher_baselines(
 
 
 def _enqueue_student_baselines(study: optuna.Study, config: StudyConfig) -> None:
-    """Make the first sampled trials the students that leave a step out.
+    """Make the students that leave a step out sampled trials, first ones or late ones.
 
     A worker that died here has enqueued the first of them.
     """
     done = sum(is_enqueued_baseline(trial) for trial in study.get_trials(deepcopy=False))
-    for words, chain in student_baselines(config)[done:]:
-        enqueue_baseline(study, words, params_of(chain))
+    for one in student_baselines(config)[done:]:
+        enqueue_baseline(study, one.words, params_of(one.chain), late=one.late)

@@ -26,7 +26,7 @@ from studies import (
     open_study,
     stored_config,
 )
-from studies.records import History, HistoryReader, StudyAttr, costs_of
+from studies.records import History, HistoryReader, StudyAttr, costs_of, is_late
 
 _DASHBOARD_EVERY_S = 30.0
 
@@ -78,7 +78,10 @@ class Session:
         summary = self.summary()
         if summary.front_fingerprint not in summary.test_scores:
             return False
-        return standing_of(self.config, summary).ended_by is not None
+        ended_by = standing_of(self.config, summary).ended_by
+        if ended_by == "least_gain":  # The search has enough; its report may lack baselines yet.
+            return not any(map(is_late, self.study.get_trials(deepcopy=False)))
+        return ended_by is not None
 
     def changed_device(self) -> list[str]:
         """Return in words how this machine differs from the one whose costs the study has."""

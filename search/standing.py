@@ -90,6 +90,7 @@ def _ground(config: StudyConfig, summary: StudySummary) -> Ground:
         summary.costs,
         summary.reference,
         images,
+        summary.teacher.accuracy,
         config.objectives,
     )
 

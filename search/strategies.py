@@ -12,6 +12,7 @@ from search.samplers import sampler_named
 from search.scheduler import Enough, NewFirst, Scheduler
 from search.sobol import SobolSampler
 from spaces import UnknownNameError
+from studies.records import HistoryReader
 
 PRUNERS = ("freeze_thaw", "known_costs", "none")
 
@@ -39,12 +40,14 @@ def parts_named(
     audit_share: float = 0.2,
     least_gain_per_hour: float = 0.0,
     workers: int = 1,
+    reader: HistoryReader | None = None,
 ) -> Parts:
     """Return the parts of these names; raises UnknownNameError with the known ones.
 
     trials: sampled ones, in all. startup: complete students before Optuna's samplers learn.
     delta, audit_share: of the rule that stops students for good. least_gain_per_hour: what the
-    next hour of `workers` must be expected to add, as a share of the hypervolume.
+    next hour of `workers` must be expected to add, as a share of the hypervolume. reader: of the
+    study, where somebody has one that reads it quickly.
     """
     if pruner not in PRUNERS:
         raise UnknownNameError("pruner", pruner, PRUNERS)
@@ -66,5 +69,7 @@ def parts_named(
     if pruner == "freeze_thaw":
         stopping, scheduler = FreezeThawPruner(search, stopping, enough), search
     if sampler == "ehvi":
-        return Parts(FreezeThawSampler(search, SobolSampler(seed)), stopping, scheduler, enough)
+        return Parts(
+            FreezeThawSampler(search, SobolSampler(seed), reader), stopping, scheduler, enough
+        )
     return Parts(sampler_named(sampler, seed, startup), stopping, scheduler, enough)

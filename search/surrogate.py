@@ -2,27 +2,34 @@
 
 Rasmussen and Williams 2006, chapters 2 and 5. The covariance of two outcomes is
 
-    signal * matern52(settings, other settings) + shared * [same distilled checkpoint] (+ own)
+    signal * alike(settings, other settings) + shared * [same distilled checkpoint] (+ own)
 
 so that students with similar settings are alike, two adapters of one checkpoint share that
-checkpoint's luck, and each outcome has a luck of its own, which no other outcome tells.
+checkpoint's luck, and each outcome has a luck of its own, which no other outcome tells. How alike
+settings are is a sum of Matern 5/2 correlations: of all settings together, and of blocks of them
+by themselves, so that what a recipe is seen to do at one width is expected of it at the others
+(additive kernels: Duvenaud et al. 2011).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
 Floats = NDArray[np.float64]
 
 _SQRT5: Final = 5**0.5
-_SCALE: Final = 0.9
-"""Standard deviation of log errors that is assumed, worth _BELIEF outcomes."""
 _BELIEF: Final = 3.0
+"""Outcomes' worth of belief in the scale that is assumed."""
+_FAR: Final = 5.0
+"""Standard deviations of the priors within which parameters lie: a first step of the climb can go
+so far that a covariance has no numbers any more."""
+_TOGETHER: Final = 0.4
+"""Share of the signal that all settings explain together; blocks of them have equal parts of the
+rest."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +44,26 @@ class Covariance:
     """Variance of an outcome's own luck."""
     lengths: tuple[float, ...]
     """Distance, per feature, over which settings stay alike; features lie in [0, 1]."""
+    blocks: tuple[tuple[int, ...], ...] = ()
+    """Features, by column, that explain something by themselves."""
+
+    @property
+    def parts(self) -> list[tuple[float, list[int]]]:
+        """The shares of the signal, and the columns that explain each."""
+        whole = list(range(len(self.lengths)))
+        if not self.blocks:
+            return [(1.0, whole)]
+        share = (1 - _TOGETHER) / len(self.blocks)
+        return [(_TOGETHER, whole), *((share, list(block)) for block in self.blocks)]
 
     def between(self, a: Floats, groups_a: Floats, b: Floats, groups_b: Floats) -> Floats:
         """Return [n, m] of n features [n, d] against m features [m, d], own luck left out."""
-        same = groups_a[:, None] == groups_b[None, :]
-        alike: Floats = self.signal * _matern(_distance(a, b, self.lengths)) + self.shared * same
-        return alike
+        between: Floats = self.shared * (groups_a[:, None] == groups_b[None, :])
+        scaled_a, scaled_b = a / self.lengths, b / self.lengths
+        for share, columns in self.parts:
+            distance = _distance(scaled_a[:, columns], scaled_b[:, columns])
+            between += self.signal * share * _matern(distance)
+        return between
 
 
 @dataclass(frozen=True)
@@ -57,6 +78,8 @@ class Outcomes:
     """[n]."""
     noise: Floats
     """[n]: variance of the error with which a value is known, 0 where it was seen."""
+    scale: float
+    """Standard deviation of values that is assumed before there are many."""
 
 
 class Surrogate:
@@ -66,11 +89,11 @@ class Surrogate:
         """Condition on `known`, of which there must be at least one."""
         self._covariance = covariance
         self._known = known
-        self._mean, self._scale = _standard(known.values)
+        self._mean, self._scale = _standard(known)
         gram = covariance.between(known.features, known.groups, known.features, known.groups)
         gram[np.diag_indices_from(gram)] += covariance.own + known.noise / self._scale**2 + 1e-8
-        self._factor = cho_factor(gram, lower=True)
-        self._weights = cho_solve(self._factor, (known.values - self._mean) / self._scale)
+        self._factor = cholesky(gram, lower=True)
+        self._weights = cho_solve((self._factor, True), (known.values - self._mean) / self._scale)
 
     def predict(self, features: Floats, groups: Floats) -> tuple[Floats, Floats]:
         """Return mean and variance, [m] each, of new outcomes, their own luck included."""
@@ -78,7 +101,7 @@ class Surrogate:
             features, groups, self._known.features, self._known.groups
         )
         mean = self._mean + self._scale * (across @ self._weights)
-        explained = np.einsum("ij,ji->i", across, cho_solve(self._factor, across.T))
+        explained = np.sum(solve_triangular(self._factor, across.T, lower=True) ** 2, axis=0)
         prior = self._covariance.signal + self._covariance.shared
         variance = np.maximum(prior - explained, 1e-9) + self._covariance.own
         return mean, self._scale**2 * variance
@@ -88,7 +111,7 @@ class Surrogate:
         known = self._known
         across = self._covariance.between(features, groups, known.features, known.groups)
         prior = self._covariance.between(features[:1], groups[:1], features[1:], groups[1:])
-        common = prior[0, 0] - across[0] @ cho_solve(self._factor, across[1])
+        common = prior[0, 0] - across[0] @ cho_solve((self._factor, True), across[1])
         return float(self._scale**2 * common)
 
 
@@ -98,7 +121,7 @@ def fit(known: Outcomes, start: Covariance) -> Covariance:
     The log marginal likelihood (equation 5.8) plus log-normal priors around `start`, climbed by
     L-BFGS from there: with few outcomes the priors decide, with many the outcomes.
     """
-    mean, scale = _standard(known.values)
+    mean, scale = _standard(known)
     values = (known.values - mean) / scale
     noise = known.noise / scale**2 + 1e-8
     squares = (known.features[:, None, :] - known.features[None, :, :]) ** 2
@@ -110,45 +133,51 @@ def fit(known: Outcomes, start: Covariance) -> Covariance:
         signal, shared, own = np.exp(logs[:3])
         lengths = np.exp(logs[3:])
         scaled = squares / lengths**2
-        distance = np.sqrt(np.maximum(scaled.sum(axis=2), 1e-30))
-        alike = _matern(distance)
+        alike = np.zeros_like(same)
+        by_length = np.zeros_like(squares)
+        for share, columns in start.parts:
+            distance = np.sqrt(np.maximum(scaled[:, :, columns].sum(axis=2), 1e-30))
+            alike += share * _matern(distance)
+            falling = (5 / 3) * share * (1 + _SQRT5 * distance) * np.exp(-_SQRT5 * distance)
+            by_length[:, :, columns] += falling[:, :, None] * scaled[:, :, columns]
         gram = signal * alike + shared * same
         gram[np.diag_indices_from(gram)] += own + noise
         factor = cho_factor(gram, lower=True)
         inverse = cho_solve(factor, np.eye(len(values)))
         weights = inverse @ values
         slope = 0.5 * (inverse - np.outer(weights, weights))
-        by_length = (5 / 3) * signal * (1 + _SQRT5 * distance) * np.exp(-_SQRT5 * distance)
         gradient = np.array(
             [
                 signal * np.sum(slope * alike),
                 shared * np.sum(slope * same),
                 own * np.trace(slope),
-                *np.einsum("ij,ijd->d", slope * by_length, scaled),
+                *(signal * np.einsum("ij,ijd->d", slope, by_length)),
             ]
         )
         off = (logs - centre) / spread
         fitted = 0.5 * values @ weights + np.log(np.diag(factor[0])).sum()
         return float(fitted + 0.5 * off @ off), gradient + off / spread
 
-    found = minimize(loss, centre, jac=True, method="L-BFGS-B", options={"maxiter": 40})
-    signal, shared, own, *lengths = np.exp(found.x)
-    return Covariance(float(signal), float(shared), float(own), tuple(map(float, lengths)))
-
-
-def _standard(values: Floats) -> tuple[float, float]:
-    """Return mean and scale; of a few values the scale is mostly what is assumed."""
-    squares = len(values) * float(np.var(values)) + _BELIEF * _SCALE**2
-    return float(np.mean(values)), (squares / (len(values) + _BELIEF)) ** 0.5
-
-
-def _distance(a: Floats, b: Floats, lengths: Sequence[float]) -> Floats:
-    scaled_a, scaled_b = a / lengths, b / lengths
-    squares = (
-        np.sum(scaled_a**2, axis=1)[:, None]
-        + np.sum(scaled_b**2, axis=1)[None, :]
-        - 2 * scaled_a @ scaled_b.T
+    bounds = list(zip(centre - _FAR * spread, centre + _FAR * spread, strict=True))
+    best = minimize(
+        loss, centre, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}
     )
+    signal, shared, own, *lengths = np.exp(best.x)
+    found = map(float, lengths)
+    return replace(
+        start, signal=float(signal), shared=float(shared), own=float(own), lengths=tuple(found)
+    )
+
+
+def _standard(known: Outcomes) -> tuple[float, float]:
+    """Return mean and scale; of a few values the scale is mostly what is assumed."""
+    count = len(known.values)
+    squares = count * float(np.var(known.values)) + _BELIEF * known.scale**2
+    return float(np.mean(known.values)), (squares / (count + _BELIEF)) ** 0.5
+
+
+def _distance(a: Floats, b: Floats) -> Floats:
+    squares = np.sum(a**2, axis=1)[:, None] + np.sum(b**2, axis=1)[None, :] - 2 * a @ b.T
     distance: Floats = np.sqrt(np.maximum(squares, 0))
     return distance
 

@@ -47,6 +47,7 @@ def work(
         floor = config.bounds.accuracy_of_teacher * teacher.accuracy
         itself = costs.of(costs.teacher, "fp32")
         reference = ReferencePoint(floor, itself.size_bytes, itself.latency_ms)
+        reader = HistoryReader(study, storage)
         parts = parts_named(
             config.sampler.name,
             config.pruning.name,
@@ -56,6 +57,7 @@ def work(
                 costs,
                 reference,
                 workbench.data.images_in("validation"),
+                teacher.accuracy,
                 config.objectives,
             ),
             trials=config.trials,
@@ -65,9 +67,9 @@ def work(
             audit_share=config.pruning.audit_share,
             least_gain_per_hour=config.least_gain_per_hour,
             workers=config.workers,
+            reader=reader,
         )
         study.sampler = parts.sampler
-        reader = HistoryReader(study, storage)
         bench = Bench(
             config=config,
             study=study,

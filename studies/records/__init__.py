@@ -16,6 +16,7 @@ from studies.records.writing import (
     fail,
     is_baseline,
     is_enqueued_baseline,
+    is_late,
     prune,
     resumes,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "fail",
     "is_baseline",
     "is_enqueued_baseline",
+    "is_late",
     "prune",
     "read_history",
     "record_replicate",

@@ -23,6 +23,8 @@ class Attr(StrEnum):
     """Name of the scheme."""
     BASELINE = "baseline"
     """Words for a baseline, sampled or not: `teacher quantized directly`, `student alone`, …"""
+    LATE = "late"
+    """Whether an enqueued baseline is to wait until the search has had its trials."""
     CURVE = "curve"
     """[[progress, accuracy], …] of the float network, one pair an epoch."""
     STAGES = "stages"

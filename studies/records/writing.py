@@ -150,9 +150,15 @@ def add_baseline(
     )
 
 
-def enqueue_baseline(study: optuna.Study, words: str, params: Mapping[str, Any]) -> None:
-    """Make a sampled trial with `params` the next one; `words` say what baseline it is."""
-    study.enqueue_trial(dict(params), user_attrs={Attr.BASELINE.value: words})
+def enqueue_baseline(
+    study: optuna.Study, words: str, params: Mapping[str, Any], *, late: bool = False
+) -> None:
+    """Make a sampled trial with `params` the next one; `words` say what baseline it is.
+
+    late: make it one of the last instead.
+    """
+    attrs: dict[str, Any] = {Attr.BASELINE.value: words}
+    study.enqueue_trial(dict(params), user_attrs=attrs | ({Attr.LATE.value: True} if late else {}))
 
 
 def is_baseline(trial: optuna.Trial) -> bool:
@@ -163,6 +169,11 @@ def is_baseline(trial: optuna.Trial) -> bool:
 def resumes(trial: optuna.Trial) -> bool:
     """Whether a trial goes on with a paused one's student."""
     return Attr.RESUMES in trial.user_attrs
+
+
+def is_late(trial: FrozenTrial) -> bool:
+    """Whether a trial waits until the search has had its trials."""
+    return trial.state == TrialState.WAITING and bool(trial.user_attrs.get(Attr.LATE, False))
 
 
 def is_enqueued_baseline(trial: FrozenTrial) -> bool:

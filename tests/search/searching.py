@@ -127,12 +127,14 @@ def curve(trial: FrozenTrial) -> list[list[float]]:
 
 
 def sampled(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Return the sampled trials that count: not those that others went on with."""
+    """Return the sampled trials that count: not those that others went on with, nor those that
+    go on with a paused student."""
     return [
         trial
         for trial in trials
         if trial.user_attrs.get(Attr.ORIGIN, "sampled") == "sampled"
         and trial.user_attrs.get(Attr.FAILURE, {}).get("kind") != "interrupted"
+        and Attr.RESUMES not in trial.user_attrs
     ]
 
 

@@ -35,7 +35,7 @@ CONFIG = load_study(
 SPACE, SETTLED = CONFIG.search_space(), CONFIG.settled()
 STUDENTS = list(every_student(SPACE, SETTLED))
 WHEN = fabricated.history(np.random.default_rng(0), 1).points[0].completed
-GROUND = Ground(SPACE, SETTLED, fabricated.cost_table(), ReferencePoint(0.7, 4e6, 4.0), 360)
+GROUND = Ground(SPACE, SETTLED, fabricated.cost_table(), ReferencePoint(0.7, 4e6, 4.0), 360, 0.99)
 GOOD = 0.02
 """The learning rate that trains well, at every width."""
 

@@ -16,7 +16,15 @@ from search.ledger import Ledger, open_ledger
 from search.presence import STALE_S
 from spaces import suggest
 from studies import create_or_resume, load_study
-from studies.records import Attr, LostTrialError, add_epoch, describe, prune, read_history
+from studies.records import (
+    Attr,
+    LostTrialError,
+    add_epoch,
+    describe,
+    enqueue_baseline,
+    prune,
+    read_history,
+)
 
 ROOT = Path(__file__).parents[2]
 CONFIG = load_study("kd_lora_q", ["sampler.name=random"])
@@ -170,6 +178,41 @@ def test_a_death_before_signing_loses_nothing(study: optuna.Study, ledger: Ledge
     assert (trial.number, ledger.goes_on_with(trial)) == (1, 0)
     assert trial.suggest_float("width", 0, 1) == 0.5
     assert trial.user_attrs[Attr.BASELINE] == "student alone"
+
+
+def test_what_was_enqueued_late_waits_until_the_search_had_its_trials(
+    study: optuna.Study, ledger: Ledger
+) -> None:
+    enqueue_baseline(study, "late", {"width": 0.5}, late=True)
+    enqueue_baseline(study, "first", {"width": 0.25})
+    claimed = [ledger.claim(4) for _ in range(5)]
+    assert [trial and trial.user_attrs.get(Attr.BASELINE) for trial in claimed] == [
+        "first", None, None, "late", None,
+    ]  # fmt: skip
+    assert claimed[3] is not None
+    assert claimed[3].suggest_float("width", 0, 1) == 0.5
+
+
+def test_a_search_that_has_enough_begins_nothing_but_its_late_baselines(
+    study: optuna.Study, storage: RDBStorage
+) -> None:
+    enqueue_baseline(study, "late", {"width": 0.5}, late=True)
+    ledger = open_ledger(study, storage, enough=lambda _: True)
+    claimed = ledger.claim(ANY)
+    assert claimed is not None
+    assert claimed.user_attrs[Attr.BASELINE] == "late"
+    assert ledger.claim(ANY) is None
+
+
+def test_a_late_baseline_whose_worker_died_is_gone_on_with_at_once(
+    study: optuna.Study, storage: RDBStorage, ledger: Ledger
+) -> None:
+    enqueue_baseline(study, "late", {"width": 0.5}, late=True)
+    assert ledger.claim(1) is not None
+    make_over(study, storage, 0, boot_id="the boot before")
+    trial = ledger.claim(ANY)
+    assert trial is not None
+    assert (ledger.goes_on_with(trial), trial.user_attrs[Attr.BASELINE]) == (0, "late")
 
 
 def test_a_death_between_enqueueing_a_retry_and_ending_the_dead_makes_no_second_one(

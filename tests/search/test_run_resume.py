@@ -91,11 +91,12 @@ def _kill_at(stage: str, searched: Searched, runs: Path, *options: str) -> None:
     first = Command(searched.file, runs, *options)
     first.waits_until(lambda: happens(runs))
     left = first.kill()
+    went_further = not happens(runs)  # On a busy machine, between the look and the kill.
     second = Command(searched.file, runs, *options)
     before = _ended(runs)
     wait_for_death(left)
     assert second.ends() == 0, second.output
-    assert says in second.output
+    assert (says if not went_further else "reused") in second.output
     assert before.items() <= _ended(runs).items()
     assert_whole(runs)
 

@@ -1,5 +1,8 @@
 """The Gaussian process against dense linear algebra, and its fit against finite differences."""
 
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -7,12 +10,14 @@ from search import surrogate
 from search.surrogate import Covariance, Outcomes, Surrogate, fit
 
 START = Covariance(1.0, 0.1, 0.1, (0.7, 0.7))
+IN_PARTS = replace(START, blocks=((0,), (1,)))
+SCALE = 0.9
 
 
 def scale_of(known: Outcomes) -> float:
     """A standard deviation of 0.9 is assumed, worth three outcomes."""
     n = len(known.values)
-    return ((n * known.values.var() + 3 * 0.9**2) / (n + 3)) ** 0.5
+    return ((n * known.values.var() + 3 * SCALE**2) / (n + 3)) ** 0.5
 
 
 def outcomes(n: int, seed: int = 3) -> Outcomes:
@@ -20,17 +25,38 @@ def outcomes(n: int, seed: int = 3) -> Outcomes:
     features = draws.random((n, 2))
     groups = np.arange(n, dtype=float) // 2
     values = np.sin(3 * features[:, 0]) + 0.1 * draws.normal(size=n)
-    return Outcomes(features, groups, values, 0.01 * draws.random(n))
+    return Outcomes(features, groups, values, 0.01 * draws.random(n), SCALE)
 
 
-def test_predictions_are_those_of_dense_conditioning():
+def test_a_block_of_settings_is_alike_by_itself():
+    a, b = np.array([[0.2, 0.9]]), np.array([[0.4, 0.1]])
+    scaled = np.abs(a - b)[0] * 5**0.5 / 0.7
+    together = np.hypot(*scaled)
+    matern = [(1 + r + r**2 / 3) * np.exp(-r) for r in (together, *scaled)]
+    groups = np.array([0.0]), np.array([1.0])
+    whole = START.between(a, groups[0], b, groups[1])
+    parts = IN_PARTS.between(a, groups[0], b, groups[1])
+    assert whole == pytest.approx(np.array([[matern[0]]]))
+    assert parts == pytest.approx(np.array([[np.dot([0.4, 0.3, 0.3], matern)]]))
+
+
+def test_what_a_recipe_does_at_one_width_is_expected_of_it_at_another():
+    rows = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    known = Outcomes(rows, np.arange(3.0), np.array([0.0, 1.0, 0.0]), np.zeros(3), SCALE)
+    new = np.array([[1.0, 1.0]]), np.array([9.0])
+    alone, parts = (Surrogate(it, known).predict(*new)[0] for it in (START, IN_PARTS))
+    assert parts > alone
+
+
+@pytest.mark.parametrize("covariance", [START, IN_PARTS], ids=["whole", "parts"])
+def test_predictions_are_those_of_dense_conditioning(covariance):
     known, new = outcomes(12), np.array([[0.2, 0.9], [0.5, 0.5]])
     groups = np.array([3.0, 99.0])
-    mean, variance = Surrogate(START, known).predict(new, groups)
+    mean, variance = Surrogate(covariance, known).predict(new, groups)
     centre, scale = known.values.mean(), scale_of(known)
     rows, all_groups = np.vstack([known.features, new]), np.append(known.groups, groups)
-    joint = START.between(rows, all_groups, rows, all_groups)
-    joint += np.diag([START.own] * 14) + np.diag([*(known.noise / scale**2), 0, 0])
+    joint = covariance.between(rows, all_groups, rows, all_groups)
+    joint += np.diag([covariance.own] * 14) + np.diag([*(known.noise / scale**2), 0, 0])
     joint[:12, :12] += 1e-8 * np.eye(12)
     gain = joint[12:, :12] @ np.linalg.inv(joint[:12, :12])
     expected = centre + scale * gain @ ((known.values - centre) / scale)
@@ -52,14 +78,17 @@ def test_two_adapters_of_one_checkpoint_share_its_luck_and_have_their_own():
 
 
 def test_a_value_known_badly_counts_less():
-    known = Outcomes(np.zeros((2, 2)), np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.zeros(2))
-    doubted = Outcomes(known.features, known.groups, known.values, np.array([0.0, 9.0]))
+    known = Outcomes(
+        np.zeros((2, 2)), np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.zeros(2), SCALE
+    )
+    doubted = replace(known, noise=np.array([0.0, 9.0]))
     row, group = np.zeros((1, 2)), np.array([7.0])
     assert Surrogate(START, known).predict(row, group)[0] == pytest.approx([0.5])
     assert Surrogate(START, doubted).predict(row, group)[0][0] < 0.2
 
 
-def test_the_gradient_of_the_fit_is_that_of_finite_differences(monkeypatch):
+@pytest.mark.parametrize("covariance", [START, IN_PARTS], ids=["whole", "parts"])
+def test_the_gradient_of_the_fit_is_that_of_finite_differences(monkeypatch, covariance):
     seen = {}
 
     def stop_there(loss, start, **_):
@@ -68,7 +97,7 @@ def test_the_gradient_of_the_fit_is_that_of_finite_differences(monkeypatch):
 
     monkeypatch.setattr(surrogate, "minimize", stop_there)
     with pytest.raises(StopIteration):
-        fit(outcomes(10), START)
+        fit(outcomes(10), covariance)
     at = seen["start"] + np.array([0.1, -0.2, 0.3, 0.2, -0.1])
     _, gradient = seen["loss"](at)
     for i, step in enumerate(1e-5 * np.eye(len(at))):
@@ -80,3 +109,20 @@ def test_a_fit_finds_which_setting_matters():
     found = fit(outcomes(60), START)
     assert found.lengths[0] < found.lengths[1]
     assert found.own < 0.2
+
+
+@pytest.mark.parametrize("covariance", [START, IN_PARTS], ids=["whole", "parts"])
+def test_the_climb_cannot_leave_where_a_covariance_has_numbers(monkeypatch, covariance):
+    seen = {}
+
+    def stop_there(loss, _, *, bounds, **__):
+        seen["loss"], seen["bounds"] = loss, bounds
+        raise StopIteration
+
+    monkeypatch.setattr(surrogate, "minimize", stop_there)
+    with pytest.raises(StopIteration):
+        fit(replace(outcomes(10), noise=np.zeros(10)), covariance)
+    for corner in product(*seen["bounds"]):
+        value, gradient = seen["loss"](np.array(corner))
+        assert np.isfinite(value)
+        assert np.all(np.isfinite(gradient))
