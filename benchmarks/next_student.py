@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from benchmarks import made_up
 from search.freeze_thaw import FreezeThaw
@@ -25,6 +26,7 @@ CHOICES = 20
 
 def main() -> None:
     """Print the table."""
+    threadpool_limits(limits=1, user_api="blas")  # As every worker does (objectives.workbench).
     config = load_study("kd_lora_q")
     print("| students | points | a choice, median ms | slowest | ask + tell, median ms | slowest |")
     print("| --- | --- | --- | --- | --- | --- |")
