@@ -327,8 +327,8 @@ def _go_on(on_epoch: OnEpoch, report: EpochReport) -> Verdict:
 
 def _settle(foundation: Foundation) -> None:
     torch.set_num_threads(foundation.threads)
-    # NumPy's and SciPy's too: on a busy machine a small factorization on threads that wait for each
-    # other takes eighty times as long as on one.
+    # NumPy's and SciPy's too: beside another worker's training, a small factorization on threads
+    # that wait for each other takes many times as long as on one.
     threadpool_limits(limits=foundation.threads, user_api="blas")
     if foundation.device == "cuda":
         if not torch.cuda.is_available():
