@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Literal, cast
+from typing import cast
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -41,13 +41,8 @@ from search.scheduler import Scheduler
 from search.strategies import Parts
 from search.watch import Emit
 from spaces import DistilfrontError
+from studies import DIRECTIONS
 from studies.records import Attr, HistoryReader
-
-DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
-    "accuracy": "maximize",
-    "size_bytes": "minimize",
-    "latency_ms": "minimize",
-}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.presence import Presence, ProcessPresence
 from search.scheduler import Enough, NewFirst, Scheduler
+from search.view import is_sampled
 from studies import Lock, study_lock
 from studies.records import Attr, FailureKind, HistoryReader, is_late
 
@@ -200,10 +201,6 @@ class Ledger:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
 
-def _is_sampled(trial: FrozenTrial) -> bool:
-    return bool(trial.user_attrs.get(Attr.ORIGIN, "sampled") == "sampled")
-
-
 def _was_interrupted(trial: FrozenTrial) -> bool:
     failure = trial.user_attrs.get(Attr.FAILURE, {})
     return trial.state == TrialState.FAIL and failure.get("kind") == "interrupted"
@@ -223,7 +220,7 @@ def _was_paused(trial: FrozenTrial) -> bool:
 
 def _counts(trial: FrozenTrial) -> bool:
     """Return whether a trial is one of those asked for: it runs, or has ended for good."""
-    if not _is_sampled(trial) or _resumes(trial):
+    if not is_sampled(trial) or _resumes(trial):
         return False
     return _runs(trial) or (trial.state.is_finished() and not _was_interrupted(trial))
 

@@ -7,11 +7,18 @@ if TYPE_CHECKING:
     from studies.folder import StudyFolder, made_folders
     from studies.loading import built_in_studies, load_study, parse_study
     from studies.locks import Lock, study_lock
-    from studies.opening import check_resume, create_or_resume, open_study, stored_config
+    from studies.opening import (
+        DIRECTIONS,
+        check_resume,
+        create_or_resume,
+        open_study,
+        stored_config,
+    )
     from studies.schema import OBJECTIVES, StudyConfig
     from studies.storage import open_storage
 
 _WHERE = {
+    "DIRECTIONS": "opening",
     "OBJECTIVES": "schema",
     "Lock": "locks",
     "StudyConfig": "schema",
@@ -37,6 +44,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "DIRECTIONS",
     "OBJECTIVES",
     "Lock",
     "StudyConfig",

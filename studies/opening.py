@@ -16,7 +16,7 @@ from studies.schema import StudyConfig, differences
 FORMAT = 1
 """Of what we keep in Optuna's attributes; raised when an older program could not read it."""
 
-_DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
+DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
     "accuracy": "maximize",
     "size_bytes": "minimize",
     "latency_ms": "minimize",
@@ -90,7 +90,7 @@ def _create(config: StudyConfig, storage: RDBStorage) -> optuna.Study:
     study = optuna.create_study(
         study_name=config.name,
         storage=storage,
-        directions=[_DIRECTIONS[name] for name in config.objectives],
+        directions=[DIRECTIONS[name] for name in config.objectives],
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # The only way to name objectives.
