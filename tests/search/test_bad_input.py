@@ -251,7 +251,7 @@ def test_costs_that_are_none(place):
     ("options", "words"),
     [
         (["--pick", "best"], "unknown pick 'best': known are knee, accurate, smallest, fastest"),
-        (["--pick", "4000"], "trial 4000 of study 'tiny' is not complete: complete are 0, 1, "),
+        (["--pick", "4000"], "trial 4000 of study 'tiny' is not complete: complete are 0"),
         (["--min-accuracy", "0.999"], "no point to pick has accuracy of at least 99.9 %: the best"),
         (["--max-size-mb", "0.001"], "at most 1 kB: the best are"),
         (["--max-latency-ms", "1e-6"], "the best are"),
