@@ -95,7 +95,7 @@ class Ledger:
             if trial is None and not self._has_enough():
                 trial = self._resume(trials, new_allowed=left > len(late))
                 if trial is None and left > len(late):
-                    trial = self._sampled()
+                    trial = self._begun(optuna.create_trial(state=TrialState.WAITING))
             if trial is None:
                 trial = self._claim_waiting(late, new_allowed=left > 0)
             # What runs elsewhere may be paused or lose its worker, and is to be gone on with then.
@@ -124,9 +124,11 @@ class Ledger:
                 return optuna.Trial(self._study, trial_id)
         return None
 
-    def _sampled(self) -> optuna.Trial | None:
-        """Return a new trial. As Study.ask, which would take one that waits, late ones too."""
-        self._study.add_trial(optuna.create_trial(state=TrialState.WAITING))
+    def _begun(self, trial: FrozenTrial) -> optuna.Trial | None:
+        """Add `trial` and return it, running now. Study.ask would take any that waits, late ones
+        too.
+        """
+        self._study.add_trial(trial)
         return self._claim_waiting(self._study.get_trials(deepcopy=False)[-1:], new_allowed=True)
 
     def _resume(self, trials: Sequence[FrozenTrial], *, new_allowed: bool) -> optuna.Trial | None:
@@ -135,9 +137,7 @@ class Ledger:
         paused = self._scheduler.resumption(self._reader.read(), new_allowed=new_allowed)
         if paused is None:
             return None
-        self._study.add_trial(_again(trials[paused.number], {Attr.RESUMES: paused.number}))
-        trials = self._study.get_trials(deepcopy=False)
-        return self._claim_waiting(trials, new_allowed=new_allowed)
+        return self._begun(_again(trials[paused.number], {Attr.RESUMES: paused.number}))
 
     def release(self, trial: optuna.Trial) -> None:
         """Give back a trial that this worker will not end, for anyone to go on with."""

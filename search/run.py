@@ -200,7 +200,7 @@ def _show(session: "Session", *, interrupted: bool) -> None:
             style="yellow",
             highlight=False,
         )
-    standing = session.standing()
+    standing = session.standing(summary)
     words = f"{standing.ended} of {standing.trials} trials have ended; {again}."
     if standing.ended_by is not None and not interrupted:
         words = standing.words

@@ -67,9 +67,12 @@ class Session:
         attrs = self.study.user_attrs
         return StudySummary.of(self.study.study_name, attrs, self.history())
 
-    def standing(self) -> Standing:
-        """Return whether the study is at its end and why; raises as `summary` does."""
-        return standing_of(self.config, self.summary())
+    def standing(self, summary: StudySummary | None = None) -> Standing:
+        """Return whether the study is at its end and why; raises as `summary` does.
+
+        summary: as it is now, where somebody has it already.
+        """
+        return standing_of(self.config, summary or self.summary())
 
     def is_finished(self) -> bool:
         """Whether there is nothing left to run, and the front was scored."""
@@ -78,7 +81,7 @@ class Session:
         summary = self.summary()
         if summary.front_fingerprint not in summary.test_scores:
             return False
-        ended_by = standing_of(self.config, summary).ended_by
+        ended_by = self.standing(summary).ended_by
         if ended_by == "least_gain":  # The search has enough; its report may lack baselines yet.
             return not any(map(is_late, self.study.get_trials(deepcopy=False)))
         return ended_by is not None

@@ -82,7 +82,7 @@ def status_of(session: "Session") -> dict[str, Any]:
         ]
         volume = hypervolume(history.points, summary.reference, summary.objectives)
         rate = hypervolume_rate(summary)
-        standing = session.standing()
+        standing = session.standing(summary)
     return {
         "study": session.config.name,
         "trials": session.config.trials,

@@ -18,7 +18,9 @@ from spaces import suggest
 from studies import create_or_resume, load_study
 from studies.records import (
     Attr,
+    History,
     LostTrialError,
+    Stopped,
     add_epoch,
     describe,
     enqueue_baseline,
@@ -213,6 +215,29 @@ def test_a_late_baseline_whose_worker_died_is_gone_on_with_at_once(
     trial = ledger.claim(ANY)
     assert trial is not None
     assert (ledger.goes_on_with(trial), trial.user_attrs[Attr.BASELINE]) == (0, "late")
+
+
+class _AtOnce:
+    """Goes on with whatever was paused, before anything new."""
+
+    def resumption(self, history: History, *, new_allowed: bool) -> Stopped | None:  # noqa: ARG002
+        return next(iter(history.paused), None)
+
+
+def test_a_late_baseline_does_not_begin_in_place_of_a_paused_student(
+    study: optuna.Study, storage: RDBStorage
+) -> None:
+    enqueue_baseline(study, "late", {"width": 0.5}, late=True)
+    ledger = open_ledger(study, storage, scheduler=_AtOnce())
+    first = ledger.claim(ANY)
+    assert first is not None
+    chain = suggest(first, CONFIG.search_space(), CONFIG.settled())
+    describe(first, chain)
+    prune(study, first, (), {"words": "", "paused": True})
+    again = ledger.claim(ANY)
+    assert again is not None
+    assert ledger.goes_on_with(again) == first.number
+    assert Attr.BASELINE not in again.user_attrs
 
 
 def test_a_death_between_enqueueing_a_retry_and_ending_the_dead_makes_no_second_one(
