@@ -125,8 +125,9 @@ class Ledger:
         return None
 
     def _begun(self, trial: FrozenTrial) -> optuna.Trial | None:
-        """Add `trial` and return it, running now. Study.ask would take any that waits, late ones
-        too.
+        """Add `trial` and return it, running now.
+
+        Study.ask would take any that waits, late ones too.
         """
         self._study.add_trial(trial)
         return self._claim_waiting(self._study.get_trials(deepcopy=False)[-1:], new_allowed=True)
