@@ -219,7 +219,7 @@ class _Run:
         study = create_or_resume(table.config, storage)
         study.sampler = parts.sampler
         furnish(study, table, baselines=self._strategy.baselines)
-        reader = HistoryReader(study)
+        reader = HistoryReader(study, storage)
         bench = Bench(
             config=table.config,
             study=study,

@@ -1,9 +1,9 @@
 """How long a ruling, an offer and an ask take: python -m benchmarks.prune_decision.
 
 Histories are made up (benchmarks/made_up.py). `ruling` is one epoch report between two endings,
-`after an ending` the first report after a trial ended, `cold` a worker that has just come. With
-SQLite a ruling begins with reading what others wrote meanwhile, by connections of their own: seven
-running trials an epoch each, and for an ending a trial with five offers.
+`after an ending` the first report after another's trial ended, `cold` a worker that has just come.
+With SQLite a ruling begins with reading what others wrote meanwhile, by connections of their own:
+seven running trials an epoch each, and for an ending a trial with five offers.
 """
 
 import tempfile

@@ -145,8 +145,9 @@ class _Simulation:
     def _worker(self, workbench: SimulatedWorkbench) -> Worker:
         """Return a real worker.
 
-        All of them rule and read by the same objects, where really each process has its own: what
-        these answer depends on the study's history alone, and one parses it once.
+        All of them rule and read by the same objects, where really each process has its own: one
+        parses a history once, and what these answer depends on it alone, but that a student may be
+        ruled by what another worker looked at a little after it was chosen.
         """
         bench = Bench(
             config=self._table.config,

@@ -9,7 +9,7 @@ promises nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
@@ -26,7 +26,7 @@ from search.one_by_one import OneByOneSampler
 from search.outlook import Begun, Ground, Outlook, Prospect, assumed_scale
 from search.pruning import GoOn, Pause, Pruner, Ruling
 from search.scheduler import Enough
-from spaces import ChainConfig, Value, params_of, scheme_named, student_key
+from spaces import ChainConfig, StudentConfig, Value, params_of, scheme_named, student_key
 from studies.records import History, HistoryReader, Stopped
 
 LEAST_GAIN = 0.0005
@@ -100,17 +100,25 @@ class FreezeThaw:
         covariance = self._covariances.under(history)
         return Outlook(self.ground, self._features, covariance, history)
 
+    @property
+    def latest(self) -> Outlook | None:
+        """The outlook that was made last, whatever happened since."""
+        return self._outlook
+
     def prospects(self, history: History) -> list[Prospect]:
         """Return what can be trained next, the most worthy first; nothing before an outlook."""
         outlook = self.outlook(history)
-        if outlook is not None and not self._prospects:
+        return [] if outlook is None else self.prospects_of(outlook, history)
+
+    def prospects_of(self, outlook: Outlook, history: History) -> list[Prospect]:
+        """Return the same by the `latest` outlook, of what `history` leaves to be trained."""
+        if not self._prospects:
             free = [
                 student
                 for student in self._candidates.of(history)
                 if not outlook.is_being_distilled(student)
             ]
-            ranked = outlook.prospects(free)
-            self._prospects = sorted(ranked, key=self._rank)
+            self._prospects = sorted(outlook.prospects(free), key=self._rank)
         return self._prospects
 
     def _rank(self, prospect: Prospect) -> float:
@@ -165,7 +173,8 @@ class FreezeThawPruner:
         self._search = search
         self._stopping = stopping
         self._enough = enough
-        self._begun: tuple[Outlook, Begun] | None = None
+        self._views: dict[str, _View] = {}
+        self._viewed: Outlook | None = None
 
     def rule(
         self,
@@ -181,19 +190,11 @@ class FreezeThawPruner:
         if not isinstance(ruling, GoOn):
             return ruling
         key = student_key(chain.student)
-        others = tuple(one for one in history.running if one.student != key)
-        without = History(history.points, history.students, history.stopped, history.failed, others)
-        outlook = self._search.outlook(without)
-        if outlook is None:
+        view = self._view(history, chain.student, key)
+        if view is None:
             return ruling
-        if (
-            self._begun is None
-            or self._begun[0] is not outlook
-            or self._begun[1].student != chain.student
-        ):
-            self._begun = (outlook, outlook.begun(chain.student))
-        own = outlook.of_curve(self._begun[1], curve)
-        best = self._best_other(without, key, may_sample=self._search.may_sample(history))
+        own = view.outlook.of_curve(view.begun, curve)
+        best = self._best_other(history, view, key)
         # Its forecast narrows while it trains, and a wide one is worth more than a narrow one of
         # the same mean: compared by expectations, whatever is new would look better every time.
         in_best_case = own.best_case / own.seconds
@@ -204,20 +205,57 @@ class FreezeThawPruner:
         return Pause(
             Postponed(
                 progress=curve[-1][0],
-                accuracy=outlook.accuracy(own),
+                accuracy=view.outlook.accuracy(own),
                 gain=own.gain,
                 seconds=own.seconds,
                 better=best.worth / max(in_best_case, 1e-12),
             )
         )
 
-    def _best_other(self, history: History, key: str, *, may_sample: bool) -> Prospect | None:
-        waiting = {trial.key for trial in history.paused}
-        for prospect in self._search.prospects(history):
+    def _view(self, history: History, student: StudentConfig, key: str) -> "_View | None":
+        """Return what `student` was chosen by, None before an outlook.
+
+        Others end and begin while it trains, and to look again takes as long as a choice does. So
+        the pruner looks again only at the first epoch of a student for whom nobody chose.
+        """
+        running = {key, *(one.student for one in history.running)}
+        self._views = {known: view for known, view in self._views.items() if known in running}
+        if key not in self._views:
+            outlook = self._search.latest
+            if outlook is None or outlook is self._viewed:
+                others = tuple(one for one in history.running if one.student != key)
+                outlook = self._search.outlook(replace(history, running=others))
+            if outlook is None:
+                return None
+            self._viewed = outlook
+            prospects = self._search.prospects_of(outlook, history)
+            self._views[key] = _View(outlook, prospects, outlook.begun(student))
+        return self._views[key]
+
+    def _best_other(self, history: History, view: "_View", key: str) -> Prospect | None:
+        running = {key, *(one.student for one in history.running)}
+        for prospect in view.prospects:
             other = student_key(prospect.student)
-            if other != key and (may_sample or other in waiting):
+            if other not in running and self._is_open(history, other):
                 return prospect
         return None
+
+    def _is_open(self, history: History, key: str) -> bool:
+        """Say whether a student may be begun, or gone on with; nearly always of the first asked."""
+        if key in {trial.key for trial in history.stopped}:
+            return any(trial.key == key for trial in history.paused)
+        ended = key in {student.key for student in history.students}
+        return not ended and self._search.may_sample(history)
+
+
+@dataclass(frozen=True)
+class _View:
+    """What a student in training is compared by."""
+
+    outlook: Outlook
+    prospects: Sequence[Prospect]
+    """The most worthy first."""
+    begun: Begun
 
 
 class FreezeThawSampler(OneByOneSampler):

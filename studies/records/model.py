@@ -109,7 +109,7 @@ class History:
         """
         failed = [failure for failure in self.failed if failure.kind != "interrupted"]
         ended: list[Student | Stopped | Failed] = [*self.students, *self.stopped, *failed]
-        return sum(trial.resumes is None for trial in ended)
+        return [trial.resumes for trial in ended].count(None)
 
     @property
     def ruled_out(self) -> tuple[Stopped, ...]:

@@ -130,8 +130,8 @@ def test_what_adds_nothing_is_left_when_all_were_sampled():
     assert FreezeThaw(GROUND, trials=24, seed=0).resumption(history, new_allowed=False) is None
 
 
-def rule(search, history, one, epochs):
-    pruner = FreezeThawPruner(search, NoPruner())
+def rule(search, history, one, epochs, pruner=None):
+    pruner = pruner or FreezeThawPruner(search, NoPruner())
     running = Running(30, None, curve(one, epochs), student_key(one), chain(one))
     history = replace(history, running=(*history.running, running))
     return pruner.rule(history, chain(one), curve(one, epochs), GROUND.costs, ("fp32",), 360)
@@ -145,6 +145,36 @@ def test_a_student_that_another_is_worth_more_than_is_paused():
     assert isinstance(ruling, Pause)
     assert "another student promises" in ruling.reason.words
     assert isinstance(rule(search, history, good, 2), GoOn)
+
+
+def test_a_student_is_ruled_by_what_it_was_chosen_by_and_looks_again_where_nobody_chose():
+    search = FreezeThaw(GROUND, trials=50, seed=0)
+    pruner = FreezeThawPruner(search, NoPruner())
+    search.draw(of(*SEEN))
+    chosen_by = search.latest
+    one, another = student(0.5, GOOD), student(0.5, 0.002)
+    rule(search, of(*SEEN), one, 1, pruner)
+    later = of(*SEEN, student(0.5, GOOD, alpha=0.9))
+    rule(search, later, one, 2, pruner)
+    assert search.latest is chosen_by
+    rule(search, later, another, 1, pruner)
+    assert search.latest is not chosen_by
+
+
+def test_nobody_makes_way_for_what_others_began_or_ended_since():
+    bad = student(0.25, 0.0005, alpha=0.9)
+    narrow = [s for s in STUDENTS if s.architecture.width == 0.25 and s != bad]
+    wide = [s for s in STUDENTS if s.architecture.width == 0.5]
+    begun = (Running(30 + i, None, (), student_key(s), chain(s)) for i, s in enumerate(wide))
+    for since, expected in (
+        (of(*narrow), Pause),
+        (of(*narrow, *wide), GoOn),
+        (of(*narrow, running=tuple(begun)), GoOn),
+    ):
+        search = FreezeThaw(GROUND, trials=50, seed=0)
+        pruner = FreezeThawPruner(search, NoPruner())
+        rule(search, of(*narrow), bad, 1, pruner)
+        assert isinstance(rule(search, since, bad, 6, pruner), expected)
 
 
 def test_what_ended_failed_or_runs_is_not_begun_and_what_waits_may_be_gone_on_with():
