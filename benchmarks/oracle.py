@@ -12,11 +12,12 @@ the true front, which the oracle never trains.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from benchmarks.recorded import RecordedStudent, Table, TablePoint
 from objectives.pareto import hypervolume
-from spaces import NoAdapter, student_key
+from search.prospects import distilled
+from spaces import student_key
 
 _NOTHING = 1e-12
 """Hypervolume that only rounding adds."""
@@ -97,14 +98,20 @@ def position(compute_s: float, random_s: float, oracle_s: float) -> float:
 
 def prefix_key(student: RecordedStudent) -> str:
     """Return the key of a student's distillation: that of the student without an adapter."""
-    return student_key(replace(student.config, adaptation=NoAdapter()))
+    return student_key(distilled(student.config))
 
 
 def whole_table_s(table: Table) -> float:
-    """Return the compute of the whole table: every stage once and every scheme of every student."""
-    distilled = {prefix_key(student): student.distill for student in table.students.values()}
-    seconds = sum(sum(stage.seconds) for stage in distilled.values())
-    for student in table.students.values():
+    """Return the compute of the whole table, without its further seeds."""
+    return compute_of(table.students.values())
+
+
+def compute_of(students: Iterable[RecordedStudent]) -> float:
+    """Return the seconds of `students`: every stage once and every scheme of every student."""
+    students = list(students)
+    stages = {prefix_key(student): student.distill for student in students}
+    seconds = sum(sum(stage.seconds) for stage in stages.values())
+    for student in students:
         seconds += sum(student.adapt.seconds) if student.adapt else 0.0
         seconds += sum(student.evaluation_seconds.values())
     return seconds

@@ -35,9 +35,9 @@ from objectives import (
     device_fingerprint,
     measure_study_costs,
 )
+from search.prospects import distilled
 from spaces import (
     DistilfrontError,
-    NoAdapter,
     StudentConfig,
     architectures,
     every_student,
@@ -114,12 +114,8 @@ def _grid(config: StudyConfig) -> list[list[StudentConfig]]:
     """Return the students by distillation, rank 0 first."""
     families: dict[str, list[StudentConfig]] = {}
     for student in every_student(config.search_space(), config.settled()):
-        families.setdefault(student_key(_distilled(student)), []).append(student)
+        families.setdefault(student_key(distilled(student)), []).append(student)
     return [sorted(family, key=lambda s: s.total_epochs) for family in families.values()]
-
-
-def _distilled(student: StudentConfig) -> StudentConfig:
-    return replace(student, adaptation=NoAdapter())
 
 
 def _jobs(config: StudyConfig, repeats: int) -> list[list[StudentConfig]]:
@@ -253,7 +249,7 @@ def _journal(work: Path) -> list[RecordedStudent]:
         config = from_dict(StudentConfig, row["config"])
         distill = _stage(**row["distill"])
         # An adapter's student took its distilled checkpoint from the cache, in no time.
-        distill = paid.setdefault(student_key(_distilled(config)), distill)
+        distill = paid.setdefault(student_key(distilled(config)), distill)
         adapt = _stage(**row["adapt"]) if row["adapt"] else None
         values = (row[name] for name in ("validation", "test", "evaluation_seconds"))
         students.append(RecordedStudent(config, distill, adapt, *values))

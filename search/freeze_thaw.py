@@ -82,11 +82,12 @@ class FreezeThaw:
     def outlook(self, history: History) -> Outlook | None:
         """Return the outlook under `history`, None before the first student ended.
 
-        It is made anew when a trial ended or began, not after every epoch of another's.
+        It is made anew when a trial ended, failed or began, not after every epoch of another's.
         """
         seen = (
             len(history.students),
             len(history.stopped),
+            len(history.failed),
             len(history.points),
             tuple(one.student for one in history.running if one.student is not None),
         )

@@ -104,6 +104,14 @@ def test_it_begins_what_the_others_say_is_good():
     assert drawn["learning_rate"] == GOOD
 
 
+def test_what_failed_is_not_drawn_again():
+    search = FreezeThaw(GROUND, trials=50, seed=0)
+    drawn = search.draw(of(*SEEN))
+    failed = Failed(9, "diverged", "", drawn)
+    again = search.draw(of(*SEEN, failed=(failed,)))
+    assert {**again, "scheme": None} != {**drawn, "scheme": None}
+
+
 def test_before_a_student_ended_it_says_nothing():
     search = FreezeThaw(GROUND, trials=50, seed=0)
     assert search.draw(History()) is None

@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.storages import RDBStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from search.ledger import Ledger, open_ledger
 from search.presence import STALE_S
@@ -372,6 +372,23 @@ def test_who_has_enough_begins_nothing_but_ends_what_was_begun_or_enqueued(
     assert ledger.over
     assert seen == [0, 1]
     assert open_ledger(study, storage).claim(ANY) is not None
+
+
+def test_an_offer_that_comes_between_is_not_taken_for_the_trial_that_was_begun(
+    study: optuna.Study, storage: RDBStorage, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = storage.create_new_trial
+
+    def create_and_offer(study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        trial_id = create(study_id, template_trial=template_trial)
+        offered = optuna.create_trial(values=[1, 1, 1], user_attrs={Attr.ORIGIN.value: "offered"})
+        create(study_id, template_trial=offered)
+        return trial_id
+
+    monkeypatch.setattr(storage, "create_new_trial", create_and_offer)
+    assert ledger.claim(ANY) is not None
+    states = [trial.state for trial in study.get_trials(deepcopy=False)]
+    assert states == [TrialState.RUNNING, TrialState.COMPLETE]
 
 
 def test_only_sampled_trials_count_and_never_too_many(study: optuna.Study, ledger: Ledger) -> None:
