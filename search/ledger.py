@@ -72,7 +72,8 @@ class Ledger:
         self._storage = storage
         self._study_id = storage.get_study_id_from_name(study.study_name)
         self._reader = reader
-        self._lock = lock
+        self.lock = lock
+        """The study's: held by one process at a time."""
         self._presence = presence
         self._scheduler = scheduler
         self._enough = enough
@@ -87,7 +88,7 @@ class Ledger:
         late. No more than `total` sampled trials end for good or run; those that go on with a
         paused student do not count.
         """
-        with self._lock():
+        with self.lock():
             trials = self._settled()
             left = total - sum(map(_counts, trials))
             late = [trial for trial in trials if is_late(trial)]
@@ -145,7 +146,7 @@ class Ledger:
     def release(self, trial: optuna.Trial) -> None:
         """Give back a trial that this worker will not end, for anyone to go on with."""
         self._presence.end()
-        with self._lock():
+        with self.lock():
             trials = self._study.get_trials(deepcopy=False)
             if trials[trial.number].state == TrialState.RUNNING:  # Nobody has ended it meanwhile.
                 self._hand_on(trials[trial.number], trials, "its worker was asked to stop")

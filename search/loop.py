@@ -121,8 +121,9 @@ class Worker:
         bench = self._bench
         try:
             try:
-                chain = suggest(trial, bench.space, bench.settled)
-                describe(trial, chain)
+                with self._ledger.lock():  # Or two that are free at once draw the same student.
+                    chain = suggest(trial, bench.space, bench.settled)
+                    describe(trial, chain)
                 before = self._ledger.goes_on_with(trial)
                 self._emit(TrialBegan(trial.number, in_words(chain), before))
                 state, words = self._train(trial, chain)

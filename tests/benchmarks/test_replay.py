@@ -3,6 +3,7 @@
 import heapq
 import itertools
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -359,3 +360,24 @@ def test_regret_is_what_is_missing_at_each_cost_of_the_front(traced):
             for member in recorded.front
         ]
         assert trace.regrets(recorded, compute_s) == pytest.approx(expected)
+
+
+def test_students_are_drawn_one_at_a_time(monkeypatch):
+    held, seen = [], []
+
+    @contextmanager
+    def lock():
+        held.append(True)
+        yield
+        held.pop()
+
+    class Watching(Scripted):
+        def sample_independent(self, *args):
+            seen.append(len(held))
+            return super().sample_independent(*args)
+
+    strategy = scripted([])
+    parts = Parts(Watching([WIDE, NARROW]), NoPruner(), NewFirst())
+    monkeypatch.setattr("benchmarks.simulation.nullcontext", lock)
+    simulate(TABLE, replace(strategy, parts=lambda *_: parts), workers=2, trials=2)
+    assert set(seen) == {1}
