@@ -9,7 +9,13 @@ from typing import Any
 
 from spaces import InputError
 
-STRATEGY_PATHS = ("search", "benchmarks/strategies.py")
+STRATEGY_PATHS = (
+    "search",
+    "studies/records",
+    "objectives/pareto.py",
+    "benchmarks/strategies.py",
+    "benchmarks/peers",
+)
 """What makes a strategy: after the freeze none of it may change."""
 
 

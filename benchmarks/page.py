@@ -14,7 +14,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmarks.anytime_figure import COLOURS, Curve, Panel, anytime_svg
-from benchmarks.freeze import Freeze, freeze_of
+from benchmarks.freeze import STRATEGY_PATHS, Freeze, freeze_of
 from benchmarks.results import AT_95, RANDOM, Bound, Comparison, StrategyWords, load
 from benchmarks.run_record import SHARES
 from benchmarks.running import Family
@@ -60,7 +60,12 @@ def write_page(comparison: Comparison, freeze: Freeze, docs: Path) -> Path:
         "percent": lambda share: "" if share is None else f"{100 * share:.1f} %",
         "ms": lambda value: "" if value is None else f"{value:.2f}",
         "times": times,
-        "two": lambda value: "" if value is None else f"{value:.2f}",
+        "two": lambda place: (
+            "" if place is None else f"{'' if place.exact else '> '}{place.value:.2f}"
+        ),
+        "digits": lambda spread: (
+            f"{spread.median.value:.1f} ({spread.low.value:.1f} to {spread.high.value:.1f})"
+        ),
         "blank": lambda value: "" if value is None else str(value),
     }
     commits = sorted({run.commit for run in comparison.runs})
@@ -78,6 +83,7 @@ def write_page(comparison: Comparison, freeze: Freeze, docs: Path) -> Path:
                 name: freeze.precedes(table["meta"]) for name, table in comparison.tables.items()
             },
             commits=commits,
+            strategy_paths=STRATEGY_PATHS,
             changed=sorted({name for commit in commits for name in freeze.changed_until(commit)}),
             figure_name=figure_name,
             workers=sorted({run.workers for run in comparison.runs} - {1}),

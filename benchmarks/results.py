@@ -38,7 +38,7 @@ class Bound:
     exact: bool = True
 
     def __str__(self) -> str:
-        return ("" if self.exact else "> ") + _short(self.value)
+        return _short(self.value) if self.exact else f"> {_short(_rounded_down(self.value))}"
 
     def over(self, other: "Bound") -> "Bound | None":
         """Return self / other, None where `other` is no number: then nothing bounds it."""
@@ -143,19 +143,21 @@ class Comparison:
         mean = math.exp(sum(math.log(ratio.value) for ratio in known) / len(known))
         return Bound(mean, all(ratio.exact for ratio in known))
 
-    def position(self, strategy: str, table: str, share: int = AT_95) -> float | None:
+    def position(self, strategy: str, table: str, share: int = AT_95) -> Bound | None:
         """Return where its median lies between random (0) and the oracle (1), by the logarithm.
 
-        None where it, or random, has none.
+        None where it has none. The later random gets there, the higher it is: where random's
+        median is a bound, so is it.
         """
         its, others = self.compute(strategy, table, share), self.compute(RANDOM, table, share)
-        if its is None or others is None or not (its.median.exact and others.median.exact):
+        if its is None or others is None or not its.median.exact:
             return None
         oracle_s = self.tables[table]["oracle_s"][share]
-        return position(its.median.value, others.median.value, oracle_s)
+        place = position(its.median.value, others.median.value, oracle_s)
+        return Bound(place, others.median.exact)
 
-    def regret(self, strategy: str, table: str) -> tuple[float, float] | None:
-        """Return the medians of mean and largest accuracy regret when ours has reached 95 %.
+    def regret(self, strategy: str, table: str) -> tuple[Spread, Spread] | None:
+        """Return mean and largest accuracy regret, in points, when ours has reached 95 %.
 
         That is at our median compute; None where there is none.
         """
@@ -166,9 +168,14 @@ class Comparison:
         # The last value of the grid that ours had reached: nobody is credited with more compute.
         shares = GRID * self.tables[table]["whole_s"] <= ours.median.value
         at = max(int(shares.sum()) - 1, 0)
-        means = [run.regret_mean[min(at, len(run.regret_mean) - 1)] for run in runs]
-        worst = [run.regret_max[min(at, len(run.regret_max) - 1)] for run in runs]
-        return float(np.median(means)), float(np.median(worst))
+
+        def points(regrets: Sequence[Sequence[float]]) -> Spread:
+            low, middle, high = np.quantile(
+                [100 * its[min(at, len(its) - 1)] for its in regrets], (0.25, 0.5, 0.75)
+            )
+            return Spread(Bound(low), Bound(middle), Bound(high))
+
+        return points([run.regret_mean for run in runs]), points([run.regret_max for run in runs])
 
     def cut_at(self, strategy: str) -> float | None:
         """Return the budget that ended runs of it, in multiples of the table's compute.
@@ -266,6 +273,12 @@ def quantile(values: Sequence[tuple[float | None, float]], at: float) -> Bound:
     upper = lower[math.ceil(place)]
     value = lower[math.floor(place)] * (1 - place % 1) + upper * (place % 1)
     return Bound(value, all(upper < bound for bound in unknown))
+
+
+def _rounded_down(value: float) -> float:
+    """Return `value` to three digits, or whole ones from 100 on: a lower bound stays one."""
+    step = 1.0 if value >= 100 else 10.0 ** (math.floor(math.log10(value)) - 2)
+    return math.floor(value / step + 1e-9) * step
 
 
 def _short(value: float) -> str:

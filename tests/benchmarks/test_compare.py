@@ -257,6 +257,12 @@ class TestQuantiles:
         assert Bound(4.0, exact=False).over(Bound(2.0)) == Bound(2.0, exact=False)
         assert Bound(4.0).over(Bound(2.0, exact=False)) is None
 
+    def test_a_lower_bound_is_said_rounded_down(self):
+        assert str(Bound(14.97)) == "15"
+        assert str(Bound(14.97, exact=False)) == "> 14.9"
+        assert str(Bound(7606.9, exact=False)) == "> 7,606"
+        assert str(Bound(0.58, exact=False)) == "> 0.58"
+
     def test_a_share_is_said_with_its_count(self):
         assert str(Share(1, 100)).startswith("1.0 % (1 of 100; 0.2 to 5.4 %)")
         assert not str(Share(0, 0))
@@ -278,7 +284,7 @@ class TestPage:
         medians = [comparison.compute(name, "tiny").median for name in ("random", "ours")]
         assert ratio.value == pytest.approx(medians[0].value / medians[1].value)
         assert comparison.mean_multiple("random").value == pytest.approx(ratio.value)
-        assert comparison.position("random", "tiny") == pytest.approx(0)
+        assert comparison.position("random", "tiny") == Bound(pytest.approx(0))
 
     def test_a_search_whose_trials_ended_needs_more_than_the_budget(self, setup, tmp_path):
         short = replace(setup, limits=Limits(3, 1))
