@@ -3,7 +3,7 @@
     python -m benchmarks.page --results runs/bench [--frozen COMMIT] [--docs docs]
 
 `--frozen` names the commit that froze the strategies, by default the last one that changed any. A
-table whose recording began after it is held out; the others were there to be tuned on.
+table whose recording began after it is held out; the others were known before.
 """
 
 import argparse
