@@ -8,6 +8,7 @@ table whose recording began after it is held out; the others were known before.
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,9 @@ def main() -> None:
 def write_page(comparison: Comparison, freeze: Freeze, docs: Path) -> Path:
     """Write the page and a figure for each table; return where the page is."""
     docs.mkdir(parents=True, exist_ok=True)
+    held_out = {name: freeze.precedes(its["meta"]) for name, its in comparison.tables.items()}
+    first = sorted(comparison.tables, key=lambda name: not held_out[name])
+    comparison = replace(comparison, tables={name: comparison.tables[name] for name in first})
     for table in comparison.tables:
         figure = table_figure(comparison, table)
         (docs / figure_name(table)).write_text(figure, encoding="utf-8")
@@ -79,9 +83,7 @@ def write_page(comparison: Comparison, freeze: Freeze, docs: Path) -> Path:
             at_95=AT_95,
             kinds=KINDS,
             freeze=freeze,
-            held_out={
-                name: freeze.precedes(table["meta"]) for name, table in comparison.tables.items()
-            },
+            held_out=held_out,
             commits=commits,
             strategy_paths=STRATEGY_PATHS,
             changed=sorted({name for commit in commits for name in freeze.changed_until(commit)}),
