@@ -177,7 +177,8 @@ def _curve(
     comparison: Comparison, name: str, table: str, role: str, *, width: float = 1.8, dash: str = ""
 ) -> Curve:
     compute, low, median, high = comparison.curve(name, table)
-    return Curve(name, role, compute, median, (low, high), width, dash)
+    label = name.replace("our cache and offers", "ours")  # There is little room beside the lines.
+    return Curve(label, role, compute, median, (low, high), width, dash)
 
 
 if __name__ == "__main__":
