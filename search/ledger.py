@@ -120,20 +120,20 @@ class Ledger:
         """
         for trial in trials:
             if trial.state == TrialState.WAITING and (new_allowed or _resumes(trial)):
-                return self._running(self._id(trial.number))
+                trial_id = self._id(trial.number)
+                self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+                return optuna.Trial(self._study, trial_id)
         return None
 
-    def _begun(self, trial: FrozenTrial) -> optuna.Trial:
+    def _begun(self, trial: FrozenTrial) -> optuna.Trial | None:
         """Add `trial` and return it, running now.
 
-        Study.ask would take any that waits, late ones too; and what is added last need not be this
-        one, as offers are added without the lock.
+        Study.ask would take any that waits, late ones too. What is added last need not be this one,
+        as offers are added without the lock; of those that wait, it is.
         """
-        return self._running(self._storage.create_new_trial(self._study_id, template_trial=trial))
-
-    def _running(self, trial_id: int) -> optuna.Trial:
-        self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
-        return optuna.Trial(self._study, trial_id)
+        self._study.add_trial(trial)
+        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return self._claim_waiting(waiting[-1:], new_allowed=True)
 
     def _resume(self, trials: Sequence[FrozenTrial], *, new_allowed: bool) -> optuna.Trial | None:
         if not any(map(_was_paused, trials)):

@@ -375,18 +375,18 @@ def test_who_has_enough_begins_nothing_but_ends_what_was_begun_or_enqueued(
 
 
 def test_an_offer_that_comes_between_is_not_taken_for_the_trial_that_was_begun(
-    study: optuna.Study, storage: RDBStorage, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    study: optuna.Study, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create = storage.create_new_trial
+    add = study.add_trial
 
-    def create_and_offer(study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        trial_id = create(study_id, template_trial=template_trial)
-        offered = optuna.create_trial(values=[1, 1, 1], user_attrs={Attr.ORIGIN.value: "offered"})
-        create(study_id, template_trial=offered)
-        return trial_id
+    def add_and_offer(trial: FrozenTrial) -> None:
+        add(trial)
+        add(optuna.create_trial(values=[1, 1, 1], user_attrs={Attr.ORIGIN.value: "offered"}))
 
-    monkeypatch.setattr(storage, "create_new_trial", create_and_offer)
-    assert ledger.claim(ANY) is not None
+    monkeypatch.setattr(study, "add_trial", add_and_offer)
+    trial = ledger.claim(ANY)
+    assert trial is not None
+    suggest(trial, CONFIG.search_space(), CONFIG.settled())
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
     assert states == [TrialState.RUNNING, TrialState.COMPLETE]
 
