@@ -37,10 +37,10 @@ from search.ledger import open_ledger
 from search.lifeline import Lifeline
 from search.loop import Bench, Worker
 from search.offers import offers
+from search.prospects import distilled
 from spaces import (
     Foundation,
     InputError,
-    NoAdapter,
     UnknownNameError,
     architectures,
     every_student,
@@ -151,14 +151,14 @@ def _warm_up(bench: Workbench, table: Table) -> None:
     bench.teacher_log_probabilities("validation")
     for network in architectures(table.config.search_space(), table.config.settled()):
         bench.template(network)
-    distilled = next(
+    taught = next(
         student
         for student in every_student(table.config.search_space(), table.config.settled())
         if student.method.alpha > 0
     )
     # Too short to be anybody's: reads the images, and asks the teacher about every view of them.
-    short = replace(distilled, schedule=replace(distilled.schedule, epochs=1))
-    bench.train_student(replace(short, adaptation=NoAdapter()), lambda _: Verdict.GO_ON)
+    short = replace(taught, schedule=replace(taught.schedule, epochs=1))
+    bench.train_student(distilled(short), lambda _: Verdict.GO_ON)
 
 
 def _result(setting: Setting, strategy: str, seed: int) -> Path:
