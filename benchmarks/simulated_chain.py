@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,10 +20,10 @@ from objectives.results import (
     TrainedStudent,
     Verdict,
 )
+from search.prospects import distilled
 from spaces import (
     Architecture,
     DistilfrontError,
-    NoAdapter,
     Scheme,
     StudentConfig,
     scheme_name,
@@ -96,7 +96,7 @@ class SimulatedWorkbench:
         for name, recorded in stages:
             if recorded is None:
                 continue
-            content = key_of(_distilled(config)) if name == "distill" else key
+            content = key_of(distilled(config)) if name == "distill" else key
             run = _StageRun(
                 name, f"{name} {content}{self.owner}", recorded, done, config.total_epochs
             )
@@ -195,10 +195,6 @@ class _StageRun:
 
 key_of: Callable[[StudentConfig], str] = cache(student_key)
 """spaces.student_key, remembered: a simulated study asks for the same few hundred often."""
-
-
-def _distilled(config: StudentConfig) -> StudentConfig:
-    return replace(config, adaptation=NoAdapter())
 
 
 @contextmanager
