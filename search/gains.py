@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from objectives.costs import Cost, CostTable
 from objectives.pareto import OBJECTIVES, ReferencePoint, losses_of, nondominated, volume
@@ -14,12 +14,8 @@ from studies.records import History
 
 Floats = NDArray[np.float64]
 
-_ACCURACIES = 33
-"""Accuracies, between the floor and 1, at which a gain is computed; it is interpolated between."""
 _FINE = 513
 """Accuracies at which the distribution of the best of several students is looked at."""
-_DRAWS = norm.ppf((np.arange(16) + 0.5) / 16)
-"""Standard normal quantiles that stand for the distribution of an outcome."""
 _LOSS_WEIGHT = 2.0
 """Students' worth of belief that a scheme costs on one architecture what it costs on all."""
 
@@ -55,6 +51,37 @@ class SchemeLosses:
         return (sum(seen) + _LOSS_WEIGHT * typical) / (len(seen) + _LOSS_WEIGHT)
 
 
+@dataclass(frozen=True)
+class Hinges:
+    """A gain by the error that is reached: the sum of weight * max(0, knot - error)."""
+
+    knots: Floats
+    """Errors [n], ascending, each below which the gain rises more steeply, or less so."""
+    weights: Floats
+    """[n]: by how much."""
+
+    def at(self, errors: Floats) -> Floats:
+        """Return the gains at errors [m]."""
+        above = np.searchsorted(self.knots, errors, side="right")
+        slopes = np.append(np.cumsum(self.weights[::-1])[::-1], 0.0)
+        offsets = np.append(np.cumsum((self.weights * self.knots)[::-1])[::-1], 0.0)
+        gains: Floats = offsets[above] - slopes[above] * errors
+        return gains
+
+    def expected(self, means: Floats, variances: Floats, shift: float) -> Floats:
+        """Return the expected gains where log(error + shift) is normal, by means, variances [m].
+
+        E max(0, K - exp(Y)) = K Phi(d) - exp(mean + variance / 2) Phi(d - s), where
+        d = (log K - mean) / s: the price of a put (Black and Scholes 1973, equation 14).
+        """
+        levels = self.knots + shift
+        sds = np.sqrt(variances)[:, None]
+        places = (np.log(levels) - means[:, None]) / sds
+        below = np.exp(means + variances / 2)[:, None] * ndtr(places - sds)
+        expected: Floats = (levels * ndtr(places) - below) @ self.weights
+        return np.maximum(expected, 0)
+
+
 class Gains:
     """Gains in hypervolume over what is there and what is believed to come."""
 
@@ -85,19 +112,14 @@ class Gains:
         self._there = scaled[nondominated(scaled)]
         self.hypervolume = volume(self._there)
         """Of what is there and believed to come."""
-        floor = reference.accuracy_floor
-        self._accuracies = np.linspace(floor, 1, _ACCURACIES)
-        self._curves: dict[str, Floats] = {}
+        self._hinges: dict[str, Hinges] = {}
 
     def expected(self, architecture: str, means: Floats, variances: Floats, images: int) -> Floats:
         """Return the expected gains, [m], of students whose final log error is normal.
 
         means, variances: [m] of log(1 - accuracy + 1 / (2 images)).
         """
-        logs = means[:, None] + np.sqrt(variances)[:, None] * _DRAWS[None, :]
-        accuracies = np.minimum(1.0, 1 + 1 / (2 * images) - np.exp(logs))
-        expected: Floats = self._gains_at(architecture, accuracies).mean(axis=1)
-        return expected
+        return self._gain(architecture).expected(means, variances, 1 / (2 * images))
 
     def expected_of_all(
         self, architecture: str, means: Floats, variances: Floats, shares: Floats, images: int
@@ -109,19 +131,13 @@ class Gains:
         (Slepian 1962). means, variances: [m], as in `expected`. shares: [m], the probability with
         which each is trained.
         """
-        accuracies = np.linspace(self._accuracies[0], 1, _FINE)
-        logs = np.log(1 - accuracies + 1 / (2 * images))
-        worse = norm.sf((logs[:, None] - means) / np.sqrt(variances))
+        errors = np.linspace(1 - self._reference.accuracy_floor, 0, _FINE)
+        logs = np.log(errors + 1 / (2 * images))
+        worse = ndtr((means - logs[:, None]) / np.sqrt(variances))
         best_is_worse = np.prod(1 - shares * (1 - worse), axis=1)
         best_is_worse[-1] = 1  # No accuracy is above 1.
         better = 1 - (best_is_worse[1:] + best_is_worse[:-1]) / 2
-        return float(better @ np.diff(self._gains_at(architecture, accuracies)))
-
-    def _gains_at(self, architecture: str, accuracies: Floats) -> Floats:
-        if architecture not in self._curves:
-            self._curves[architecture] = self._curve(architecture)
-        gains: Floats = np.interp(accuracies, self._accuracies, self._curves[architecture], left=0)
-        return gains
+        return float(better @ np.diff(self._gain(architecture).at(errors)))
 
     def best_scheme(self, architecture: str, mean: float, images: int) -> str:
         """Return the scheme that gains most alone when a student's log error ends at `mean`."""
@@ -129,16 +145,39 @@ class Gains:
         volumes = [self._with(point[None, :]) for point in points]
         return self._schemes[int(np.argmax(volumes))]
 
-    def _curve(self, architecture: str) -> Floats:
-        # A scheme may gain accuracy, so a student at the floor need not be worth nothing.
-        points = self._scaled(self._points(architecture, 1.0))
-        losses = (1 - self._accuracies) / (1 - self._reference.accuracy_floor)
-        gains = []
-        for loss in losses:
-            moved = points.copy()
-            moved[:, 0] += loss
-            gains.append(self._with(moved) - self.hypervolume)
-        return np.maximum.accumulate(np.array(gains))
+    def _gain(self, architecture: str) -> Hinges:
+        if architecture not in self._hinges:
+            self._hinges[architecture] = self._made(architecture)
+        return self._hinges[architecture]
+
+    def _made(self, architecture: str) -> Hinges:
+        """Return what a student of `architecture` gains by its error.
+
+        Its costs are known, so they and those that are there cut the plane of costs into cells. In
+        each, the best loss that is there stands against the student's best scheme, whose loss
+        is its error and what the scheme costs: from there on it gains the cell's area.
+        """
+        own = self._scaled(self._points(architecture, 1.0))
+        edges = [
+            np.unique(np.concatenate([column[column < 1], [1.0]]))
+            for column in np.vstack([self._there, own])[:, 1:].T
+        ]
+        corners = np.stack(np.meshgrid(*(edge[:-1] for edge in edges), indexing="ij"), axis=-1)
+        sides = np.stack(np.meshgrid(*map(np.diff, edges), indexing="ij"), axis=-1)
+        corners, areas = corners.reshape(-1, len(edges)), sides.reshape(-1, len(edges)).prod(axis=1)
+        there = np.minimum(_least_loss(self._there, corners), 1)
+        losses = _least_loss(own, corners)
+        reached = np.isfinite(losses)
+        there, losses, areas = there[reached], losses[reached], areas[reached]
+        worst = 1 - self._reference.accuracy_floor
+        # It gains below the first knots, and no more below the second: no artifact is beyond
+        # perfect. Nor is a student, which the knot at 0 says.
+        knots = worst * np.concatenate([there - losses, -losses])
+        weights = np.concatenate([areas, -areas]) / worst
+        rising = knots > 0
+        knots, places = np.unique(np.append(knots[rising], 0.0), return_inverse=True)
+        weights = np.append(weights[rising], -weights[rising].sum())
+        return Hinges(knots, np.bincount(places, weights).astype(np.float64))
 
     def _points(self, architecture: str, accuracy: float) -> list[_Outcome]:
         points = []
@@ -153,6 +192,13 @@ class Gains:
 
     def _with(self, scaled: Floats) -> float:
         return volume(np.maximum(np.vstack([self._there, scaled]), 0))
+
+
+def _least_loss(scaled: Floats, corners: Floats) -> Floats:
+    """Return the least loss, infinite without any, of what costs no more than each of [corners]."""
+    affordable = (scaled[None, :, 1:] <= corners[:, None, :]).all(axis=2)
+    least: Floats = np.where(affordable, scaled[:, 0], np.inf).min(axis=1, initial=np.inf)
+    return least
 
 
 def _best_of_each_cost(history: History) -> list[_Outcome]:
