@@ -72,7 +72,6 @@ def write_page(comparison: Comparison, freeze: Freeze, docs: Path) -> Path:
         ),
         "blank": lambda value: "" if value is None else str(value),
     }
-    commits = sorted({run.commit for run in comparison.runs})
     page = docs / "benchmarks.md"
     page.write_text(
         environment.get_template("benchmarks.md.j2").render(
@@ -84,9 +83,9 @@ def write_page(comparison: Comparison, freeze: Freeze, docs: Path) -> Path:
             kinds=KINDS,
             freeze=freeze,
             held_out=held_out,
-            commits=commits,
+            made=made(comparison),
+            changed_until=freeze.changed_until,
             strategy_paths=STRATEGY_PATHS,
-            changed=sorted({name for commit in commits for name in freeze.changed_until(commit)}),
             figure_name=figure_name,
             workers=sorted({run.workers for run in comparison.runs} - {1}),
             wall_min=sum(run.wall_s for run in comparison.runs) / 60,
@@ -107,6 +106,18 @@ def groups(comparison: Comparison) -> dict[Family, list[StrategyWords]]:
     """Return the strategies that ran by family, in the order of HEADS; no family is empty."""
     found = {head: [s for s in ran(comparison) if s.family == head] for head in HEADS}
     return {family: members for family, members in found.items() if members}
+
+
+def made(comparison: Comparison) -> dict[str, list[Family]]:
+    """Return the commits that made the runs, with the families whose runs they made."""
+    families = {s.name: s.family for s in comparison.strategies}
+    by_commit: dict[str, set[Family]] = {}
+    for run in comparison.runs:
+        by_commit.setdefault(run.commit, set()).add(families[run.strategy])
+    return {
+        commit: [family for family in HEADS if family in its]
+        for commit, its in sorted(by_commit.items())
+    }
 
 
 def seeds(comparison: Comparison, strategy: str) -> int:

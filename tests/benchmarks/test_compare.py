@@ -322,6 +322,7 @@ class TestPage:
         text = write_page(load(results), FREEZE, tmp_path / "docs").read_text()
         assert "`abc1234`" in text
         assert "**held out**" in text
+        assert "where none of it differs from the freeze." in text
         assert "absent (made for the tests) was skipped: not installed." in text
         assert "## 4 workers" in text
         for line in text.splitlines():
@@ -330,6 +331,21 @@ class TestPage:
         for block in tables:
             counts = {line.rstrip().count("|") for line in block.strip().splitlines()}
             assert len(counts) == 1, block
+
+    def test_the_page_says_whose_runs_other_code_made(self, results, tmp_path, monkeypatch):
+        changed = {"old0000": ("search/gains.py",)}
+        monkeypatch.setattr(Freeze, "changed_until", lambda _, commit: changed.get(commit, ()))
+        path = results / "runs.jsonl"
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        for line in lines:
+            if line["strategy"] == "random":
+                line["commit"] = "old0000"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        text = write_page(load(results), FREEZE, tmp_path / "docs").read_text()
+        said = [line for line in text.splitlines() if "old0000" in line]
+        assert said == [
+            "- `old0000` (peers as they are), **which differs from the freeze in** search/gains.py."
+        ]
 
     def test_the_figure_is_well_formed_and_names_every_line(self, results, tmp_path, monkeypatch):
         monkeypatch.setattr(Freeze, "changed_until", lambda *_: ())
