@@ -124,16 +124,21 @@ class Surrogate:
         students = list(table.students.values())
         self._targets = sorted({name for one in students for name in _targets(one.config)})
         first = {prefix_key(one): one for one in students}
+        self._recorded = {prefix: one.distill for prefix, one in first.items()}
         adapted = [one for one in students if one.adapt]
         self._distil = Regression(
             [self._recipe(one.config) for one in first.values()],
             [self._row(one.distill) for one in first.values()],
             list(first),
         )
-        self._adapt = adapted and Regression(
-            [self._given(one.config, one.distill) for one in adapted],
-            [self._row(one.adapt, one.distill) for one in adapted],
-            [prefix_key(one) for one in adapted],
+        self._adapt = (
+            Regression(
+                [self._given(one.config, one.distill) for one in adapted],
+                [self._row(one.adapt, one.distill) for one in adapted],
+                [prefix_key(one) for one in adapted],
+            )
+            if adapted
+            else None
         )
         self._score = Regression(
             [self._given(one.config, one.adapt or one.distill) for one in students],
@@ -144,7 +149,7 @@ class Surrogate:
     def answers(
         self, configs: Sequence[StudentConfig], *, luck: bool, without: str | None = None
     ) -> list[RecordedStudent]:
-        """Return what becomes of `configs`.
+        """Return what becomes of `configs`; a recorded distillation is as it was.
 
         luck: add what was not foreseen of a recorded student, drawn by the settings. without: key
         of a distillation that is unknown, and with it all students that share it.
@@ -161,6 +166,9 @@ class Surrogate:
         first = dict(zip(prefixes, configs, strict=True))
         rows = foreseen(self._distil, list(first), [self._recipe(one) for one in first.values()])
         distills = {key: self._stage(row) for key, row in zip(first, rows, strict=True)}
+        distills |= {
+            key: self._recorded[key] for key in first if key in self._recorded and key != without
+        }
         ends = [distills[prefix] for prefix in prefixes]
         adapting = [i for i, config in enumerate(configs) if isinstance(config.adaptation, LoRA)]
         adapts: dict[int, RecordedStage] = {}
