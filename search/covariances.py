@@ -1,13 +1,15 @@
 """The surrogate's covariance, fitted anew whenever there is a fifth more to fit it to."""
 
+from collections.abc import Callable, Iterable
 from itertools import accumulate, repeat, takewhile
 from typing import Final
 
 import numpy as np
 
 from search.features import Features
-from search.prospects import distilled, ended_stages, log_error
+from search.prospects import Progress, distilled, ended_stages, log_error, progress_of
 from search.surrogate import Covariance, Outcomes, fit
+from search.trend import Trend
 from spaces import student_key
 from studies.records import History, Stopped, Student
 
@@ -24,11 +26,21 @@ class Covariances:
     ended: whoever reads the same history, at whatever moment they began to, has the same fit.
     """
 
-    def __init__(self, features: Features, images: int, scale: float) -> None:
-        """Fit to log errors of `images`, whose standard deviation is assumed to be `scale`."""
+    def __init__(
+        self,
+        features: Features,
+        images: int,
+        scale: float,
+        trend: Callable[[Iterable[Progress]], Trend],
+    ) -> None:
+        """Fit to log errors of `images`, above the `trend` that adapted students tell.
+
+        scale: the standard deviation of these that is assumed.
+        """
         self._features = features
         self._images = images
         self._scale = scale
+        self._trend = trend
         self._fits: dict[int, Covariance] = {}
 
     def under(self, history: History) -> Covariance:
@@ -51,16 +63,19 @@ class Covariances:
         stages = ended_stages(history)
         if len(stages) < 3:
             return start
+        students = [student for student, _ in stages]
+        ends = np.array([log_error(accuracy, self._images) for _, accuracy in stages])
+        _, adapted = progress_of(history)
         numbers: dict[str, float] = {}
         groups = [
             numbers.setdefault(student_key(distilled(student)), float(len(numbers)))
-            for student, _ in stages
+            for student in students
         ]
         return fit(
             Outcomes(
-                np.array([self._features.of(student) for student, _ in stages]),
+                np.array([self._features.of(student) for student in students]),
                 np.array(groups),
-                np.array([log_error(accuracy, self._images) for _, accuracy in stages]),
+                ends - self._trend(adapted.values()).of(students),
                 np.zeros(len(stages)),
                 self._scale,
             ),

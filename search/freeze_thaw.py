@@ -72,7 +72,7 @@ class FreezeThaw:
         self._seed = seed
         self._features = Features(ground.space)
         self._covariances = Covariances(
-            self._features, ground.validation_images, assumed_scale(ground)
+            self._features, ground.validation_images, assumed_scale(ground), ground.trend
         )
         self._candidates = Candidates(ground.space, ground.settled, seed)
         self._seen: object = None

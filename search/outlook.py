@@ -1,13 +1,15 @@
 """What every student could still add to the front, per second of the training it still needs.
 
-The known outcomes of a history condition a Gaussian process over students (search.surrogate), its
-predictions become expected gains in hypervolume at known costs (search.gains), and those are
-divided by the seconds that are left: a checkpoint that exists need not be trained again. So new
-students, new adapters of distilled checkpoints and paused students are compared in one unit.
+Around what is expected of every student (search.trend), the known outcomes of a history condition a
+Gaussian process (search.surrogate). Its predictions become expected gains in hypervolume at known
+costs (search.gains), and those are divided by the seconds that are left: a checkpoint that exists
+need not be trained again. So new students, new adapters of distilled checkpoints and paused
+students are compared in one unit.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,7 @@ from search.prospects import (
     split_curve,
 )
 from search.surrogate import Covariance, Outcomes, Surrogate
+from search.trend import Trend
 from spaces import Settled, Space, StudentConfig, architectures, student_key
 from studies.records import History
 
@@ -93,6 +96,16 @@ class Ground:
         """How far the teacher came: the fall of the log error from 1, where nothing is right."""
         return max(-log_error(self.teacher_accuracy, self.validation_images), _LEAST_TO_LEARN)
 
+    @cached_property
+    def flops(self) -> dict[str, int]:
+        """Those of every architecture of the space, by its key."""
+        names = [network.key for network in architectures(self.space, self.settled)]
+        return {name: self.costs.of(name, self.schemes[0]).flops for name in names}
+
+    def trend(self, adapted: Iterable[Progress]) -> Trend:
+        """Return what is expected before likeness counts, as `adapted` students tell."""
+        return Trend(self.flops, self.to_learn, self.validation_images, adapted)
+
 
 class Outlook:
     """The prospects of students under one history."""
@@ -126,10 +139,9 @@ class Outlook:
             self._images,
             **_shares(_ADAPTING, ground),
         )
-        names = [network.key for network in architectures(ground.space, ground.settled)]
-        flops = {name: ground.costs.of(name, ground.schemes[0]).flops for name in names}
-        self._paces = seconds_an_epoch(history, flops)
+        self._paces = seconds_an_epoch(history, ground.flops)
         self._groups: dict[str, float] = {}
+        self._trend = ground.trend(self._adapted.values())
         self._surrogate = Surrogate(covariance, self._known())
         self._gains = Gains(
             history,
@@ -159,6 +171,7 @@ class Outlook:
             return []
         rows, groups = self._rows(students)
         means, variances = self._surrogate.predict(rows, groups)
+        means += self._trend.of(students)
         gains = np.zeros(len(students))
         names = np.array([student.architecture.key for student in students])
         for name in set(names):
@@ -202,6 +215,7 @@ class Outlook:
         base = distilled(student)
         rows, groups = self._rows([base, student])
         means, variances = self._surrogate.predict(rows, groups)
+        means += self._trend.of([base, student])
         if base == student:
             common = float(variances[0])
         else:
@@ -280,11 +294,12 @@ class Outlook:
             if one.adapt and key not in self.running:
                 known.append((one.student, self._adapt_drift.read(one.adapt)))
         known = _chosen(known)
-        rows, groups = self._rows([student for student, _ in known])
+        students = [student for student, _ in known]
+        rows, groups = self._rows(students)
         return Outcomes(
             rows,
             groups,
-            np.array([reading.value for _, reading in known]),
+            np.array([reading.value for _, reading in known]) - self._trend.of(students),
             np.array([reading.noise for _, reading in known]),
             assumed_scale(self._ground),
         )
