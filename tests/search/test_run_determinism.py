@@ -101,6 +101,7 @@ def test_a_student_that_raises_has_failed_with_its_reason_and_the_study_goes_on(
         "student.architecture=users_net:build",
         "space.width=[0.5, 1.0]",
         "space.lora_targets=['classifier']",
+        "sampler.name=random",  # It draws both widths.
         "trials=5",
     )
     search_here(searched.file, runs, *settings)
