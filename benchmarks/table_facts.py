@@ -1,7 +1,8 @@
 """What there is to know before trusting a recorded table: python -m benchmarks.table_facts FILE ...
 
 Prints a row a table: what it cost, how far accuracies differ between seeds, how well an epoch says
-where distilling ends, how well latencies repeat themselves, and how much one student has alone.
+where distilling ends, how well latencies repeat themselves, and how much one student has alone; and
+in a second table what width and adapters do to the log error, as shares of what there is to learn.
 """
 
 import argparse
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 
 from benchmarks.oracle import compute_of, prefix_key
 from benchmarks.recorded import Table, load_table
+from benchmarks.replay import ground_of
 from objectives.pareto import hypervolume
 from search.prospects import log_error
+from spaces import LoRA
 
 EPOCHS = (1, 3, 5)
 """Whose correlation with the last is printed."""
@@ -25,15 +28,23 @@ HEAD = (
     "| pass the floor | most that one student has |"
 )
 
+EFFECTS = (
+    "| table | e times the FLOPs: best recipe, middle recipe "
+    "| adapting the classifier: mean, sd | adapting all dense layers: mean, sd |"
+)
+
 
 def main() -> None:
-    """Print a Markdown table."""
+    """Print the Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tables", type=Path, nargs="+", help="files that benchmarks.record made")
-    print(HEAD)
-    print("|" + " --- |" * HEAD.count(" | ") + " --- |")
-    for path in parser.parse_args().tables:
-        print(row(load_table(path)), flush=True)
+    tables = [load_table(path) for path in parser.parse_args().tables]
+    for head, of in ((HEAD, row), (EFFECTS, effects)):
+        print(head)
+        print("|" + " --- |" * head.count(" | ") + " --- |")
+        for table in tables:
+            print(of(table), flush=True)
+        print()
 
 
 def row(table: Table) -> str:
@@ -48,6 +59,31 @@ def row(table: Table) -> str:
         f"| {table.costs.repeatability:.1%} | {passing} of {len(table.students)} "
         f"| {_most_alone(table):.1%} |"
     )
+
+
+def effects(table: Table) -> str:
+    """Return what width and adapters do, as a row under EFFECTS: see search.trend."""
+    ground = ground_of(table)
+    by_flops = defaultdict(list)
+    by_layers = defaultdict(list)
+    for one in table.students.values():
+        end = log_error(one.accuracy, ground.validation_images) / ground.to_learn
+        adaptation = one.config.adaptation
+        if isinstance(adaptation, LoRA):
+            before = log_error(one.distill.accuracies[-1], ground.validation_images)
+            by_layers[adaptation.targets].append(end - before / ground.to_learn)
+        else:
+            by_flops[ground.flops[one.config.architecture.key]].append(end)
+    logs = np.log(sorted(by_flops))
+    slopes = [
+        np.polyfit(logs, [of(by_flops[flops]) for flops in sorted(by_flops)], 1)[0]
+        for of in (np.min, np.median)
+    ]
+    changes = " | ".join(
+        f"{np.mean(by_layers[layers]):.3f}, {np.std(by_layers[layers]):.3f}"
+        for layers in ("classifier", "dense")
+    )
+    return f"| {table.name} | {slopes[0]:.3f}, {slopes[1]:.3f} | {changes} |"
 
 
 def _spread(table: Table) -> NDArray[np.float64]:

@@ -17,14 +17,29 @@ from typing import get_args
 import numpy as np
 import optuna
 
+from benchmarks import made_up
 from benchmarks.peers import MOASHAPruner, MultiMetricPruner, PauseAfterFewEpochs, Ranking
-from benchmarks.prune_decision import COSTS, chain
 from objectives.pareto import nondominated
 from search.pruning import GoOn, Pruner
-from spaces import SCHEMES, ChainConfig, scheme_name, student_key
+from spaces import (
+    SCHEMES,
+    Architecture,
+    ChainConfig,
+    Distillation,
+    NoAdapter,
+    Schedule,
+    StudentConfig,
+    architectures,
+    scheme_name,
+    scheme_named,
+    student_key,
+)
+from studies import load_study
 from studies.records import History, Student
 
 IMAGES, EPOCHS = 360, 20
+GROUND = made_up.ground_of(load_study("kd_lora_q"))
+COSTS, NETWORKS = GROUND.costs, architectures(GROUND.space, GROUND.settled)
 Made = list[tuple[ChainConfig, list[tuple[float, float]]]]
 
 
@@ -37,9 +52,16 @@ def students(seed: int, count: int) -> Made:
         error = final + (0.9 - final) * np.exp(-pace * progress) * (1 - progress)
         accuracy = rng.binomial(IMAGES, 1 - error) / IMAGES
         curve = list(zip(progress.tolist(), accuracy.tolist(), strict=True))
-        # The width follows the number: 4 a step leaves it to the draw.
-        made.append((chain(4 * number + int(rng.integers(4)), str(rng.choice([*SCHEMES]))), curve))
+        network = NETWORKS[int(rng.integers(len(NETWORKS)))]
+        made.append((chain(number, network, str(rng.choice([*SCHEMES]))), curve))
     return made
+
+
+def chain(number: int, network: Architecture, scheme: str) -> ChainConfig:
+    """Return the chain of a student that no other number has."""
+    method, schedule = Distillation(1 + number / 10, 0.5), Schedule(EPOCHS, 0.01)
+    student = StudentConfig(network, method, schedule, NoAdapter(), seed=0)
+    return ChainConfig(student, scheme_named(scheme))
 
 
 def losses(of: ChainConfig, accuracy: float) -> list[float]:
