@@ -80,7 +80,7 @@ def effects(table: Table) -> str:
         for of in (np.min, np.median)
     ]
     changes = " | ".join(
-        f"{np.mean(by_layers[layers]):.3f}, {np.std(by_layers[layers]):.3f}"
+        f"{np.mean(seen):.3f}, {np.std(seen):.3f}" if (seen := by_layers.get(layers)) else "none"
         for layers in ("classifier", "dense")
     )
     return f"| {table.name} | {slopes[0]:.3f}, {slopes[1]:.3f} | {changes} |"

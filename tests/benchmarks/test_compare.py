@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from benchmarks import anytime
 from benchmarks.compare import Setup, compare, read_runs
 from benchmarks.freeze import Freeze
 from benchmarks.oracle import whole_table_s
@@ -103,6 +104,20 @@ class TestCompare:
         run(setup, out)
         assert path.read_text() == again
         assert len({r.key for r in read_runs(path)}) == len(lines)
+
+    def test_what_searches_have_after_some_compute_is_what_their_records_say(self, setup, tmp_path):
+        out = tmp_path / "out"
+        run(setup, out, only=["ours", "random"], seeds=3)
+        comparison = load(out)
+        whole_s = comparison.tables["tiny"]["whole_s"]
+        at = int(np.argmin(np.abs(GRID - 0.5)))
+        shares = [
+            one.hypervolume[min(at, len(one.hypervolume) - 1)]
+            for one in comparison.runs_of("ours", "tiny")
+        ]
+        rows = anytime.report(comparison, [GRID[at] * whole_s * 1.01, 100 * whole_s]).splitlines()
+        assert f"| ours | 3 | {np.median(shares):.0%} |  |" in rows
+        assert len(rows) == 4
 
     def test_processes_change_nothing_but_the_order(self, setup, tmp_path):
         run(setup, tmp_path / "one", only=["random", "slow"])

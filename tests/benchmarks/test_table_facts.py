@@ -1,0 +1,36 @@
+"""What a table says of width and adapters, where both are made to be known."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from benchmarks.recorded import table_of
+from benchmarks.replay import ground_of
+from benchmarks.table_facts import effects
+from tests.benchmarks.tiny_table import IMAGES, TEACHER, table
+
+WIDENING, ADAPTING = -0.08, -0.03
+"""Shares of what there is to learn, by e times the FLOPs and by an adapter."""
+
+
+def test_width_and_adapters_do_what_they_were_made_to_do():
+    plain = table()
+    costs = tuple(replace(cost, flops=cost.size_bytes) for cost in plain.costs.costs)
+    of_width = replace(plain.costs, costs=costs)
+    to_learn = ground_of(plain).to_learn
+
+    def stage(recorded, log):
+        accuracy = 1 + 1 / (2 * IMAGES) - float(np.exp(log))
+        return replace(recorded, accuracies=(*recorded.accuracies[:-1], accuracy))
+
+    students = []
+    for one in plain.students.values():
+        flops = of_width.of(one.config.architecture.key, "fp32").flops
+        log = -1 + WIDENING * to_learn * np.log(flops / 250_000)
+        adapt = one.adapt and stage(one.adapt, log + ADAPTING * to_learn)
+        students.append(replace(one, distill=stage(one.distill, log), adapt=adapt))
+    known = table_of(plain.config, of_width, TEACHER, students, validation_images=IMAGES, meta={})
+    _, _, slopes, classifier, dense, _ = (cell.strip() for cell in effects(known).split("|"))
+    assert slopes == "-0.080, -0.080"
+    assert classifier == "none"
+    assert dense == "-0.030, 0.000"
