@@ -1,8 +1,10 @@
 """What there is to know before trusting a recorded table: python -m benchmarks.table_facts FILE ...
 
 Prints a row a table: what it cost, how far accuracies differ between seeds, how well an epoch says
-where distilling ends, how well latencies repeat themselves, and how much one student has alone; and
-in a second table what width and adapters do to the log error, as shares of what there is to learn.
+where distilling ends, how well latencies repeat themselves, and how much one student has alone; in
+a second table what width and adapters do to the log error; and in a third what the search's process
+(search.surrogate) makes of all students once it has seen them. Log errors are shares of what there
+is to learn.
 """
 
 import argparse
@@ -16,7 +18,11 @@ from benchmarks.oracle import compute_of, prefix_key
 from benchmarks.recorded import Table, load_table
 from benchmarks.replay import ground_of
 from objectives.pareto import hypervolume
-from search.prospects import log_error
+from search.covariances import assumed
+from search.features import Families, Features
+from search.outlook import assumed_scale
+from search.prospects import Progress, log_error
+from search.surrogate import Outcomes, fit
 from spaces import LoRA
 
 EPOCHS = (1, 3, 5)
@@ -33,13 +39,19 @@ EFFECTS = (
     "| adapting the classifier: mean, sd | adapting all dense layers: mean, sd |"
 )
 
+FITTED = (
+    "| table | sd that settings explain | a checkpoint's luck | what adapting does: not adapted, "
+    "classifier, dense | own luck | alike over: width, alpha, temperature, learning rate, layers |"
+)
+_FITTED_LENGTHS = ("width", "alpha", "temperature", "learning_rate", "lora_targets")
+
 
 def main() -> None:
     """Print the Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tables", type=Path, nargs="+", help="files that benchmarks.record made")
     tables = [load_table(path) for path in parser.parse_args().tables]
-    for head, of in ((HEAD, row), (EFFECTS, effects)):
+    for head, of in ((HEAD, row), (EFFECTS, effects), (FITTED, fitted)):
         print(head)
         print("|" + " --- |" * head.count(" | ") + " --- |")
         for table in tables:
@@ -84,6 +96,40 @@ def effects(table: Table) -> str:
         for layers in ("classifier", "dense")
     )
     return f"| {table.name} | {slopes[0]:.3f}, {slopes[1]:.3f} | {changes} |"
+
+
+def fitted(table: Table) -> str:
+    """Return the most plausible covariance of all students, as a row under FITTED."""
+    ground = ground_of(table)
+    features, images = Features(ground.space), ground.validation_images
+    students = [one.config for one in table.students.values()]
+    adapted = (
+        Progress(one.config, one.distill.accuracies, one.adapt.accuracies)
+        for one in table.students.values()
+        if one.adapt is not None
+    )
+    ends = np.array([log_error(one.accuracy, images) for one in table.students.values()])
+    known = Outcomes(
+        np.array([features.of(student) for student in students]),
+        Families().of(students),
+        ends - ground.trend(adapted).of(students),
+        np.zeros(len(students)),
+        assumed_scale(ground),
+    )
+    found = fit(known, assumed(features))
+    unit = known.spread / ground.to_learn
+
+    def sd(variance: float) -> str:
+        return f"{unit * variance**0.5:.3f}"
+
+    shared = dict(zip(Families.kinds, map(sd, found.shared), strict=True))
+    lengths = dict(zip(features.names, found.lengths, strict=True))
+    told = ", ".join(f"{lengths[name]:.1f}" for name in _FITTED_LENGTHS if name in lengths)
+    return (
+        f"| {table.name} | {sd(found.signal)} | {shared['checkpoint']} "
+        f"| {shared['none']}, {shared['classifier']}, {shared['dense']} | {sd(found.own)} "
+        f"| {told} |"
+    )
 
 
 def _spread(table: Table) -> NDArray[np.float64]:

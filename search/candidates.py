@@ -51,7 +51,7 @@ class Candidates:
         Paused ones are among them. In a space too large to be looked at whole they are drawn:
         everywhere, from the study's seed, and around the best, from how many trials there are too.
         """
-        taken = _taken(history) | self._failed(history)
+        taken = _taken(history) | self.failed(history)
         proposed = self._fixed if self._whole else [*self._fixed, *self._around(history)]
         found: dict[str, StudentConfig] = {}
         for student in proposed:
@@ -62,8 +62,8 @@ class Candidates:
             found[paused.key] = paused.chain.student
         return list(found.values())
 
-    def _failed(self, history: History) -> set[str]:
-        """Return the keys of those that diverged or raised, told by their settings."""
+    def failed(self, history: History) -> set[str]:
+        """Return the keys of students that diverged or raised, told by their settings."""
         if history.failed != self._failures:
             nothing = np.random.default_rng(0)
             self._failures = history.failed

@@ -6,15 +6,19 @@ from typing import Final
 
 import numpy as np
 
-from search.features import Features
-from search.prospects import Progress, distilled, ended_stages, log_error, progress_of
+from search.features import Families, Features
+from search.prospects import Progress, ended_stages, log_error, progress_of
 from search.surrogate import Covariance, Outcomes, fit
 from search.trend import Trend
-from spaces import student_key
 from studies.records import History, Stopped, Student
 
-_START: Final = (0.5, 0.06, 0.008)
-"""What is assumed at first: signal, shared, own."""
+_SIGNAL: Final = 0.5
+"""What is assumed at first, like the next three: what recorded tables had in common
+(docs/decisions)."""
+_SHARED: Final = {"checkpoint": 0.06, "none": 0.01, "classifier": 0.004}
+_ADAPTED: Final = 0.017
+"""Shared by students that are adapted in any other layers."""
+_OWN: Final = 0.008
 _MOST: Final = 200
 """Trials that a fit looks at: what settings matter is known by then."""
 
@@ -59,28 +63,29 @@ class Covariances:
         return self._fits[size]
 
     def _fit(self, history: History) -> Covariance:
-        start = Covariance(*_START, self._features.lengths, self._features.blocks)
-        stages = ended_stages(history)
+        checkpoints, adapted = progress_of(history)
+        stages = ended_stages(checkpoints, adapted)
+        start = assumed(self._features)
         if len(stages) < 3:
             return start
         students = [student for student, _ in stages]
         ends = np.array([log_error(accuracy, self._images) for _, accuracy in stages])
-        _, adapted = progress_of(history)
-        numbers: dict[str, float] = {}
-        groups = [
-            numbers.setdefault(student_key(distilled(student)), float(len(numbers)))
-            for student in students
-        ]
         return fit(
             Outcomes(
                 np.array([self._features.of(student) for student in students]),
-                np.array(groups),
+                Families().of(students),
                 ends - self._trend(adapted.values()).of(students),
                 np.zeros(len(stages)),
                 self._scale,
             ),
             start,
         )
+
+
+def assumed(features: Features) -> Covariance:
+    """Return what is assumed of a space's students before any was seen to end."""
+    shared = tuple(_SHARED.get(kind, _ADAPTED) for kind in Families.kinds)
+    return Covariance(_SIGNAL, shared, _OWN, features.lengths, features.blocks)
 
 
 def _schedule(count: int) -> int:

@@ -1,26 +1,30 @@
 """A student's settings as numbers between 0 and 1, for the surrogate."""
 
-from collections.abc import Callable
-from typing import TypeGuard
+from collections.abc import Callable, Sequence
+from typing import Final, TypeGuard, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from search.prospects import distilled
 from spaces import (
     SCHEMES,
     ChainConfig,
     Domain,
+    LoRA,
     Space,
     StudentConfig,
+    TargetLayers,
     domains,
     params_of,
+    student_key,
 )
 
 _NOT_ASKED = 0.5
 """What stands for a setting that does not apply: the setting it depends on tells that."""
 
-_LENGTHS = {"learning_rate": 0.5, "lora": 5.0}
-"""The learning rate decides most, an adapter least."""
+_LENGTHS = {"learning_rate": 0.5, "width": 0.8, "lora_targets": 1.5, "lora": 5.0}
+"""The learning rate decides most, an adapter's numbers least."""
 
 _BLOCKS = {
     "width": "network",
@@ -44,6 +48,7 @@ class Features:
     def __init__(self, space: Space) -> None:
         self._columns: list[Callable[[dict[str, object]], float]] = []
         self._known: dict[StudentConfig, NDArray[np.float64]] = {}
+        names: list[str] = []
         lengths: list[float] = []
         blocks: dict[str, list[int]] = {}
         for name, domain in domains(space).items():
@@ -55,7 +60,10 @@ class Features:
                 if block is not None:
                     places = range(len(lengths), len(lengths) + len(columns))
                     blocks.setdefault(block, []).extend(places)
-                lengths += [_LENGTHS.get(kind, 1.3)] * len(columns)
+                names += [name] * len(columns)
+                lengths += [_LENGTHS.get(name, _LENGTHS.get(kind, 1.3))] * len(columns)
+        self.names = tuple(names)
+        """The setting that each feature tells of."""
         self.lengths = tuple(lengths)
         """Over which distance, by feature, students are assumed to stay alike."""
         self.blocks = tuple(map(tuple, blocks.values())) if len(blocks) > 1 else ()
@@ -74,6 +82,30 @@ class Features:
             values = [column(params) for column in self._columns]
             self._known[student] = np.array(values, dtype=np.float64)
         return self._known[student]
+
+
+class Families:
+    """Numbers the families of one history, whose students share a luck: see search.surrogate.
+
+    All students of a distilled checkpoint are one; those of them that are not adapted are one; and
+    so are, for each choice of layers, those that are adapted there.
+    """
+
+    kinds: Final = ("checkpoint", "none", *get_args(TargetLayers))
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, float] = {}
+
+    def of(self, students: Sequence[StudentConfig]) -> NDArray[np.float64]:
+        """Return [students, kinds] numbers, NaN where a student is of no family."""
+        rows = np.full((len(students), len(self.kinds)), np.nan)
+        for row, student in zip(rows, students, strict=True):
+            adaptation = student.adaptation
+            adapted = adaptation.targets if isinstance(adaptation, LoRA) else "none"
+            checkpoint = student_key(distilled(student))
+            number = self._numbers.setdefault(checkpoint, float(len(self._numbers)))
+            row[[0, self.kinds.index(adapted)]] = number
+        return rows
 
 
 def _is(name: str, word: object) -> Callable[[dict[str, object]], float]:

@@ -130,6 +130,10 @@ class FreezeThaw:
         draw = int(student_key(prospect.student), 16) * (2 * self._seed + 1) % 2**48 / 2**48
         return -prospect.worth * (0.9 + 0.2 * draw)
 
+    def may_begin(self, history: History, key: str) -> bool:
+        """Say whether a student that was not begun may be."""
+        return self.may_sample(history) and key not in self._candidates.failed(history)
+
     def may_sample(self, history: History) -> bool:
         """Say whether a further trial may be sampled."""
         return self.trials_left(history) > 0
@@ -246,7 +250,7 @@ class FreezeThawPruner:
         if key in {trial.key for trial in history.stopped}:
             return any(trial.key == key for trial in history.paused)
         ended = key in {student.key for student in history.students}
-        return not ended and self._search.may_sample(history)
+        return not ended and self._search.may_begin(history, key)
 
 
 @dataclass(frozen=True)

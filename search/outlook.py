@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from objectives.costs import CostTable
 from objectives.pareto import OBJECTIVES, ReferencePoint
-from search.features import Features
+from search.features import Families, Features
 from search.gains import Gains
 from search.prospects import (
     Drift,
@@ -140,7 +140,7 @@ class Outlook:
             **_shares(_ADAPTING, ground),
         )
         self._paces = seconds_an_epoch(history, ground.flops)
-        self._groups: dict[str, float] = {}
+        self._families = Families()
         self._trend = ground.trend(self._adapted.values())
         self._surrogate = Surrogate(covariance, self._known())
         self._gains = Gains(
@@ -169,8 +169,8 @@ class Outlook:
         """Return what is expected of students that nobody trains now."""
         if not students:
             return []
-        rows, groups = self._rows(students)
-        means, variances = self._surrogate.predict(rows, groups)
+        rows, families = self._rows(students)
+        means, variances = self._surrogate.predict(rows, families)
         means += self._trend.of(students)
         gains = np.zeros(len(students))
         names = np.array([student.architecture.key for student in students])
@@ -213,13 +213,13 @@ class Outlook:
     def begun(self, student: StudentConfig) -> "Begun":
         """Return what is expected of a student in training, whatever its curve will be."""
         base = distilled(student)
-        rows, groups = self._rows([base, student])
-        means, variances = self._surrogate.predict(rows, groups)
+        rows, families = self._rows([base, student])
+        means, variances = self._surrogate.predict(rows, families)
         means += self._trend.of([base, student])
         if base == student:
             common = float(variances[0])
         else:
-            common = self._surrogate.covariance_of(rows, groups)
+            common = self._surrogate.covariance_of(rows, families)
         return Begun(
             student,
             (float(means[0]), float(means[1])),
@@ -295,10 +295,10 @@ class Outlook:
                 known.append((one.student, self._adapt_drift.read(one.adapt)))
         known = _chosen(known)
         students = [student for student, _ in known]
-        rows, groups = self._rows(students)
+        rows, families = self._rows(students)
         return Outcomes(
             rows,
-            groups,
+            families,
             np.array([reading.value for _, reading in known]) - self._trend.of(students),
             np.array([reading.noise for _, reading in known]),
             assumed_scale(self._ground),
@@ -307,11 +307,7 @@ class Outlook:
     def _rows(self, students: Iterable[StudentConfig]) -> tuple[Floats, Floats]:
         students = list(students)
         rows = np.array([self._features.of(student) for student in students])
-        groups = [
-            self._groups.setdefault(student_key(distilled(student)), float(len(self._groups)))
-            for student in students
-        ]
-        return rows.reshape(len(students), self._features.count), np.array(groups)
+        return rows.reshape(len(students), self._features.count), self._families.of(students)
 
 
 def assumed_scale(ground: Ground) -> float:

@@ -88,12 +88,10 @@ def log_error(accuracy: float, images: int) -> float:
     return math.log(1 - accuracy + 1 / (2 * images))
 
 
-def ended_stages(history: History) -> list[tuple[StudentConfig, float]]:
-    """Return every student whose last stage ended, those of distilled checkpoints included.
-
-    With its final accuracy. What runs, or was left within a stage, is not among them.
-    """
-    checkpoints, adapted = progress_of(replace(history, running=()))
+def ended_stages(
+    checkpoints: Mapping[str, Progress], adapted: Mapping[str, Progress]
+) -> list[tuple[StudentConfig, float]]:
+    """Return every student whose last stage ended, with its final accuracy; see progress_of."""
     found = [
         (one.student, one.distill[-1])
         for one in checkpoints.values()

@@ -2,10 +2,12 @@
 
 Rasmussen and Williams 2006, chapters 2 and 5. The covariance of two outcomes is
 
-    signal * alike(settings, other settings) + shared * [same distilled checkpoint] (+ own)
+    signal * alike(settings, other settings) + shared_1 * [same family of kind 1] + ... (+ own)
 
-so that students with similar settings are alike, two adapters of one checkpoint share that
-checkpoint's luck, and each outcome has a luck of its own, which no other outcome tells. How alike
+so that students with similar settings are alike, students of one family share a luck, and each
+outcome has a luck of its own, which no other outcome tells. Families are all students of one
+distilled checkpoint, and those of them in which the same layers are adapted: what an adapter does
+to a checkpoint, another rank of it does too, and the checkpoint itself does not tell. How alike
 settings are is a sum of Matern 5/2 correlations: of all settings together, and of blocks of them
 by themselves, so that what a recipe is seen to do at one width is expected of it at the others
 (additive kernels: Duvenaud et al. 2011).
@@ -38,8 +40,8 @@ class Covariance:
 
     signal: float
     """Variance that settings explain."""
-    shared: float
-    """Variance that students of one distilled checkpoint share."""
+    shared: tuple[float, ...]
+    """Variance that outcomes of one family share, by kind of family."""
     own: float
     """Variance of an outcome's own luck."""
     lengths: tuple[float, ...]
@@ -56,14 +58,19 @@ class Covariance:
         share = (1 - _TOGETHER) / len(self.blocks)
         return [(_TOGETHER, whole), *((share, list(block)) for block in self.blocks)]
 
-    def between(self, a: Floats, groups_a: Floats, b: Floats, groups_b: Floats) -> Floats:
+    def between(self, a: Floats, families_a: Floats, b: Floats, families_b: Floats) -> Floats:
         """Return [n, m] of n features [n, d] against m features [m, d], own luck left out."""
-        between: Floats = self.shared * (groups_a[:, None] == groups_b[None, :])
+        between: Floats = _same(families_a, families_b) @ np.array(self.shared)
         scaled_a, scaled_b = a / self.lengths, b / self.lengths
         for share, columns in self.parts:
             distance = _distance(scaled_a[:, columns], scaled_b[:, columns])
             between += self.signal * share * _matern(distance)
         return between
+
+    def prior(self, families: Floats) -> Floats:
+        """Return [n], the variances before anything is known, own luck left out."""
+        prior: Floats = self.signal + ~np.isnan(families) @ np.array(self.shared)
+        return prior
 
 
 @dataclass(frozen=True)
@@ -72,14 +79,26 @@ class Outcomes:
 
     features: Floats
     """[n, d] in [0, 1]."""
-    groups: Floats
-    """[n]: number of the distilled checkpoint."""
+    families: Floats
+    """[n, k]: the number of the family an outcome is of, by kind; NaN where it is of none."""
     values: Floats
     """[n]."""
     noise: Floats
     """[n]: variance of the error with which a value is known, 0 where it was seen."""
     scale: float
     """Standard deviation of values that is assumed before there are many."""
+
+    @property
+    def centre(self) -> float:
+        """The mean of the values."""
+        return float(np.mean(self.values))
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of the values; of a few it is mostly what is assumed."""
+        count = len(self.values)
+        squares = count * float(np.var(self.values)) + _BELIEF * self.scale**2
+        return float((squares / (count + _BELIEF)) ** 0.5)
 
 
 class Surrogate:
@@ -89,28 +108,28 @@ class Surrogate:
         """Condition on `known`, of which there must be at least one."""
         self._covariance = covariance
         self._known = known
-        self._mean, self._scale = _standard(known)
-        gram = covariance.between(known.features, known.groups, known.features, known.groups)
+        self._mean, self._scale = known.centre, known.spread
+        gram = covariance.between(known.features, known.families, known.features, known.families)
         gram[np.diag_indices_from(gram)] += covariance.own + known.noise / self._scale**2 + 1e-8
         self._factor = cholesky(gram, lower=True)
         self._weights = cho_solve((self._factor, True), (known.values - self._mean) / self._scale)
 
-    def predict(self, features: Floats, groups: Floats) -> tuple[Floats, Floats]:
+    def predict(self, features: Floats, families: Floats) -> tuple[Floats, Floats]:
         """Return mean and variance, [m] each, of new outcomes, their own luck included."""
         across = self._covariance.between(
-            features, groups, self._known.features, self._known.groups
+            features, families, self._known.features, self._known.families
         )
         mean = self._mean + self._scale * (across @ self._weights)
         explained = np.sum(solve_triangular(self._factor, across.T, lower=True) ** 2, axis=0)
-        prior = self._covariance.signal + self._covariance.shared
+        prior = self._covariance.prior(families)
         variance = np.maximum(prior - explained, 1e-9) + self._covariance.own
         return mean, self._scale**2 * variance
 
-    def covariance_of(self, features: Floats, groups: Floats) -> float:
+    def covariance_of(self, features: Floats, families: Floats) -> float:
         """Return the covariance of two new outcomes, [2, d]; own luck is not common to them."""
         known = self._known
-        across = self._covariance.between(features, groups, known.features, known.groups)
-        prior = self._covariance.between(features[:1], groups[:1], features[1:], groups[1:])
+        across = self._covariance.between(features, families, known.features, known.families)
+        prior = self._covariance.between(features[:1], families[:1], features[1:], families[1:])
         common = prior[0, 0] - across[0] @ cho_solve((self._factor, True), across[1])
         return float(self._scale**2 * common)
 
@@ -121,26 +140,26 @@ def fit(known: Outcomes, start: Covariance) -> Covariance:
     The log marginal likelihood (equation 5.8) plus log-normal priors around `start`, climbed by
     L-BFGS from there: with few outcomes the priors decide, with many the outcomes.
     """
-    mean, scale = _standard(known)
-    values = (known.values - mean) / scale
-    noise = known.noise / scale**2 + 1e-8
+    values = (known.values - known.centre) / known.spread
+    noise = known.noise / known.spread**2 + 1e-8
     squares = (known.features[:, None, :] - known.features[None, :, :]) ** 2
-    same = (known.groups[:, None] == known.groups[None, :]).astype(np.float64)
-    centre = np.log([start.signal, start.shared, start.own, *start.lengths])
-    spread = np.array([0.7, 0.7, 0.7, *[0.8] * len(start.lengths)])
+    same = _same(known.families, known.families).astype(np.float64)
+    kinds = len(start.shared)
+    centre = np.log([start.signal, start.own, *start.shared, *start.lengths])
+    spread = np.array([*[0.7] * (2 + kinds), *[0.8] * len(start.lengths)])
 
     def loss(logs: Floats) -> tuple[float, Floats]:
-        signal, shared, own = np.exp(logs[:3])
-        lengths = np.exp(logs[3:])
+        signal, own = np.exp(logs[:2])
+        shared, lengths = np.split(np.exp(logs[2:]), [kinds])
         scaled = squares / lengths**2
-        alike = np.zeros_like(same)
+        alike = np.zeros(squares.shape[:2])
         by_length = np.zeros_like(squares)
         for share, columns in start.parts:
             distance = np.sqrt(np.maximum(scaled[:, :, columns].sum(axis=2), 1e-30))
             alike += share * _matern(distance)
             falling = (5 / 3) * share * (1 + _SQRT5 * distance) * np.exp(-_SQRT5 * distance)
             by_length[:, :, columns] += falling[:, :, None] * scaled[:, :, columns]
-        gram = signal * alike + shared * same
+        gram = signal * alike + same @ shared
         gram[np.diag_indices_from(gram)] += own + noise
         factor = cho_factor(gram, lower=True)
         inverse = cho_solve(factor, np.eye(len(values)))
@@ -149,8 +168,8 @@ def fit(known: Outcomes, start: Covariance) -> Covariance:
         gradient = np.array(
             [
                 signal * np.sum(slope * alike),
-                shared * np.sum(slope * same),
                 own * np.trace(slope),
+                *(shared * np.einsum("ij,ijk->k", slope, same)),
                 *(signal * np.einsum("ij,ijd->d", slope, by_length)),
             ]
         )
@@ -162,18 +181,16 @@ def fit(known: Outcomes, start: Covariance) -> Covariance:
     best = minimize(
         loss, centre, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40}
     )
-    signal, shared, own, *lengths = np.exp(best.x)
-    found = map(float, lengths)
+    signal, own, *rest = map(float, np.exp(best.x))
     return replace(
-        start, signal=float(signal), shared=float(shared), own=float(own), lengths=tuple(found)
+        start, signal=signal, own=own, shared=tuple(rest[:kinds]), lengths=tuple(rest[kinds:])
     )
 
 
-def _standard(known: Outcomes) -> tuple[float, float]:
-    """Return mean and scale; of a few values the scale is mostly what is assumed."""
-    count = len(known.values)
-    squares = count * float(np.var(known.values)) + _BELIEF * known.scale**2
-    return float(np.mean(known.values)), (squares / (count + _BELIEF)) ** 0.5
+def _same(a: Floats, b: Floats) -> NDArray[np.bool_]:
+    """Return [n, m, k]: whether outcomes of families [n, k] and [m, k] are of the same."""
+    same: NDArray[np.bool_] = a[:, None, :] == b[None, :, :]  # NaN equals nothing.
+    return same
 
 
 def _distance(a: Floats, b: Floats) -> Floats:

@@ -1,19 +1,24 @@
 """What a table says of width and adapters, where both are made to be known."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from benchmarks.recorded import table_of
+import benchmarks
+from benchmarks.recorded import Table, load_table, table_of
 from benchmarks.replay import ground_of
-from benchmarks.table_facts import effects
+from benchmarks.table_facts import effects, fitted
 from tests.benchmarks.tiny_table import IMAGES, TEACHER, table
+
+TABLES = Path(benchmarks.__file__).parent / "tables"
 
 WIDENING, ADAPTING = -0.08, -0.03
 """Shares of what there is to learn, by e times the FLOPs and by an adapter."""
 
 
-def test_width_and_adapters_do_what_they_were_made_to_do():
+def made() -> Table:
+    """Return a table in which what width and adapters do is known."""
     plain = table()
     costs = tuple(replace(cost, flops=cost.size_bytes) for cost in plain.costs.costs)
     of_width = replace(plain.costs, costs=costs)
@@ -29,8 +34,23 @@ def test_width_and_adapters_do_what_they_were_made_to_do():
         log = -1 + WIDENING * to_learn * np.log(flops / 250_000)
         adapt = one.adapt and stage(one.adapt, log + ADAPTING * to_learn)
         students.append(replace(one, distill=stage(one.distill, log), adapt=adapt))
-    known = table_of(plain.config, of_width, TEACHER, students, validation_images=IMAGES, meta={})
-    _, _, slopes, classifier, dense, _ = (cell.strip() for cell in effects(known).split("|"))
+    return table_of(plain.config, of_width, TEACHER, students, validation_images=IMAGES, meta={})
+
+
+def cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.split("|")[1:-1]]
+
+
+def test_width_and_adapters_do_what_they_were_made_to_do():
+    _, slopes, classifier, dense = cells(effects(made()))
     assert slopes == "-0.080, -0.080"
     assert classifier == "none"
     assert dense == "-0.030, 0.000"
+
+
+def test_adapting_all_dense_layers_is_more_luck_than_adapting_the_classifier():
+    recorded = load_table(TABLES / "cifar10_wide.parquet")
+    _, _, _, adapting, own, _ = cells(fitted(recorded))
+    _, classifier, dense = map(float, adapting.split(", "))
+    assert dense > 2 * classifier
+    assert dense > float(own)

@@ -7,7 +7,7 @@ import pytest
 
 from objectives.pareto import ReferencePoint
 from search.candidates import Candidates
-from search.features import Features
+from search.features import Families, Features
 from search.freeze_thaw import FreezeThaw, FreezeThawPruner
 from search.outlook import Ground
 from search.prospects import distilled
@@ -169,15 +169,17 @@ def test_a_student_is_ruled_by_what_it_was_chosen_by_and_looks_again_where_nobod
     assert search.latest is not chosen_by
 
 
-def test_nobody_makes_way_for_what_others_began_or_ended_since():
+def test_nobody_makes_way_for_what_others_began_or_ended_or_failed_at_since():
     bad = student(0.25, 0.0005, alpha=0.9)
     narrow = [s for s in STUDENTS if s.architecture.width == 0.25 and s != bad]
     wide = [s for s in STUDENTS if s.architecture.width == 0.5]
     begun = (Running(30 + i, None, (), student_key(s), chain(s)) for i, s in enumerate(wide))
+    diverged = (Failed(30 + i, "diverged", "", params_of(chain(s))) for i, s in enumerate(wide))
     for since, expected in (
         (of(*narrow), Pause),
         (of(*narrow, *wide), GoOn),
         (of(*narrow, running=tuple(begun)), GoOn),
+        (of(*narrow, failed=tuple(diverged)), GoOn),
     ):
         search = FreezeThaw(GROUND, trials=50, seed=0)
         pruner = FreezeThawPruner(search, NoPruner())
@@ -200,6 +202,22 @@ def test_what_ended_failed_or_runs_is_not_begun_and_what_waits_may_be_gone_on_wi
     begun = {student_key(one) for one in candidates.of(history)}
     expected = {student_key(one) for one in STUDENTS} - {student_key(one) for one in SEEN}
     assert begun == expected - {student_key(runs), student_key(failed)}
+
+
+def test_who_is_adapted_in_the_same_layers_is_of_one_family_of_its_checkpoint():
+    plain, four = student(0.25, GOOD), student(0.25, GOOD, rank=4)
+    another = replace(four, adaptation=replace(four.adaptation, rank=8))
+    classifier = replace(four, adaptation=replace(four.adaptation, targets="classifier"))
+    elsewhere = student(0.5, GOOD, rank=4)
+    rows = Families().of([plain, four, another, classifier, elsewhere])
+    common = [[int((a == b).sum()) for b in rows] for a in rows]
+    assert common == [
+        [2, 1, 1, 1, 0],
+        [1, 2, 2, 1, 0],
+        [1, 2, 2, 1, 0],
+        [1, 1, 1, 2, 0],
+        [0, 0, 0, 0, 2],
+    ]
 
 
 def test_a_space_of_any_size_has_candidates_that_differ_and_are_valid():

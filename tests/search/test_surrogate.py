@@ -9,7 +9,7 @@ import pytest
 from search import surrogate
 from search.surrogate import Covariance, Outcomes, Surrogate, fit
 
-START = Covariance(1.0, 0.1, 0.1, (0.7, 0.7))
+START = Covariance(1.0, (0.1, 0.05), 0.1, (0.7, 0.7))
 IN_PARTS = replace(START, blocks=((0,), (1,)))
 SCALE = 0.9
 
@@ -20,12 +20,19 @@ def scale_of(known: Outcomes) -> float:
     return ((n * known.values.var() + 3 * SCALE**2) / (n + 3)) ** 0.5
 
 
+def families(*numbers: float, adapted: bool = True) -> np.ndarray:
+    """Of checkpoints by number, and of those that are adapted likewise where they are."""
+    own = [[number, number if adapted else np.nan] for number in numbers]
+    return np.array(own)
+
+
 def outcomes(n: int, seed: int = 3) -> Outcomes:
     draws = np.random.default_rng(seed)
     features = draws.random((n, 2))
-    groups = np.arange(n, dtype=float) // 2
+    of = np.arange(n, dtype=float) // 2
+    kinds = np.stack([of, np.where(np.arange(n) % 3, of, np.nan)], axis=1)
     values = np.sin(3 * features[:, 0]) + 0.1 * draws.normal(size=n)
-    return Outcomes(features, groups, values, 0.01 * draws.random(n), SCALE)
+    return Outcomes(features, kinds, values, 0.01 * draws.random(n), SCALE)
 
 
 def test_a_block_of_settings_is_alike_by_itself():
@@ -33,17 +40,16 @@ def test_a_block_of_settings_is_alike_by_itself():
     scaled = np.abs(a - b)[0] * 5**0.5 / 0.7
     together = np.hypot(*scaled)
     matern = [(1 + r + r**2 / 3) * np.exp(-r) for r in (together, *scaled)]
-    groups = np.array([0.0]), np.array([1.0])
-    whole = START.between(a, groups[0], b, groups[1])
-    parts = IN_PARTS.between(a, groups[0], b, groups[1])
+    whole = START.between(a, families(0), b, families(1))
+    parts = IN_PARTS.between(a, families(0), b, families(1))
     assert whole == pytest.approx(np.array([[matern[0]]]))
     assert parts == pytest.approx(np.array([[np.dot([0.4, 0.3, 0.3], matern)]]))
 
 
 def test_what_a_recipe_does_at_one_width_is_expected_of_it_at_another():
     rows = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
-    known = Outcomes(rows, np.arange(3.0), np.array([0.0, 1.0, 0.0]), np.zeros(3), SCALE)
-    new = np.array([[1.0, 1.0]]), np.array([9.0])
+    known = Outcomes(rows, families(0, 1, 2), np.array([0.0, 1.0, 0.0]), np.zeros(3), SCALE)
+    new = np.array([[1.0, 1.0]]), families(9)
     alone, parts = (Surrogate(it, known).predict(*new)[0] for it in (START, IN_PARTS))
     assert parts > alone
 
@@ -51,11 +57,11 @@ def test_what_a_recipe_does_at_one_width_is_expected_of_it_at_another():
 @pytest.mark.parametrize("covariance", [START, IN_PARTS], ids=["whole", "parts"])
 def test_predictions_are_those_of_dense_conditioning(covariance):
     known, new = outcomes(12), np.array([[0.2, 0.9], [0.5, 0.5]])
-    groups = np.array([3.0, 99.0])
-    mean, variance = Surrogate(covariance, known).predict(new, groups)
+    kinds = np.vstack([families(3), families(99, adapted=False)])
+    mean, variance = Surrogate(covariance, known).predict(new, kinds)
     centre, scale = known.values.mean(), scale_of(known)
-    rows, all_groups = np.vstack([known.features, new]), np.append(known.groups, groups)
-    joint = covariance.between(rows, all_groups, rows, all_groups)
+    rows, of = np.vstack([known.features, new]), np.vstack([known.families, kinds])
+    joint = covariance.between(rows, of, rows, of)
     joint += np.diag([covariance.own] * 14) + np.diag([*(known.noise / scale**2), 0, 0])
     joint[:12, :12] += 1e-8 * np.eye(12)
     gain = joint[12:, :12] @ np.linalg.inv(joint[:12, :12])
@@ -65,24 +71,25 @@ def test_predictions_are_those_of_dense_conditioning(covariance):
     assert variance == pytest.approx(left)
 
 
-def test_two_adapters_of_one_checkpoint_share_its_luck_and_have_their_own():
+def test_students_share_what_the_families_do_that_both_are_of():
     known = outcomes(12)
     process = Surrogate(START, known)
     rows = np.array([[0.3, 0.3], [0.3, 0.3]])
-    together = process.covariance_of(rows, np.array([50.0, 50.0]))
-    apart = process.covariance_of(rows, np.array([50.0, 51.0]))
-    scale = scale_of(known) ** 2
-    assert together - apart == pytest.approx(START.shared * scale)
-    variance = process.predict(rows[:1], np.array([50.0]))[1][0]
-    assert variance - together == pytest.approx(START.own * scale)
+    adapted, plain = families(50), families(50, adapted=False)
+    together = process.covariance_of(rows, np.vstack([adapted, adapted]))
+    one_adapted = process.covariance_of(rows, np.vstack([plain, adapted]))
+    apart = process.covariance_of(rows, np.vstack([adapted, families(51)]))
+    checkpoint, layers = np.array(START.shared) * scale_of(known) ** 2
+    assert together - one_adapted == pytest.approx(layers)
+    assert one_adapted - apart == pytest.approx(checkpoint)
+    variance = process.predict(rows[:1], adapted)[1][0]
+    assert variance - together == pytest.approx(START.own * scale_of(known) ** 2)
 
 
 def test_a_value_known_badly_counts_less():
-    known = Outcomes(
-        np.zeros((2, 2)), np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.zeros(2), SCALE
-    )
+    known = Outcomes(np.zeros((2, 2)), families(0, 1), np.array([0.0, 1.0]), np.zeros(2), SCALE)
     doubted = replace(known, noise=np.array([0.0, 9.0]))
-    row, group = np.zeros((1, 2)), np.array([7.0])
+    row, group = np.zeros((1, 2)), families(7)
     assert Surrogate(START, known).predict(row, group)[0] == pytest.approx([0.5])
     assert Surrogate(START, doubted).predict(row, group)[0][0] < 0.2
 
@@ -98,7 +105,7 @@ def test_the_gradient_of_the_fit_is_that_of_finite_differences(monkeypatch, cova
     monkeypatch.setattr(surrogate, "minimize", stop_there)
     with pytest.raises(StopIteration):
         fit(outcomes(10), covariance)
-    at = seen["start"] + np.array([0.1, -0.2, 0.3, 0.2, -0.1])
+    at = seen["start"] + np.array([0.1, -0.2, 0.3, -0.3, 0.2, -0.1])
     _, gradient = seen["loss"](at)
     for i, step in enumerate(1e-5 * np.eye(len(at))):
         difference = (seen["loss"](at + step)[0] - seen["loss"](at - step)[0]) / 2e-5
