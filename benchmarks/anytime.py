@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.results import Comparison, load
+from benchmarks.script import run_script
 
 
 def main() -> None:
@@ -55,4 +56,4 @@ def _share(comparison: Comparison, strategy: str, table: str, seconds: float) ->
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -23,6 +23,7 @@ from typing import Any
 from benchmarks.freeze import code_commit
 from benchmarks.run_record import SHARES, RunRecord, record_of
 from benchmarks.running import Catalogue, Ground, Job, Limits, Runner, StrategyEntry
+from benchmarks.script import run_script
 from spaces import InputError, UnknownNameError
 
 
@@ -250,4 +251,4 @@ def _in_words(record: RunRecord) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -15,7 +15,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +25,7 @@ import optuna
 
 from benchmarks.freeze import code_commit
 from benchmarks.recorded import Table, load_table
+from benchmarks.script import run_script
 from benchmarks.simulated_study import NoPresenter, furnish
 from benchmarks.simulation import Strategy, no_offers, simulate
 from benchmarks.strategies import strategies
@@ -107,7 +107,7 @@ def main() -> None:
     known = strategies()
     for name in options.strategies:
         if name not in known:
-            sys.exit(str(UnknownNameError("strategy", name, tuple(known))))
+            raise UnknownNameError("strategy", name, tuple(known))
     table = load_table(options.table)
     root = options.data_root or table.config.data.root
     setting = Setting(options.table, root, options.work_dir, options.budget_s, code_commit())
@@ -346,4 +346,4 @@ def _spread(shares: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.recorded import Table, load_table
+from benchmarks.script import run_script
 from objectives.front_probability import Beliefs, Cells, Floats, Scored, log_odds
 
 TABLES = Path(__file__).parent / "tables"
@@ -182,4 +183,4 @@ def _apart(beliefs: Beliefs) -> Beliefs:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.oracle import prefix_key
 from benchmarks.recorded import RecordedStage, RecordedStudent, Table, load_table, table_of
 from benchmarks.regression import Regression
+from benchmarks.script import run_script
 from search.prospects import accuracy_of, distilled, log_error
 from spaces import (
     Distillation,
@@ -304,4 +305,4 @@ def _targets(config: StudentConfig) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

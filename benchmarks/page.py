@@ -19,6 +19,7 @@ from benchmarks.freeze import STRATEGY_PATHS, Freeze, freeze_of
 from benchmarks.results import AT_95, RANDOM, Bound, Comparison, StrategyWords, load
 from benchmarks.run_record import SHARES
 from benchmarks.running import Family
+from benchmarks.script import run_script
 
 MOST_LINES = 6
 """Lines of others in a panel: more cannot be told apart. The ones soonest at 95 % are drawn."""
@@ -193,4 +194,4 @@ def _curve(
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -26,6 +26,7 @@ from typing import Any
 from scipy.stats import spearmanr
 
 from benchmarks.recorded import RecordedStage, RecordedStudent, table_of
+from benchmarks.script import run_script
 from objectives import (
     CostTable,
     EpochReport,
@@ -285,4 +286,4 @@ def _write(path: Path, values: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

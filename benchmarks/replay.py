@@ -13,6 +13,7 @@ import math
 from pathlib import Path
 
 from benchmarks.recorded import Table, load_table
+from benchmarks.script import run_script
 from benchmarks.simulation import Strategy, simulate
 from benchmarks.trace import End, Trace, Work
 from search.outlook import Ground
@@ -131,4 +132,4 @@ def summary(trace: Trace, table: Table) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

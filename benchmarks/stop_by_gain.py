@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.recorded import Table, load_table
 from benchmarks.replay import named_strategy
+from benchmarks.script import run_script
 from benchmarks.simulation import simulate
 from benchmarks.trace import Trace
 from search.next_hour import HOUR_S
@@ -111,4 +112,4 @@ def _row(least: float, found: Sequence[Ended]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

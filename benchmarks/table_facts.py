@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.oracle import compute_of, prefix_key
 from benchmarks.recorded import Table, load_table
 from benchmarks.replay import ground_of
+from benchmarks.script import run_script
 from objectives.pareto import hypervolume
 from search.covariances import assumed
 from search.features import Families, Features
@@ -165,4 +166,4 @@ def _most_alone(table: Table) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -19,6 +19,7 @@ import optuna
 
 from benchmarks import made_up
 from benchmarks.peers import MOASHAPruner, MultiMetricPruner, PauseAfterFewEpochs, Ranking
+from benchmarks.script import run_script
 from objectives.pareto import nondominated
 from search.pruning import GoOn, Pruner
 from spaces import (
@@ -133,4 +134,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

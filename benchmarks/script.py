@@ -1,0 +1,18 @@
+"""How a benchmark's outcome becomes an exit code: as those of the program's commands."""
+
+import sys
+from collections.abc import Callable
+
+from spaces import InputError
+
+
+def run_script(main: Callable[[], None]) -> None:
+    """Run `main` and exit: 2 after one line on what the user can mend, 130 after Ctrl-C."""
+    try:
+        main()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
