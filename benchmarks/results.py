@@ -234,9 +234,10 @@ class Comparison:
 
 
 def load(results: Path) -> Comparison:
-    """Return what benchmarks.compare wrote to a folder; raises InputError where there is nothing.
+    """Return what benchmarks.compare wrote to a folder.
 
     Runs on another version of a table's file, and a run that was written twice, are left out.
+    Raises InputError where there is nothing, or runs of a strategy of which nothing is said.
     """
     said = results / "comparison.json"
     if not said.exists():
@@ -249,6 +250,12 @@ def load(results: Path) -> Comparison:
         if run.table in tables and run.digest == tables[run.table]["digest"]
     }
     strategies = tuple(StrategyWords(name, **its) for name, its in values["strategies"].items())
+    untold = {run.strategy for run in runs.values()} - values["strategies"].keys()
+    if untold:
+        raise InputError(
+            f"{said} says nothing of {min(untold)!r}, which {results / 'runs.jsonl'} has runs of: "
+            f"python -m benchmarks.compare --only {min(untold)!r} adds it"
+        )
     return Comparison(tables, strategies, values["limits"], tuple(runs.values()))
 
 

@@ -328,6 +328,14 @@ class TestPage:
         path.write_text(json.dumps(said))
         assert not load(results).runs
 
+    def test_runs_of_which_nothing_is_said_are_refused_with_what_to_do(self, results):
+        path = results / "comparison.json"
+        said = json.loads(path.read_text())
+        del said["strategies"]["random"]
+        path.write_text(json.dumps(said))
+        with pytest.raises(InputError, match=r"nothing of 'random'.*--only 'random' adds it"):
+            load(results)
+
     def test_a_folder_without_results_is_refused(self, tmp_path):
         with pytest.raises(InputError, match=r"benchmarks\.compare"):
             load(tmp_path)
