@@ -60,7 +60,10 @@ class Covariance:
 
     def between(self, a: Floats, families_a: Floats, b: Floats, families_b: Floats) -> Floats:
         """Return [n, m] of n features [n, d] against m features [m, d], own luck left out."""
-        between: Floats = _same(families_a, families_b) @ np.array(self.shared)
+        between: Floats = np.zeros((len(a), len(b)))
+        for variance, of_a, of_b in zip(self.shared, families_a.T, families_b.T, strict=True):
+            if not np.isnan(of_b).all():  # Most kinds are of layers that nobody adapts.
+                between += variance * (of_a[:, None] == of_b)  # NaN equals nothing.
         scaled_a, scaled_b = a / self.lengths, b / self.lengths
         for share, columns in self.parts:
             distance = _distance(scaled_a[:, columns], scaled_b[:, columns])
@@ -143,7 +146,7 @@ def fit(known: Outcomes, start: Covariance) -> Covariance:
     values = (known.values - known.centre) / known.spread
     noise = known.noise / known.spread**2 + 1e-8
     squares = (known.features[:, None, :] - known.features[None, :, :]) ** 2
-    same = _same(known.families, known.families).astype(np.float64)
+    same = (known.families[:, None] == known.families[None]).astype(np.float64)
     kinds = len(start.shared)
     centre = np.log([start.signal, start.own, *start.shared, *start.lengths])
     spread = np.array([*[0.7] * (2 + kinds), *[0.8] * len(start.lengths)])
@@ -185,12 +188,6 @@ def fit(known: Outcomes, start: Covariance) -> Covariance:
     return replace(
         start, signal=signal, own=own, shared=tuple(rest[:kinds]), lengths=tuple(rest[kinds:])
     )
-
-
-def _same(a: Floats, b: Floats) -> NDArray[np.bool_]:
-    """Return [n, m, k]: whether outcomes of families [n, k] and [m, k] are of the same."""
-    same: NDArray[np.bool_] = a[:, None, :] == b[None, :, :]  # NaN equals nothing.
-    return same
 
 
 def _distance(a: Floats, b: Floats) -> Floats:
