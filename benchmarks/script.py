@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 
+from search.commands import EXIT_INPUT, EXIT_INTERRUPTED
 from spaces import InputError
 
 
@@ -12,7 +13,7 @@ def run_script(main: Callable[[], None]) -> None:
         main()
     except InputError as error:
         print(error, file=sys.stderr)
-        sys.exit(2)
+        sys.exit(EXIT_INPUT)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(EXIT_INTERRUPTED)

@@ -19,11 +19,11 @@ from benchmarks.recorded import Table, load_table
 from benchmarks.replay import ground_of
 from benchmarks.script import run_script
 from objectives.pareto import hypervolume
-from search.covariances import assumed
+from search.covariances import assumed, outcomes
 from search.features import Families, Features
 from search.outlook import assumed_scale
 from search.prospects import Progress, log_error
-from search.surrogate import Outcomes, fit
+from search.surrogate import fit
 from spaces import LoRA
 
 EPOCHS = (1, 3, 5)
@@ -102,21 +102,15 @@ def effects(table: Table) -> str:
 def fitted(table: Table) -> str:
     """Return the most plausible covariance of all students, as a row under FITTED."""
     ground = ground_of(table)
-    features, images = Features(ground.space), ground.validation_images
-    students = [one.config for one in table.students.values()]
+    features = Features(ground.space)
     adapted = (
         Progress(one.config, one.distill.accuracies, one.adapt.accuracies)
         for one in table.students.values()
         if one.adapt is not None
     )
-    ends = np.array([log_error(one.accuracy, images) for one in table.students.values()])
-    known = Outcomes(
-        np.array([features.of(student) for student in students]),
-        Families().of(students),
-        ends - ground.trend(adapted).of(students),
-        np.zeros(len(students)),
-        assumed_scale(ground),
-    )
+    ends = [(one.config, one.accuracy) for one in table.students.values()]
+    scale = assumed_scale(ground)
+    known = outcomes(ends, features, ground.trend(adapted), ground.validation_images, scale)
     found = fit(known, assumed(features))
     unit = known.spread / ground.to_learn
 

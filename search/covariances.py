@@ -1,6 +1,6 @@
 """The surrogate's covariance, fitted anew whenever there is a fifth more to fit it to."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, repeat, takewhile
 from typing import Final
 
@@ -10,6 +10,7 @@ from search.features import Families, Features
 from search.prospects import Progress, ended_stages, log_error, progress_of
 from search.surrogate import Covariance, Outcomes, fit
 from search.trend import Trend
+from spaces import StudentConfig
 from studies.records import History, Stopped, Student
 
 _SIGNAL: Final = 0.5
@@ -68,18 +69,30 @@ class Covariances:
         start = assumed(self._features)
         if len(stages) < 3:
             return start
-        students = [student for student, _ in stages]
-        ends = np.array([log_error(accuracy, self._images) for _, accuracy in stages])
-        return fit(
-            Outcomes(
-                np.array([self._features.of(student) for student in students]),
-                Families().of(students),
-                ends - self._trend(adapted.values()).of(students),
-                np.zeros(len(stages)),
-                self._scale,
-            ),
-            start,
-        )
+        trend = self._trend(adapted.values())
+        return fit(outcomes(stages, self._features, trend, self._images, self._scale), start)
+
+
+def outcomes(
+    ends: Sequence[tuple[StudentConfig, float]],
+    features: Features,
+    trend: Trend,
+    images: int,
+    scale: float,
+) -> Outcomes:
+    """Return what is known of students that ended: how far log errors are from the `trend`.
+
+    ends: students with their final accuracies, on `images`. scale: as in Outcomes.
+    """
+    students = [student for student, _ in ends]
+    logs = np.array([log_error(accuracy, images) for _, accuracy in ends])
+    return Outcomes(
+        np.array([features.of(student) for student in students]),
+        Families().of(students),
+        logs - trend.of(students),
+        np.zeros(len(ends)),
+        scale,
+    )
 
 
 def assumed(features: Features) -> Covariance:

@@ -64,6 +64,8 @@ def test_it_always_ends_the_later_the_less_is_asked_for(workers):
     seed = int(np.random.default_rng(workers).integers(1000))
     print(f"seed {seed}")
     traces = [search(least, workers=workers, seed=seed, trials=12) for least in LEASTS]
+    spent = [sum(one.seconds for one in searched(trace.spent, TABLE)) for trace in traces]
+    assert spent == sorted(spent)
     students = [[one.student for one in searched(trace.endings, TABLE)] for trace in traces]
     for sooner, later in pairwise(students):
         assert len(sooner) <= len(later)

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-import benchmarks
 from benchmarks.recorded import Table, load_table, table_of
 from benchmarks.replay import ground_of
 from benchmarks.table_facts import effects, fitted
 from tests.benchmarks.tiny_table import IMAGES, TEACHER, table
 
-TABLES = Path(benchmarks.__file__).parent / "tables"
+RECORDED = Path(__file__).parents[2] / "benchmarks" / "tables" / "cifar10_wide.parquet"
 
 WIDENING, ADAPTING = -0.08, -0.03
 """Shares of what there is to learn, by e times the FLOPs and by an adapter."""
@@ -49,7 +48,7 @@ def test_width_and_adapters_do_what_they_were_made_to_do():
 
 
 def test_adapting_all_dense_layers_is_more_luck_than_adapting_the_classifier():
-    recorded = load_table(TABLES / "cifar10_wide.parquet")
+    recorded = load_table(RECORDED)
     _, _, _, adapting, own, _ = cells(fitted(recorded))
     _, classifier, dense = map(float, adapting.split(", "))
     assert dense > 2 * classifier
