@@ -21,7 +21,7 @@ from benchmarks.oracle import prefix_key
 from benchmarks.recorded import RecordedStage, RecordedStudent, Table, load_table, table_of
 from benchmarks.regression import Regression
 from benchmarks.script import run_script
-from search.prospects import accuracy_of, distilled, log_error
+from search.prospects import accuracy_of, checkpoint_key, log_error
 from spaces import (
     Distillation,
     InputError,
@@ -163,7 +163,7 @@ class Surrogate:
             return rows + regression.luck(names) if luck else rows
 
         keys = [student_key(config) for config in configs]
-        prefixes = [student_key(distilled(config)) for config in configs]
+        prefixes = [checkpoint_key(config) for config in configs]
         first = dict(zip(prefixes, configs, strict=True))
         rows = foreseen(self._distil, list(first), [self._recipe(one) for one in first.values()])
         distills = {key: self._stage(row) for key, row in zip(first, rows, strict=True)}

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 
 from benchmarks.recorded import RecordedStudent, Table, TablePoint
 from objectives.pareto import hypervolume
-from search.prospects import distilled
-from spaces import student_key
+from search.prospects import checkpoint_key
 
 _NOTHING = 1e-12
 """Hypervolume that only rounding adds."""
@@ -98,7 +97,7 @@ def position(compute_s: float, random_s: float, oracle_s: float) -> float:
 
 def prefix_key(student: RecordedStudent) -> str:
     """Return the key of a student's distillation: that of the student without an adapter."""
-    return student_key(distilled(student.config))
+    return checkpoint_key(student.config)
 
 
 def whole_table_s(table: Table) -> float:

@@ -36,7 +36,7 @@ from objectives import (
     device_fingerprint,
     measure_study_costs,
 )
-from search.prospects import distilled
+from search.prospects import checkpoint_key
 from spaces import (
     DistilfrontError,
     StudentConfig,
@@ -115,7 +115,7 @@ def _grid(config: StudyConfig) -> list[list[StudentConfig]]:
     """Return the students by distillation, rank 0 first."""
     families: dict[str, list[StudentConfig]] = {}
     for student in every_student(config.search_space(), config.settled()):
-        families.setdefault(student_key(distilled(student)), []).append(student)
+        families.setdefault(checkpoint_key(student), []).append(student)
     return [sorted(family, key=lambda s: s.total_epochs) for family in families.values()]
 
 
@@ -250,7 +250,7 @@ def _journal(work: Path) -> list[RecordedStudent]:
         config = from_dict(StudentConfig, row["config"])
         distill = _stage(**row["distill"])
         # An adapter's student took its distilled checkpoint from the cache, in no time.
-        distill = paid.setdefault(student_key(distilled(config)), distill)
+        distill = paid.setdefault(checkpoint_key(config), distill)
         adapt = _stage(**row["adapt"]) if row["adapt"] else None
         values = (row[name] for name in ("validation", "test", "evaluation_seconds"))
         students.append(RecordedStudent(config, distill, adapt, *values))

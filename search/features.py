@@ -6,7 +6,7 @@ from typing import Final, TypeGuard, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from search.prospects import distilled
+from search.prospects import checkpoint_key
 from spaces import (
     SCHEMES,
     ChainConfig,
@@ -17,7 +17,6 @@ from spaces import (
     TargetLayers,
     domains,
     params_of,
-    student_key,
 )
 
 _NOT_ASKED = 0.5
@@ -98,13 +97,15 @@ class Families:
 
     def of(self, students: Sequence[StudentConfig]) -> NDArray[np.float64]:
         """Return [students, kinds] numbers, NaN where a student is of no family."""
-        rows = np.full((len(students), len(self.kinds)), np.nan)
-        for row, student in zip(rows, students, strict=True):
+        numbers, kinds = [], []
+        for student in students:
             adaptation = student.adaptation
             adapted = adaptation.targets if isinstance(adaptation, LoRA) else "none"
-            checkpoint = student_key(distilled(student))
-            number = self._numbers.setdefault(checkpoint, float(len(self._numbers)))
-            row[[0, self.kinds.index(adapted)]] = number
+            checkpoint = checkpoint_key(student)
+            numbers.append(self._numbers.setdefault(checkpoint, float(len(self._numbers))))
+            kinds.append(self.kinds.index(adapted))
+        rows = np.full((len(students), len(self.kinds)), np.nan)
+        rows[:, 0] = rows[np.arange(len(students)), kinds] = numbers
         return rows
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from search.freeze_thaw import FreezeThaw
 from search.outlook import Outlook, Prospect
-from search.prospects import distilled
+from search.prospects import checkpoint_key
 from spaces import student_key
 from studies.records import History
 
@@ -91,7 +91,7 @@ def filled(
             if new <= 0:
                 continue
             new -= 1
-        checkpoint = student_key(distilled(prospect.student))
+        checkpoint = checkpoint_key(prospect.student)
         needed = prospect.seconds
         if checkpoint in distilling:
             needed -= outlook.distilling_seconds(prospect.student)

@@ -23,6 +23,7 @@ from search.prospects import (
     Progress,
     Reading,
     accuracy_of,
+    checkpoint_key,
     distilled,
     log_error,
     progress_of,
@@ -121,7 +122,7 @@ class Outlook:
             student_key(one.chain.student) for one in history.running if one.chain is not None
         }
         self.distilling = {
-            student_key(distilled(one.chain.student))
+            checkpoint_key(one.chain.student)
             for one in history.running
             if one.chain is not None and len(one.curve) < one.chain.student.schedule.epochs
         }
@@ -159,7 +160,7 @@ class Outlook:
 
     def is_being_distilled(self, student: StudentConfig) -> bool:
         """Say whether its checkpoint is in training now: whoever wants it too must wait."""
-        return student_key(distilled(student)) in self.distilling
+        return bool(self.distilling) and checkpoint_key(student) in self.distilling
 
     def accuracy(self, prospect: Prospect) -> float:
         """Return the final accuracy of its mean log error."""
@@ -264,12 +265,10 @@ class Outlook:
 
     def _epochs_left(self, student: StudentConfig) -> tuple[int, int]:
         """Return what is left to be trained, with what the stage cache has of it."""
-        checkpoint = self._checkpoints.get(student_key(distilled(student)))
-        one = Progress(student, checkpoint.distill if checkpoint else ())
+        checkpoint = self._checkpoints.get(checkpoint_key(student))
         adapted = self._adapted.get(student_key(student))
-        if adapted is not None:
-            one.adapt = adapted.adapt
-        return one.epochs_left
+        distill = checkpoint.distill if checkpoint else ()
+        return Progress(student, distill, adapted.adapt if adapted else ()).epochs_left
 
     def _price(self, student: StudentConfig, left: tuple[int, int]) -> float:
         paces = self._paces[student.architecture.key]

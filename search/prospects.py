@@ -51,6 +51,12 @@ def distilled(student: StudentConfig) -> StudentConfig:
     return replace(student, adaptation=NoAdapter())
 
 
+@lru_cache(maxsize=2**16)
+def checkpoint_key(student: StudentConfig) -> str:
+    """Return the name of the distilled checkpoint that `student` is made from."""
+    return student_key(distilled(student))
+
+
 def split_curve(
     student: StudentConfig, curve: Sequence[tuple[float, float]]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:

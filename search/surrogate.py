@@ -32,6 +32,8 @@ so far that a covariance has no numbers any more."""
 _TOGETHER: Final = 0.4
 """Share of the signal that all settings explain together; blocks of them have equal parts of the
 rest."""
+_BLOCK: Final = 400
+"""Outcomes that are predicted together: arrays of them against what is known stay in a cache."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,12 @@ class Surrogate:
 
     def predict(self, features: Floats, families: Floats) -> tuple[Floats, Floats]:
         """Return mean and variance, [m] each, of new outcomes, their own luck included."""
+        blocks = [slice(at, at + _BLOCK) for at in range(0, len(features), _BLOCK)]
+        parts = [self._predict(features[block], families[block]) for block in blocks]
+        means, variances = zip(*parts, strict=True)
+        return np.concatenate(means), np.concatenate(variances)
+
+    def _predict(self, features: Floats, families: Floats) -> tuple[Floats, Floats]:
         across = self._covariance.between(
             features, families, self._known.features, self._known.families
         )
