@@ -16,6 +16,7 @@ from statistics import median
 
 import numpy as np
 
+from benchmarks.script import run_script
 from objectives.stage_cache import Draft, StageCache
 
 ENTRIES = 300
@@ -78,4 +79,4 @@ def _timed_ms(action: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

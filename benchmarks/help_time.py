@@ -1,4 +1,6 @@
-"""How long each command's --help takes, as against `import optuna`. Run: python FILE [ROUNDS].
+"""How long each command's --help takes, as against `import optuna`.
+
+    python -m benchmarks.help_time [ROUNDS]
 
 Every start is a fresh process; the rounds go through all of them in turn, so that a machine that
 slows down slows all of them, and the median over rounds is shown.
@@ -8,6 +10,8 @@ import subprocess
 import sys
 import time
 from statistics import median
+
+from benchmarks.script import run_script
 
 COMMANDS = (
     "run",
@@ -44,7 +48,8 @@ def measure(rounds: int) -> dict[str, float]:
     return {name: median(times) for name, times in taken.items()}
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print the table; exit with an error where a command is slow."""
     measured = measure(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
     reference = measured["import optuna"]
     print("| start | seconds | more than `import optuna` |")
@@ -54,3 +59,7 @@ if __name__ == "__main__":
     slow = [name for name, taken_s in measured.items() if taken_s > reference + MOST_S]
     if slow:
         sys.exit(f"slower than {MOST_S} s more: {', '.join(slow)}")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,6 +1,6 @@
 """How long the main job takes from nothing, and whether it shows what it must.
 
-    python benchmarks/main_job.py [--study kd_lora_q] [--set key=value]...
+    python -m benchmarks.main_job [--study kd_lora_q] [--set key=value]...
 
 Runs `python -m search.run` in a fresh folder (no cache) and prints a Markdown table: seconds in
 all and per phase, distinct students, points, stopped students, and the best int8 student against
@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from benchmarks.script import run_script
 
 
 def main() -> None:
@@ -89,4 +91,4 @@ def _int8_gap(points: list[dict[str, str]], teacher: dict[str, float]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

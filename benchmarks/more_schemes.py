@@ -1,6 +1,6 @@
 """Seconds that one more scheme of a trained student costs, against exporting the student anew.
 
-    python benchmarks/more_schemes.py [--width 1.0] [--students 3]
+    python -m benchmarks.more_schemes [--width 1.0] [--students 3]
 
 Each scheme is filled, loaded and scored on 360 images (as many as digits' validation split has) by
 onnxruntime on one thread. A student's first static scheme includes calibration on 128 images.
@@ -16,6 +16,7 @@ from statistics import median
 import numpy as np
 import torch
 
+from benchmarks.script import run_script
 from objectives.models import initialised_model, save_weights
 from objectives.runtimes import runtime_named
 from spaces import SCHEMES, Architecture
@@ -79,4 +80,4 @@ def export_anew(model: torch.nn.Module, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -14,6 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks import made_up
+from benchmarks.script import run_script
 from search.freeze_thaw import FreezeThaw
 from search.strategies import parts_named
 from spaces import suggest
@@ -80,4 +81,4 @@ def _asks(config: StudyConfig, trials: int) -> list[float]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -16,6 +16,7 @@ import numpy as np
 import optuna
 
 from benchmarks import made_up
+from benchmarks.script import run_script
 from benchmarks.standalone_decision import in_memory, in_sqlite
 from search.offers import offers
 from search.pruning import Pruner
@@ -205,4 +206,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

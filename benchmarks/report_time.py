@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks import made_up
+from benchmarks.script import run_script
 from reports import StudySummary, advise, front_table, write_report
 from search.session import open_existing
 from spaces import to_dict
@@ -94,4 +95,4 @@ def _timed(action: Callable[[], Result]) -> tuple[float, Result]:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -16,6 +16,7 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 
+from benchmarks.script import run_script
 from objectives.pareto import nondominated
 from search.known_cost_stopper import KnownCostStopper
 from search.watched_trials import WatchedAttr
@@ -112,4 +113,4 @@ def simulated(curves_like: str, seed: int, trials: int, delta: float) -> Rates:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

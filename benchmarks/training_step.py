@@ -1,6 +1,6 @@
 """What the own gradients on small maps save: a training step with and without them.
 
-    python benchmarks/training_step.py [--image-size 32] [--batch-size 64] [--steps 10]
+    python -m benchmarks.training_step [--image-size 32] [--batch-size 64] [--steps 10]
 
 One thread; the two are interleaved in one process, so the ratio holds on a busy machine too.
 """
@@ -12,6 +12,7 @@ import time
 import torch
 from torch.nn.functional import cross_entropy
 
+from benchmarks.script import run_script
 from objectives.models import build_model
 from objectives.small_maps import speed_up_small_maps
 from spaces import Architecture
@@ -60,4 +61,4 @@ def _step_ms(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)
