@@ -26,6 +26,8 @@ from spaces import InputError
 
 RANDOM = "random"
 """The strategy that stands for random search, alone and to the end."""
+TODAY = "TPE"
+"""The one that stands for what people write today."""
 
 AT_95 = SHARES.index(0.95)
 
@@ -142,6 +144,21 @@ class Comparison:
             return None
         mean = math.exp(sum(math.log(ratio.value) for ratio in known) / len(known))
         return Bound(mean, all(ratio.exact for ratio in known))
+
+    def best(self, family: Family, table: str) -> tuple[str, Bound] | None:
+        """Return who of a family has 95 % soonest, and in what multiple of ours; None without runs.
+
+        Of those that get there, by their medians; where nobody does, of those that were given what
+        everybody is: who was cut off sooner (cut_at) has a bound that says little.
+        """
+        ratios = [
+            (s.name, ratio)
+            for s in self.strategies
+            if s.family == family and (ratio := self.multiple(s.name, table)) is not None
+        ]
+        arrived = [(name, ratio) for name, ratio in ratios if ratio.exact]
+        whole = [(name, ratio) for name, ratio in ratios if self.cut_at(name) is None]
+        return min(arrived or whole or ratios, key=lambda its: its[1].value, default=None)
 
     def position(self, strategy: str, table: str, share: int = AT_95) -> Bound | None:
         """Return where its median lies between random (0) and the oracle (1), by the logarithm.

@@ -301,6 +301,23 @@ class TestPage:
         assert comparison.mean_multiple("random").value == pytest.approx(ratio.value)
         assert comparison.position("random", "tiny") == Bound(pytest.approx(0))
 
+    def test_the_best_of_a_family_is_there_soonest(self, results):
+        comparison = load(results)
+        ratios = {name: comparison.multiple(name, "tiny") for name in ("random", "slow")}
+        name, ratio = comparison.best("plain", "tiny")
+        assert ratio == ratios[name] == min(ratios.values(), key=lambda its: its.value)
+        assert comparison.best("given ours", "tiny") is None
+
+    def test_where_nobody_is_there_who_was_cut_sooner_is_not_the_best(self, setup, tmp_path):
+        run(replace(setup, limits=Limits(0.2, 600)), tmp_path / "out", only=["slow"])
+        run(replace(setup, limits=Limits(3, 1)), tmp_path / "out", only=["random"], seeds=8)
+        run(setup, tmp_path / "out", only=["ours"])
+        comparison = load(tmp_path / "out")
+        bounds = {name: comparison.multiple(name, "tiny") for name in ("random", "slow")}
+        assert bounds["slow"].value < bounds["random"].value
+        assert not any(bound.exact for bound in bounds.values())
+        assert comparison.best("plain", "tiny") == ("random", bounds["random"])
+
     def test_a_search_whose_trials_ended_needs_more_than_the_budget(self, setup, tmp_path):
         short = replace(setup, limits=Limits(3, 1))
         run(short, tmp_path / "short", seeds=8, only=["random"])
@@ -348,6 +365,7 @@ class TestPage:
         assert "where none of it differs from the freeze." in text
         assert "absent (made for the tests) was skipped: not installed." in text
         assert "## 4 workers" in text
+        assert "| tiny (**held out**) |" in text
         for line in text.splitlines():
             assert not line.startswith("|") or line.rstrip().endswith("|")
         tables = [block for block in text.split("\n\n") if block.lstrip().startswith("|")]
