@@ -78,7 +78,7 @@ def _point(summary: StudySummary, point: Point) -> str:
         None,
     )
     if audited:
-        lines.append(f"- Audited: it would have been stopped, because {audited['words']}")
+        lines.append(f"- Audited, or it had been stopped: {audited['words']}")
     return "\n".join(lines)
 
 
@@ -86,10 +86,7 @@ def _stopped(stopped: Stopped) -> str:
     if stopped.paused:
         words = str(stopped.ruling["words"])
         return "\n".join([f"**{words[0].upper()}{words[1:]}.**", "", *_chain(stopped.chain)])
-    reached = f"after {100 * stopped.curve[-1][0]:.0f} % of its epochs" if stopped.curve else ""
-    return "\n".join(
-        [f"**Stopped {reached}**, because {stopped.ruling['words']}.", "", *_chain(stopped.chain)]
-    )
+    return "\n".join([f"**Stopped**: {stopped.ruling['words']}.", "", *_chain(stopped.chain)])
 
 
 def _failed(failed: Failed) -> str:

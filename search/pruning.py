@@ -21,6 +21,8 @@ class Reason:
 
     progress: float
     """Share of its epochs that were done."""
+    accuracy: float
+    """What it had reached by then."""
     bound: float
     """Upper bound on the accuracy its float network ends with."""
     level: float
@@ -49,10 +51,11 @@ class Reason:
             else f"trial {self.incumbent_number}, no larger and no slower, has"
         )
         return (
-            f"after {self.progress:.0%} of its epochs it ends, at level {self.level:g} over "
-            f"{self.students} students, with at most {self.bound:.2%} accuracy; where it comes "
-            f"closest, as {self.scheme}, with at most {self.reach:.2%}, and {rival} "
-            f"{self.incumbent:.2%} (margin {self.margin * 100:.2f} points)"
+            f"after {self.progress:.0%} of its epochs it has {self.accuracy:.2%} accuracy and "
+            f"ends, at level {self.level:g} over {self.students} students, with at most "
+            f"{self.bound:.2%}; where it comes closest, as {self.scheme}, with at most "
+            f"{self.reach:.2%}, and {rival} {self.incumbent:.2%} (margin "
+            f"{self.margin * 100:.2f} points)"
         )
 
 
@@ -201,6 +204,7 @@ class KnownCostPruner:
             reasons.append(
                 Reason(
                     progress=curve[-1][0],
+                    accuracy=curve[-1][1],
                     bound=bound,
                     level=1 - self._delta,
                     students=evidence.natural + evidence.audited,

@@ -12,6 +12,7 @@ import pytest
 
 from objectives.costs import Cost, CostTable, with_levels
 from reports.summary import StudySummary
+from search.pruning import Audit, Reason, Stop, as_record
 from spaces import (
     SCHEMES,
     Architecture,
@@ -237,12 +238,19 @@ class _Writer:
         common = {Attr.ORIGIN: "sampled"}
         weak = final < 0.9
         halfway = len(curve) // 2
-        words = (
-            f"its accuracy of {100 * curve[halfway - 1][1]:.1f} % can at most become 93.1 % "
-            "(level 90 %, 14 curves), and int8 static of trial 3 has 97.2 % at no higher cost: "
-            "2.4 points more than 360 images can confuse"
+        reason = Reason(
+            progress=0.5,
+            accuracy=curve[halfway - 1][1],
+            bound=0.931,
+            level=0.9,
+            students=14,
+            scheme="int8_static",
+            reach=0.93,
+            incumbent=0.972,
+            incumbent_number=3,
+            margin=0.018,
+            shortfall=0.024,
         )
-        ruling = {"words": words, "audited": False, "progress": 0.5, "bound": 0.931, "level": 0.9}
         if weak and self.random.random() < 0.7:
             self.add(
                 optuna.trial.TrialState.PRUNED,
@@ -252,13 +260,13 @@ class _Writer:
                 **{
                     Attr.CURVE: curve[:halfway],
                     Attr.STAGES: self.stages(chain, 0.5),
-                    Attr.RULING: ruling,
+                    Attr.RULING: as_record(Stop(reason)),
                     Attr.SCHEME: scheme,
                 },
             )
             return
         if weak:
-            common[Attr.RULING] = ruling | {"audited": True}
+            common[Attr.RULING] = as_record(Audit(reason))
         stages = self.stages(chain, 1.0)
         own = {Attr.CURVE: curve, Attr.STAGES: stages, "minutes": 2.5}
         number = self.point(chain, scheme, final, **common, **own)

@@ -28,13 +28,16 @@ def test_every_trial_has_a_note_in_words(summary):
     assert "below the teacher" in note
     assert "Entered the front." in note
     stopped = summary.history.stopped[0]
-    assert "points more than 360 images can confuse" in trial_note(summary, stopped.number)
+    note = trial_note(summary, stopped.number)
+    assert f"it has {stopped.curve[-1][1]:.2%} accuracy and ends, at level 0.9" in note
+    assert "trial 3, no larger and no slower, has 97.20%" in note
     failed = summary.history.failed[0]
     assert trial_note(summary, failed.number).startswith("**Diverged**: loss is NaN")
     offered = next(p for p in summary.history.points if p.origin == "offered")
     assert f"student of trial {offered.offered_by}" in trial_note(summary, offered.number)
     audited = next(student for student in summary.history.students if student.audited)
-    assert "Audited: it would have been stopped, because" in trial_note(summary, audited.number)
+    note = trial_note(summary, audited.number)
+    assert "Audited, or it had been stopped: after 50% of its epochs" in note
     with pytest.raises(InputError, match="has no trial 99999"):
         trial_note(summary, 99999)
 

@@ -97,7 +97,7 @@ def test_the_page_opens_with_the_advice_and_says_all_there_is(page, summary):
     assert heading is not None
     assert heading[1].lower() == f"{advise(summary).sentence.lower()}."
     for said in (
-        "2.4 points more than 360 images can confuse",  # a stopped trial in words
+        "trial 3, no larger and no slower, has 97.20%",  # a stopped trial in words
         "audited students entered the front above the floor when they ended",
         "further points from students already trained",
         "a test bench",
