@@ -209,7 +209,12 @@ def _describe(path: Path, runner: Runner, entries: Mapping[str, StrategyEntry]) 
         said = json.loads(path.read_text(encoding="utf-8"))
     said["tables"] |= {name: ground.summary() for name, ground in runner.grounds.items()}
     said["strategies"] |= {
-        name: {"family": entry.family, "words": entry.words, "skipped": entry.skipped}
+        name: {
+            "family": entry.family,
+            "words": entry.words,
+            "skipped": entry.skipped,
+            "trials": entry.trials,
+        }
         for name, entry in entries.items()
     }
     said["limits"] = asdict(runner.limits)

@@ -7,6 +7,7 @@ table whose recording began after it is held out; the others were known before.
 """
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -131,7 +132,9 @@ def seeds(comparison: Comparison, strategy: str) -> int:
 
 def times(ratio: Bound | None) -> str:
     """Return a ratio as a multiple."""
-    return "" if ratio is None else f"{ratio}x"
+    if ratio is None:
+        return ""
+    return str(ratio) if math.isinf(ratio.value) else f"{ratio}x"
 
 
 def best(its: tuple[str, Bound] | None) -> str:

@@ -1,9 +1,9 @@
 """What the runs of a comparison come to: medians, ratios, stops, decisions.
 
 A run that did not reach a share of the true hypervolume is censored: the compute to it is more than
-what it had spent, or more than the whole budget where its own trials had ended, because then it
-never comes. Such runs are neither left out nor counted as if they had arrived: a quantile that
-falls on one is stated as a bound, `> X`.
+what it had spent when its budget or its trials ended, and infinite where how many trials there are
+is what the strategy is. Such runs are neither left out nor counted as if they had arrived: a
+quantile that falls on one is stated as a bound, `> X`, or as `never`.
 """
 
 import json
@@ -34,12 +34,14 @@ AT_95 = SHARES.index(0.95)
 
 @dataclass(frozen=True)
 class Bound:
-    """A number, or what it is more than."""
+    """A number, or what it is more than; infinite is never."""
 
     value: float
     exact: bool = True
 
     def __str__(self) -> str:
+        if math.isinf(self.value):
+            return "never"
         return _short(self.value) if self.exact else f"> {_short(_rounded_down(self.value))}"
 
     def over(self, other: "Bound") -> "Bound | None":
@@ -87,6 +89,8 @@ class StrategyWords:
     family: Family
     words: str
     skipped: str | None
+    trials: int | None = None
+    """See StrategyEntry."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +127,17 @@ class Comparison:
     def compute(self, strategy: str, table: str, share: int = AT_95) -> Spread | None:
         """Return the compute to a share of SHARES, by its index; None without runs."""
         runs = self.runs_of(strategy, table)
-        return spread([(run.compute_s[share], self._beyond(run)) for run in runs])
+        return spread([(run.compute_s[share], self._more_than(run)) for run in runs])
 
-    def _beyond(self, run: RunRecord) -> float:
+    def _more_than(self, run: RunRecord) -> float:
         """Return what the compute to a share that was not reached is more than."""
-        budget_s = self.limits["tables"] * float(self.tables[run.table]["whole_s"])
-        return max(run.spent_s, budget_s) if run.end == "trials" else run.spent_s
+        own = any(s.name == run.strategy and s.trials is not None for s in self.strategies)
+        return math.inf if own and run.end == "trials" else run.spent_s
+
+    def out_of_trials(self, strategy: str) -> float | None:
+        """Return the share of its searches that their trials ended; None without any."""
+        ends = [run.end for run in self.all_runs_of(strategy)]
+        return ends.count("trials") / len(ends) if ends else None
 
     def multiple(self, strategy: str, table: str, share: int = AT_95) -> Bound | None:
         """Return the ratio of its median compute to ours."""
@@ -218,15 +227,17 @@ class Comparison:
         calls = sum(timing["calls"] for timing in made)
         return sum(timing["ms"] for timing in made) / calls if calls else None
 
-    def useful_share(self, strategy: str, table: str, workers: int) -> float | None:
-        """Return the median share of the workers' time that was useful."""
-        runs = self.runs_of(strategy, table, workers)
-        return float(np.median([run.useful_share for run in runs])) if runs else None
+    def useful_share(
+        self, strategy: str, table: str, workers: int
+    ) -> tuple[float, float] | tuple[None, None]:
+        """Return the share of the workers' time that was useful: median and least; or None."""
+        shares = [run.useful_share for run in self.runs_of(strategy, table, workers)]
+        return (float(np.median(shares)), min(shares)) if shares else (None, None)
 
     def speed_up(self, strategy: str, table: str, workers: int) -> Bound | None:
         """Return how many times sooner `workers` have 95 % than one has, by the medians."""
         one, many = (
-            spread([(run.time_s[AT_95], self._beyond(run) / run.workers) for run in runs])
+            spread([(run.time_s[AT_95], run.spent_s / run.workers) for run in runs])
             for runs in (self.runs_of(strategy, table), self.runs_of(strategy, table, workers))
         )
         return one.median.over(many.median) if one and many else None
@@ -294,8 +305,8 @@ def quantile(values: Sequence[tuple[float | None, float]], at: float) -> Bound:
     unknown = [bound for value, bound in values if value is None]
     lower = sorted(bound if value is None else value for value, bound in values)
     place = at * (len(lower) - 1)
-    upper = lower[math.ceil(place)]
-    value = lower[math.floor(place)] * (1 - place % 1) + upper * (place % 1)
+    below, upper = lower[math.floor(place)], lower[math.ceil(place)]
+    value = below if math.isinf(upper) else below * (1 - place % 1) + upper * (place % 1)
     return Bound(value, all(upper < bound for bound in unknown))
 
 

@@ -13,7 +13,7 @@ from benchmarks import anytime
 from benchmarks.compare import Setup, compare, read_runs
 from benchmarks.freeze import Freeze
 from benchmarks.oracle import whole_table_s
-from benchmarks.page import write_page
+from benchmarks.page import times, write_page
 from benchmarks.replay import named_strategy
 from benchmarks.results import Bound, Share, load, quantile, spread
 from benchmarks.run_record import GRID, SHARES, cut, measured, record_of, stops
@@ -247,6 +247,10 @@ class TestQuantiles:
         assert quantile(values, 0.5) == Bound(3.0)
         assert quantile(values, 0.75) == Bound(9.0, exact=False)
 
+    def test_between_a_value_and_never_is_more_than_the_value(self):
+        assert quantile([(1.0, 9.0), (None, math.inf)], 0.5) == Bound(1.0, exact=False)
+        assert str(quantile([(None, math.inf)], 0.5)) == "never"
+
     def test_half_of_the_seeds_censored_is_a_bound(self):
         found = spread([(1.0, 9.0), (None, 9.0)])
         assert str(found.median).startswith("> ")
@@ -308,17 +312,31 @@ class TestPage:
         assert ratio == ratios[name] == min(ratios.values(), key=lambda its: its.value)
         assert comparison.best("given ours", "tiny") is None
 
-    def test_where_nobody_is_there_who_was_cut_sooner_is_not_the_best(self, setup, tmp_path):
-        run(replace(setup, limits=Limits(0.2, 600)), tmp_path / "out", only=["slow"])
-        run(replace(setup, limits=Limits(3, 1)), tmp_path / "out", only=["random"], seeds=8)
-        run(setup, tmp_path / "out", only=["ours"])
-        comparison = load(tmp_path / "out")
-        bounds = {name: comparison.multiple(name, "tiny") for name in ("random", "slow")}
-        assert bounds["slow"].value < bounds["random"].value
-        assert not any(bound.exact for bound in bounds.values())
-        assert comparison.best("plain", "tiny") == ("random", bounds["random"])
+    def test_where_nobody_is_there_who_was_cut_sooner_is_not_the_best(self, results):
+        comparison = load(results)
+        whole_s = comparison.tables["tiny"]["whole_s"]
+        budgets = {"random": 3 * whole_s, "slow": 0.2 * whole_s}
+        never = (None,) * len(SHARES)
+        runs = [
+            replace(one, compute_s=never, end="budget", spent_s=budgets[one.strategy])
+            for one in comparison.runs
+            if one.strategy in budgets
+        ]
+        ours = comparison.runs_of("ours", "tiny")
+        comparison = replace(comparison, runs=(*ours, *runs))
+        name, ratio = comparison.best("plain", "tiny")
+        assert (name, ratio.exact) == ("random", False)
+        assert ratio.value > comparison.multiple("slow", "tiny").value
 
-    def test_a_search_whose_trials_ended_needs_more_than_the_budget(self, setup, tmp_path):
+    def test_a_strategy_that_its_own_trials_end_is_never_there(self, setup, tmp_path):
+        entries = catalogue()
+        entries["random"] = replace(entries["random"], trials=1)
+        run(replace(setup, catalogue=lambda: entries), tmp_path / "out", seeds=8)
+        comparison = load(tmp_path / "out")
+        assert str(comparison.compute("random", "tiny", 2).median) == "never"
+        assert times(comparison.multiple("random", "tiny", 2)) == "never"
+
+    def test_a_search_whose_trials_ended_needs_more_than_it_had_spent(self, setup, tmp_path):
         short = replace(setup, limits=Limits(3, 1))
         run(short, tmp_path / "short", seeds=8, only=["random"])
         comparison = load(tmp_path / "short")
@@ -326,7 +344,8 @@ class TestPage:
         assert len(ended) > 4
         found = comparison.compute("random", "tiny", 2).median
         assert not found.exact
-        assert found.value == pytest.approx(3 * comparison.tables["tiny"]["whole_s"])
+        assert found.value == pytest.approx(np.median([r.spent_s for r in comparison.runs]))
+        assert comparison.out_of_trials("random") == len(ended) / 8
 
     def test_the_page_says_who_was_given_less(self, setup, tmp_path, monkeypatch):
         monkeypatch.setattr(Freeze, "changed_until", lambda *_: ())
