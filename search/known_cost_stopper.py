@@ -87,7 +87,7 @@ class KnownCostStopper:
     must fall short; with 0 a trial is stopped only if it would be dominated. `score` says how much
     is left to be gained: Gains for any metric, LogErrors for accuracies. `storage`, where the study
     lies in an RDBStorage, lets finished trials be read past Optuna's mapper: the same rulings, in a
-    tenth of the time in a study of thousands of trials.
+    fraction of the time in a study of thousands of trials.
     """
 
     def __init__(

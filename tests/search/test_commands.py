@@ -101,7 +101,12 @@ def test_status_in_words_has_the_same_numbers(searched, status):
     per_hour = status["hypervolume_per_hour"]
     assert rate.startswith(f"hypervolume per hour: {per_hour['so_far']:.4f} so far, ")
     assert standing == searched.output.splitlines()[-1] == status["standing"]["words"]
-    assert seconds.startswith(f"training {status['seconds']['spent']:.0f} s; saved: ")
+    its = {name: f"{value:.0f} s" for name, value in status["seconds"].items()}
+    assert seconds == (
+        f"training {its['spent']}; saved: {its['saved_by_stopping']} by stopping, "
+        f"{its['saved_by_pausing']} by pausing, {its['saved_by_reuse']} by reuse, "
+        f"{its['saved_by_offers']} by offers; the audit cost {its['spent_on_audit']}"
+    )
 
 
 def test_the_report_can_be_written_anywhere_again(searched, tmp_path):
