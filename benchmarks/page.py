@@ -137,14 +137,9 @@ def times(ratio: Bound | None) -> str:
     return str(ratio) if math.isinf(ratio.value) else f"{ratio}x"
 
 
-def best(its: tuple[str, Bound] | None) -> str:
-    """Return who is best and its multiple; of those that never get there, a bound of all."""
-    if its is None:
-        return ""
-    name, ratio = its
-    return (
-        f"{ratio}x, {name.removesuffix(' + our cache and offers')}" if ratio.exact else f"{ratio}x"
-    )
+def best(its: Sequence[tuple[str, Bound]]) -> str:
+    """Return names with their multiples."""
+    return "; ".join(f"{name.partition(' + ')[0]} {times(ratio)}" for name, ratio in its)
 
 
 def figure_name(table: str) -> str:

@@ -154,20 +154,20 @@ class Comparison:
         mean = math.exp(sum(math.log(ratio.value) for ratio in known) / len(known))
         return Bound(mean, all(ratio.exact for ratio in known))
 
-    def best(self, family: Family, table: str) -> tuple[str, Bound] | None:
-        """Return who of a family has 95 % soonest, and in what multiple of ours; None without runs.
+    def best(self, family: Family, table: str) -> list[tuple[str, Bound]]:
+        """Return who of a family has 95 % soonest, by name and multiple of ours.
 
-        Of those that get there, by their medians; where nobody does, of those that were given what
-        everybody is: who was cut off sooner (cut_at) has a bound that says little.
+        First of those whose medians get there, if any; then, if its bound is less than that, who
+        might have been there sooner: it was cut off, or ran out of trials.
         """
         ratios = [
             (s.name, ratio)
             for s in self.strategies
             if s.family == family and (ratio := self.multiple(s.name, table)) is not None
         ]
-        arrived = [(name, ratio) for name, ratio in ratios if ratio.exact]
-        whole = [(name, ratio) for name, ratio in ratios if self.cut_at(name) is None]
-        return min(arrived or whole or ratios, key=lambda its: its[1].value, default=None)
+        ratios.sort(key=lambda its: (its[1].value, its[1].exact))
+        there = next((at for at, (_, ratio) in enumerate(ratios) if ratio.exact), len(ratios))
+        return [*ratios[there : there + 1], *ratios[: min(there, 1)]]
 
     def position(self, strategy: str, table: str, share: int = AT_95) -> Bound | None:
         """Return where its median lies between random (0) and the oracle (1), by the logarithm.
