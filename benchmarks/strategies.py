@@ -34,7 +34,7 @@ FEW_TRIALS = 100
 """So many are begun before the best are finished, one after the other."""
 GRACE_EPOCHS = 2
 """MOASHA's first rung."""
-SLOW_SEEDS = 5
+SLOW_SEEDS = 10
 """Optuna's GP takes most of a second a trial."""
 
 Stopping = Callable[[Table], Pruner]
