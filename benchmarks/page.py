@@ -187,12 +187,14 @@ def _others(comparison: Comparison, table: str, family: Family) -> list[Curve]:
         return (True, 0.0) if spread is None else (not spread.median.exact, spread.median.value)
 
     chosen: Sequence[str] = sorted(names, key=soonest)[:MOST_LINES]
+    free = list(COLOURS)
+    curves = []
     # In the order of the catalogue, so that a strategy has its colour on every table if it can.
-    return [
-        _curve(comparison, name, table, COLOURS[names.index(name) % len(COLOURS)])
-        for name in names
-        if name in chosen
-    ]
+    for name in [name for name in names if name in chosen]:
+        wanted = COLOURS[names.index(name) % len(COLOURS)]
+        role = free.pop(free.index(wanted) if wanted in free else 0)
+        curves.append(_curve(comparison, name, table, role))
+    return curves
 
 
 def _curve(
