@@ -1,12 +1,14 @@
 """What a worker does, in this process: the same trials again, faults of trials, what is kept."""
 
 from functools import partial
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from objectives import Workbench
+from objectives import Workbench, training
 from reports import StudySummary
 from search import working
 from search.events import TrialEnded
@@ -56,8 +58,12 @@ def _weights(runs: Path) -> dict[str, bytes]:
 
 
 def test_one_worker_one_seed_one_cost_table_the_same_trials_and_the_same_bits(
-    searched: Searched, tmp_path: Path
+    searched: Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # What a student is worth is divided by the seconds that epochs were seen to take: on a machine
+    # whose load swings another may come first. So here every epoch takes a second.
+    seconds = count(0.0, 1.0)
+    monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=seconds.__next__))
     both = [searched.prepare(tmp_path / name, teacher=False) for name in ("once", "again")]
     for runs in both:
         search_here(searched.file, runs, "trials=6", costs=searched.costs)
