@@ -41,9 +41,8 @@ class Candidates:
         grid = list(islice(every_student(space, settled), _GRID + 1))
         self._whole = len(grid) <= _GRID
         draws = np.random.default_rng(seed)
-        self._fixed = (
-            grid if self._whole else [self._student(_Draw(draws, {})) for _ in range(_DRAWN)]
-        )
+        fixed = grid if self._whole else [self._student(_Draw(draws, {})) for _ in range(_DRAWN)]
+        self._fixed = {student_key(student): student for student in fixed}
 
     def of(self, history: History) -> list[StudentConfig]:
         """Return students that neither ended, failed, run nor were stopped, each once.
@@ -52,14 +51,11 @@ class Candidates:
         everywhere, from the study's seed, and around the best, from how many trials there are too.
         """
         taken = _taken(history) | self.failed(history)
-        proposed = self._fixed if self._whole else [*self._fixed, *self._around(history)]
-        found: dict[str, StudentConfig] = {}
-        for student in proposed:
-            key = student_key(student)
-            if key not in taken:
-                found[key] = student
-        for paused in history.paused:
-            found[paused.key] = paused.chain.student
+        found = {key: student for key, student in self._fixed.items() if key not in taken}
+        if not self._whole:
+            around = ((student_key(student), student) for student in self._around(history))
+            found |= {key: student for key, student in around if key not in taken}
+        found |= {paused.key: paused.chain.student for paused in history.paused}
         return list(found.values())
 
     def failed(self, history: History) -> set[str]:

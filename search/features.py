@@ -1,6 +1,7 @@
 """A student's settings as numbers between 0 and 1, for the surrogate."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final, TypeGuard, get_args
 
 import numpy as np
@@ -76,11 +77,12 @@ class Features:
 
     def of(self, student: StudentConfig) -> NDArray[np.float64]:
         """Return [count] in [0, 1]."""
-        if student not in self._known:
+        known = self._known.get(student)
+        if known is None:
             params: dict[str, object] = dict(params_of(ChainConfig(student, _ANY_SCHEME)))
             values = [column(params) for column in self._columns]
-            self._known[student] = np.array(values, dtype=np.float64)
-        return self._known[student]
+            known = self._known[student] = np.array(values, dtype=np.float64)
+        return known
 
 
 class Families:
@@ -98,15 +100,20 @@ class Families:
     def of(self, students: Sequence[StudentConfig]) -> NDArray[np.float64]:
         """Return [students, kinds] numbers, NaN where a student is of no family."""
         numbers, kinds = [], []
-        for student in students:
-            adaptation = student.adaptation
-            adapted = adaptation.targets if isinstance(adaptation, LoRA) else "none"
-            checkpoint = checkpoint_key(student)
+        for checkpoint, kind in map(_family, students):
             numbers.append(self._numbers.setdefault(checkpoint, float(len(self._numbers))))
-            kinds.append(self.kinds.index(adapted))
+            kinds.append(kind)
         rows = np.full((len(students), len(self.kinds)), np.nan)
         rows[:, 0] = rows[np.arange(len(students)), kinds] = numbers
         return rows
+
+
+@lru_cache(maxsize=2**16)
+def _family(student: StudentConfig) -> tuple[str, int]:
+    """Return the checkpoint that `student` is made from, and the place of its other kind."""
+    adaptation = student.adaptation
+    adapted = adaptation.targets if isinstance(adaptation, LoRA) else "none"
+    return checkpoint_key(student), Families.kinds.index(adapted)
 
 
 def _is(name: str, word: object) -> Callable[[dict[str, object]], float]:

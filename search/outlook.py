@@ -10,6 +10,7 @@ students are compared in one unit.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from search.prospects import (
     accuracy_of,
     checkpoint_key,
     distilled,
+    epochs_of,
     log_error,
     progress_of,
     seconds_an_epoch,
@@ -54,8 +56,7 @@ _MOST = 250
 """Outcomes a surrogate is conditioned on; of more, the best and the latest."""
 
 
-@dataclass(frozen=True)
-class Prospect:
+class Prospect(NamedTuple):
     """What is expected of one student."""
 
     student: StudentConfig
@@ -180,10 +181,10 @@ class Outlook:
             gains[chosen] = self._gains.expected(
                 str(name), means[chosen], variances[chosen], self._images
             )
-        return [
-            Prospect(student, float(mean), float(variance), float(gain), self._seconds(student))
-            for student, mean, variance, gain in zip(students, means, variances, gains, strict=True)
-        ]
+        seconds = map(self._seconds, students)
+        return list(
+            map(Prospect, students, means.tolist(), variances.tolist(), gains.tolist(), seconds)
+        )
 
     def gain_of_all(self, chosen: Sequence[tuple[Prospect, float]]) -> float:
         """Return the expected gain of training all of `chosen`, each with its probability.
@@ -266,9 +267,10 @@ class Outlook:
     def _epochs_left(self, student: StudentConfig) -> tuple[int, int]:
         """Return what is left to be trained, with what the stage cache has of it."""
         checkpoint = self._checkpoints.get(checkpoint_key(student))
+        if checkpoint is None:  # Of a wide space, nearly always.
+            return epochs_of(student)
         adapted = self._adapted.get(student_key(student))
-        distill = checkpoint.distill if checkpoint else ()
-        return Progress(student, distill, adapted.adapt if adapted else ()).epochs_left
+        return Progress(student, checkpoint.distill, adapted.adapt if adapted else ()).epochs_left
 
     def _price(self, student: StudentConfig, left: tuple[int, int]) -> float:
         paces = self._paces[student.architecture.key]

@@ -40,9 +40,15 @@ class Progress:
     @property
     def epochs_left(self) -> tuple[int, int]:
         """Epochs of distilling and of adapting that are still to be trained."""
-        adaptation = self.student.adaptation
-        adapt = adaptation.schedule.epochs if isinstance(adaptation, LoRA) else 0
-        return self.student.schedule.epochs - len(self.distill), adapt - len(self.adapt)
+        distill, adapt = epochs_of(self.student)
+        return distill - len(self.distill), adapt - len(self.adapt)
+
+
+def epochs_of(student: StudentConfig) -> tuple[int, int]:
+    """Return the epochs of distilling and of adapting that `student` takes from nothing."""
+    adaptation = student.adaptation
+    adapt = adaptation.schedule.epochs if isinstance(adaptation, LoRA) else 0
+    return student.schedule.epochs, adapt
 
 
 @lru_cache(maxsize=2**16)
@@ -80,8 +86,10 @@ def progress_of(history: History) -> tuple[dict[str, Progress], dict[str, Progre
     for chain, curve in curves:
         student = chain.student
         distill, adapt = split_curve(student, curve)
-        base = distilled(student)
-        known = checkpoints.setdefault(student_key(base), Progress(base))
+        checkpoint = checkpoint_key(student)
+        known = checkpoints.get(checkpoint)
+        if known is None:
+            known = checkpoints[checkpoint] = Progress(distilled(student))
         known.distill = max(known.distill, distill, key=len)
         if isinstance(student.adaptation, LoRA):
             one = adapted.setdefault(student_key(student), Progress(student))
