@@ -9,6 +9,7 @@ is to learn.
 
 import argparse
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,10 @@ HEAD = (
 )
 
 EFFECTS = (
-    "| table | e times the FLOPs: best recipe, middle recipe "
-    "| adapting the classifier: mean, sd | adapting all dense layers: mean, sd |"
+    "| table | e times the FLOPs: best recipe, middle recipe | adapting the classifier: at the "
+    "widest, by e times the FLOPs, sd | 1x1 convolutions, likewise | all dense layers, likewise |"
 )
+_ADAPTED = ("classifier", "pointwise", "dense")
 
 FITTED = (
     "| table | sd that settings explain | a checkpoint's luck | what adapting does: not adapted, "
@@ -77,26 +79,34 @@ def row(table: Table) -> str:
 def effects(table: Table) -> str:
     """Return what width and adapters do, as a row under EFFECTS: see search.trend."""
     ground = ground_of(table)
+    most = max(ground.flops.values())
     by_flops = defaultdict(list)
     by_layers = defaultdict(list)
     for one in table.students.values():
         end = log_error(one.accuracy, ground.validation_images) / ground.to_learn
+        place = float(np.log(ground.flops[one.config.architecture.key] / most))
         adaptation = one.config.adaptation
         if isinstance(adaptation, LoRA):
             before = log_error(one.distill.accuracies[-1], ground.validation_images)
-            by_layers[adaptation.targets].append(end - before / ground.to_learn)
+            by_layers[adaptation.targets].append((place, end - before / ground.to_learn))
         else:
-            by_flops[ground.flops[one.config.architecture.key]].append(end)
-    logs = np.log(sorted(by_flops))
+            by_flops[place].append(end)
     slopes = [
-        np.polyfit(logs, [of(by_flops[flops]) for flops in sorted(by_flops)], 1)[0]
+        np.polyfit(sorted(by_flops), [of(by_flops[place]) for place in sorted(by_flops)], 1)[0]
         for of in (np.min, np.median)
     ]
-    changes = " | ".join(
-        f"{np.mean(seen):.3f}, {np.std(seen):.3f}" if (seen := by_layers.get(layers)) else "none"
-        for layers in ("classifier", "dense")
-    )
+    changes = " | ".join(_changes(by_layers.get(layers)) for layers in _ADAPTED)
     return f"| {table.name} | {slopes[0]:.3f}, {slopes[1]:.3f} | {changes} |"
+
+
+def _changes(seen: Sequence[tuple[float, float]] | None) -> str:
+    """Return the line through pairs of log FLOPs and change, and how far they are from it."""
+    if not seen:
+        return "none"
+    places, changes = np.array(seen).T
+    slope, widest = np.polyfit(places, changes, 1)
+    sd = np.std(changes - widest - slope * places)
+    return f"{widest:.3f}, {slope:.3f}, {sd:.3f}"
 
 
 def fitted(table: Table) -> str:
