@@ -11,9 +11,8 @@ they were, the surrogate answers for the rest. `--set` changes the study file be
 
 import argparse
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,6 @@ from spaces import (
     InputError,
     LoRA,
     StudentConfig,
-    digest,
     domains,
     every_student,
     student_key,
@@ -36,10 +34,6 @@ from spaces import (
 from studies import StudyConfig, load_study
 
 Floats = NDArray[np.float64]
-
-Stage = Literal["distil", "adapt", "score"]
-Luck = Callable[[Stage, StudentConfig], int]
-"""Says which recorded student of a stage (Surrogate.recorded) is as lucky as another in it."""
 
 BETWEEN = ("alpha", "temperature", "learning_rate", "lora_rank")
 """Settings that may lie anywhere between recorded ones; the others must have been recorded."""
@@ -91,10 +85,7 @@ def widened(surrogate: "Surrogate", config: StudyConfig, *, luck: bool = True) -
         config,
         table.costs,
         table.teacher,
-        [
-            *table.students.values(),
-            *surrogate.answers(asked, luck=surrogate.drawn_by_settings if luck else None),
-        ],
+        [*table.students.values(), *surrogate.answers(asked, luck=luck)],
         validation_images=table.validation_images,
         meta={**table.meta, "surrogate": {"recorded": len(table.students), "luck": luck}},
     )
@@ -134,14 +125,8 @@ class Surrogate:
         students = list(table.students.values())
         self._targets = sorted({name for one in students for name in _targets(one.config)})
         first = {prefix_key(one): one for one in students}
+        self._recorded = {prefix: one.distill for prefix, one in first.items()}
         adapted = [one for one in students if one.adapt]
-        self.recorded: Mapping[Stage, Sequence[RecordedStudent]] = {
-            "distil": list(first.values()),
-            "adapt": adapted,
-            "score": students,
-        }
-        """By stage: students of whom it is known what their settings did not tell."""
-        self._distills = {prefix: one.distill for prefix, one in first.items()}
         self._distil = Regression(
             [self._recipe(one.config) for one in first.values()],
             [self._row(one.distill) for one in first.values()],
@@ -162,55 +147,39 @@ class Surrogate:
             [prefix_key(one) for one in students],
         )
 
-    def drawn_by_settings(self, stage: Stage, config: StudentConfig) -> int:
-        """Draw whose luck `config` has from its settings alone; see Luck."""
-        name = checkpoint_key(config) if stage == "distil" else student_key(config)
-        return int(digest("luck", name)[:12], 16) % len(self.recorded[stage])
-
     def answers(
-        self,
-        configs: Sequence[StudentConfig],
-        *,
-        luck: Luck | None,
-        without: str | None = None,
-        anew: bool = False,
+        self, configs: Sequence[StudentConfig], *, luck: bool, without: str | None = None
     ) -> list[RecordedStudent]:
         """Return what becomes of `configs`; a recorded distillation is as it was.
 
-        luck: add what was not foreseen of recorded students. without: key of a distillation that is
-        unknown, and with it all students that share it. anew: recorded distillations are answered
-        for as well.
+        luck: add what was not foreseen of a recorded student, drawn by the settings. without: key
+        of a distillation that is unknown, and with it all students that share it.
         """
 
         def foreseen(
-            stage: Stage,
-            regression: Regression,
-            students: Sequence[StudentConfig],
-            features: Sequence[list[float]],
+            regression: Regression, names: Sequence[str], features: Sequence[list[float]]
         ) -> Floats:
             rows = regression.predict(features, without)
-            if luck is None:
-                return rows
-            return rows + regression.unforeseen[[luck(stage, student) for student in students]]
+            return rows + regression.luck(names) if luck else rows
 
+        keys = [student_key(config) for config in configs]
         prefixes = [checkpoint_key(config) for config in configs]
         first = dict(zip(prefixes, configs, strict=True))
-        recipes = [self._recipe(one) for one in first.values()]
-        rows = foreseen("distil", self._distil, list(first.values()), recipes)
+        rows = foreseen(self._distil, list(first), [self._recipe(one) for one in first.values()])
         distills = {key: self._stage(row) for key, row in zip(first, rows, strict=True)}
-        if not anew:
-            known = first.keys() & self._distills.keys() - {without}
-            distills |= {key: self._distills[key] for key in known}
+        distills |= {
+            key: self._recorded[key] for key in first if key in self._recorded and key != without
+        }
         ends = [distills[prefix] for prefix in prefixes]
         adapting = [i for i, config in enumerate(configs) if isinstance(config.adaptation, LoRA)]
         adapts: dict[int, RecordedStage] = {}
         if self._adapt and adapting:
             given = [self._given(configs[i], ends[i]) for i in adapting]
-            rows = foreseen("adapt", self._adapt, [configs[i] for i in adapting], given)
+            rows = foreseen(self._adapt, [keys[i] for i in adapting], given)
             adapts = {i: self._stage(row, ends[i]) for i, row in zip(adapting, rows, strict=True)}
         ends = [adapts.get(i, distill) for i, distill in enumerate(ends)]
         given = [self._given(config, end) for config, end in zip(configs, ends, strict=True)]
-        rows = foreseen("score", self._score, configs, given)
+        rows = foreseen(self._score, keys, given)
         return [
             RecordedStudent(
                 config, distills[prefix], adapts.get(i), *self._scores(rows[i], ends[i])
@@ -306,7 +275,7 @@ def row(surrogate: Surrogate) -> str:
         for prefix, members in sharing.items()
         for one, said in zip(
             members,
-            surrogate.answers([one.config for one in members], luck=None, without=prefix),
+            surrogate.answers([one.config for one in members], luck=False, without=prefix),
             strict=True,
         )
     ]

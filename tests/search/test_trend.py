@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from search.freeze_thaw import FreezeThaw
-from search.prospects import Progress, distilled, log_error
+from search.prospects import Progress, log_error
 from search.trend import Trend
 from tests.search.test_freeze_thaw import GOOD, GROUND, SEEN, ended, of, student
 
@@ -31,34 +31,15 @@ def test_the_wider_errs_less_by_a_share_of_what_there_is_to_learn():
     assert trend().of([WIDE, NARROW]) == pytest.approx([0.0, 0.06 * 2.0 * np.log(4)])
 
 
-def by_adapting(it: Trend, one) -> float:
-    """What adapting `one` is expected to do, as a share of what there is to learn."""
-    plain, changed = it.of([distilled(one), one])
-    return (changed - plain) / 2.0
-
-
-def test_an_adapter_takes_away_what_is_assumed_most_of_a_wide_network():
-    wide, narrow = (student(width, GOOD, rank=4) for width in (0.5, 0.25))
-    assert by_adapting(trend(), wide) == pytest.approx(-0.07)
-    assert by_adapting(trend(), narrow) == pytest.approx(-0.07 + 0.015 * np.log(4))
-    classifier = replace(wide, adaptation=replace(wide.adaptation, targets="classifier"))
-    assert by_adapting(trend(), classifier) == pytest.approx(-0.01)
-
-
-def test_of_adapters_that_were_seen_it_expects_what_a_bayesian_line_does():
-    wide, narrow = (student(width, GOOD, rank=4) for width in (0.5, 0.25))
-    seen = [(wide, 0.5, 0.6), (wide, 0.5, 0.52), (narrow, 0.6, 0.63)]
-    places = np.array([0, 0, -np.log(4)])
-    changes = np.array([log_error(b, IMAGES) - log_error(a, IMAGES) for _, a, b in seen]) / 2.0
-
-    # The line that is most plausible: what is believed of it counts as two more sights of it.
-    rows = np.array([*([1, x] / np.array(0.04) for x in places), [1 / 0.04, 0], [0, 1 / 0.015]])
-    sights = [*(changes / 0.04), -0.07 / 0.04, -0.015 / 0.015]
-    (widest, slope), *_ = np.linalg.lstsq(rows, np.array(sights))
-
-    learned = trend(*(adapted(*one) for one in seen))
-    assert by_adapting(learned, wide) == pytest.approx(widest)
-    assert by_adapting(learned, narrow) == pytest.approx(widest - slope * np.log(4))
+def test_an_adapter_takes_away_what_is_assumed_until_some_were_seen():
+    one = student(0.5, GOOD, rank=4)
+    assert trend().of([one]) == pytest.approx([-0.025 * 2.0])
+    changes = [
+        log_error(after, IMAGES) - log_error(before, IMAGES)
+        for before, after in [(0.5, 0.6), (0.6, 0.63)]
+    ]
+    seen = trend(adapted(one, 0.5, 0.6), adapted(student(0.25, GOOD, rank=4), 0.6, 0.63))
+    assert seen.of([one]) == pytest.approx([(sum(changes) - 2 * 0.025 * 2.0) / 4])
 
 
 def test_what_is_not_adapted_to_its_end_says_nothing_nor_does_an_adapter_of_other_layers():
