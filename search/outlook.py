@@ -26,7 +26,6 @@ from search.prospects import (
     accuracy_of,
     checkpoint_key,
     distilled,
-    epochs_of,
     log_error,
     progress_of,
     seconds_an_epoch,
@@ -268,7 +267,7 @@ class Outlook:
         """Return what is left to be trained, with what the stage cache has of it."""
         checkpoint = self._checkpoints.get(checkpoint_key(student))
         if checkpoint is None:  # Of a wide space, nearly always.
-            return epochs_of(student)
+            return student.epochs
         adapted = self._adapted.get(student_key(student))
         return Progress(student, checkpoint.distill, adapted.adapt if adapted else ()).epochs_left
 

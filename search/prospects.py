@@ -40,15 +40,8 @@ class Progress:
     @property
     def epochs_left(self) -> tuple[int, int]:
         """Epochs of distilling and of adapting that are still to be trained."""
-        distill, adapt = epochs_of(self.student)
+        distill, adapt = self.student.epochs
         return distill - len(self.distill), adapt - len(self.adapt)
-
-
-def epochs_of(student: StudentConfig) -> tuple[int, int]:
-    """Return the epochs of distilling and of adapting that `student` takes from nothing."""
-    adaptation = student.adaptation
-    adapt = adaptation.schedule.epochs if isinstance(adaptation, LoRA) else 0
-    return student.schedule.epochs, adapt
 
 
 @lru_cache(maxsize=2**16)

@@ -54,10 +54,15 @@ class StudentConfig:
     seed: int
 
     @property
-    def total_epochs(self) -> int:
-        """Epochs of distilling and adapting together: what a curve's progress 1 stands for."""
+    def epochs(self) -> tuple[int, int]:
+        """Epochs of distilling and of adapting."""
         adapt = self.adaptation.schedule.epochs if isinstance(self.adaptation, LoRA) else 0
-        return self.schedule.epochs + adapt
+        return self.schedule.epochs, adapt
+
+    @property
+    def total_epochs(self) -> int:
+        """Both together: what a curve's progress 1 stands for."""
+        return sum(self.epochs)
 
     def __hash__(self) -> int:
         return self._hash

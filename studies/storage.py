@@ -98,8 +98,8 @@ def _open_sqlite(file: Path, url: sqlalchemy.URL) -> RDBStorage:
 
     # Not earlier: while it opens, Optuna begins a transaction within another of its own.
     @sqlalchemy.event.listens_for(storage.engine, "connect")
-    def _leave_transactions_to_us(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None
+    def _set_up(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # Transactions are begun below.
         # With a write-ahead log this keeps the file whole, and all that a killed process had
         # written; when the power goes, the last trials may be told again, from the stage cache.
         connection.execute("PRAGMA synchronous = NORMAL")
