@@ -3,7 +3,9 @@
     python -m benchmarks.record benchmarks/tables/digits_mobilenet.toml --work-dir WORK [--pilot 12]
 
 The real chain runs, stage by stage, through the real stage cache; seconds are of the CPU, on one
-thread, so that another load on the machine changes them little. It can be interrupted at any time
+thread, so that another load on the machine changes them little. Where a GPU trains they are of the
+thread that feeds it, busy until the GPU is done: workers that share one wait for each other, and
+that is in them. It can be interrupted at any time
 and run again: students that were recorded are kept. `--pilot N` trains N of the distillations only
 and prints how well each epoch's accuracy ranks the final ones: a table whose early epochs say
 nothing is not worth recording. At the end NAME.parquet lies beside the study file.
@@ -21,8 +23,9 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import torch
 from scipy.stats import spearmanr
 
 from benchmarks.recorded import RecordedStage, RecordedStudent, table_of
@@ -35,6 +38,7 @@ from objectives import (
     Workbench,
     device_fingerprint,
     measure_study_costs,
+    read_costs,
 )
 from search.prospects import checkpoint_key
 from spaces import (
@@ -49,6 +53,8 @@ from spaces import (
 )
 from studies import StudyConfig, load_study
 
+SPLITS: tuple[Literal["validation", "test"], ...] = ("validation", "test")
+
 REPEAT_SEEDS = (1001, 1002)
 """Two further seeds on part of the grid, so that the noise is known: three with the study's."""
 
@@ -62,12 +68,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=6, help="distillations on further seeds")
     parser.add_argument("--pilot", type=int, default=0, help="only so many distillations, rank 0")
     parser.add_argument("--data-root", help="where data that are not embedded lie")
+    parser.add_argument("--costs", type=Path, help="costs.json of search.profile's bundle")
     arguments = parser.parse_args()
     root = [f"data.root={arguments.data_root}"] if arguments.data_root else []
     config = load_study(arguments.study, root)
     work = arguments.work_dir / config.name
     work.mkdir(parents=True, exist_ok=True)
-    prepared = _prepare(config, work)
+    prepared = _prepare(config, work, arguments.costs)
     jobs = _jobs(config, arguments.repeats)
     if arguments.pilot:
         step = max(1, len(_grid(config)) // arguments.pilot)
@@ -77,6 +84,8 @@ def main() -> None:
         context.Process(target=_work, args=(config, work, jobs[i :: arguments.workers], i))
         for i in range(arguments.workers)
     ]
+    if not arguments.pilot:
+        workers.append(context.Process(target=_score_teacher, args=(config, work)))
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -92,6 +101,7 @@ def main() -> None:
         "recorded": _now(),
         "commit": prepared["commit"],
         "machine": device_fingerprint(config.runtime.name),
+        "trained_on": prepared["trained_on"],
         "versions": {name: version(name) for name in ("torch", "torchao", "peft", "onnxruntime")},
     }
     with Workbench(config.foundation(), work / "cache") as bench:
@@ -100,7 +110,7 @@ def main() -> None:
         # Where the data lay is nobody's business.
         load_study(arguments.study),
         from_dict(CostTable, prepared["costs"]),
-        prepared["teacher"],
+        prepared["teacher"] | json.loads((work / "teacher.json").read_text("utf-8")),
         students,
         validation_images=images,
         meta=meta,
@@ -109,6 +119,10 @@ def main() -> None:
     table.save(path)
     print(f"{path}: {len(table.students)} students, {len(table.outcomes)} points,")
     print(f"{path.stat().st_size / 1e3:.0f} kB, true hypervolume {table.true_hypervolume:.4f}")
+
+
+def _schemes(config: StudyConfig) -> list[str]:
+    return [str(name) for name in config.search_space().scheme.values]
 
 
 def _grid(config: StudyConfig) -> list[list[StudentConfig]]:
@@ -130,61 +144,81 @@ def _jobs(config: StudyConfig, repeats: int) -> list[list[StudentConfig]]:
     ]
 
 
-def _prepare(config: StudyConfig, work: Path) -> dict[str, Any]:
-    """Return the teacher's record, the cost table, when recording began and with which code."""
+def _prepare(config: StudyConfig, work: Path, costs_file: Path | None) -> dict[str, Any]:
+    """Return what was known before the first student; the teacher is trained, not scored."""
     done = work / "prepared.json"
     if not done.exists():
         begun, commit = _now(), _commit()
+        architecture = config.foundation().teacher.architecture
+        networks = (architecture, *architectures(config.search_space(), config.settled()))
+        schemes = _schemes(config)
         with Workbench(config.foundation(), work / "cache") as bench:
+            if costs_file:
+                pairs = [(network.key, scheme) for network in networks for scheme in schemes]
+                costs = read_costs(costs_file, pairs)
+            else:
+                costs = measure_study_costs(
+                    bench,
+                    networks,
+                    schemes,
+                    processes=config.costs.processes,
+                    calls=config.costs.calls,
+                    on_progress=lambda words: print(words, flush=True),
+                )
             teacher = bench.teacher(lambda _: Verdict.GO_ON)
-            architecture = config.foundation().teacher.architecture
-            schemes = [str(name) for name in config.search_space().scheme.values]
-            networks = (architecture, *architectures(config.search_space(), config.settled()))
-            costs = measure_study_costs(
-                bench,
-                networks,
-                schemes,
-                processes=config.costs.processes,
-                calls=config.costs.calls,
-                on_progress=lambda words: print(words, flush=True),
-            )
-            by_split = {
-                split: {
-                    scheme: bench.evaluate(
-                        teacher, architecture, scheme_named(scheme), split
-                    ).accuracy
-                    for scheme in schemes
-                }
-                for split in ("validation", "test")
-            }
+            print(f"the teacher has {teacher.accuracy:.1%}", flush=True)
         record = {
             "accuracy": teacher.accuracy,
-            "test_accuracy": by_split["test"]["fp32"],
             "seconds": sum(stage.seconds for stage in teacher.stages),
-            **by_split,
         }
+        on_gpu = config.runtime.device == "cuda"
         _write(
             done,
-            {"teacher": record, "costs": to_dict(costs), "begun": begun, "commit": commit},
+            {
+                "teacher": record,
+                "costs": to_dict(costs),
+                "begun": begun,
+                "commit": commit,
+                "trained_on": torch.cuda.get_device_name() if on_gpu else "the CPU",
+            },
         )
     prepared: dict[str, Any] = json.loads(done.read_text("utf-8"))
     return prepared
 
 
+def _score_teacher(config: StudyConfig, work: Path) -> None:
+    """Record what the teacher's own artifacts reach, beside the students' training."""
+    done = work / "teacher.json"
+    if done.exists():
+        return
+    architecture = config.foundation().teacher.architecture
+    with Workbench(config.foundation(), work / "cache") as bench:
+        teacher = bench.teacher(lambda _: Verdict.GO_ON)
+        by_split = {
+            split: {
+                scheme: bench.evaluate(teacher, architecture, scheme_named(scheme), split).accuracy
+                for scheme in _schemes(config)
+            }
+            for split in SPLITS
+        }
+    scores: dict[str, Any] = {"test_accuracy": by_split["test"]["fp32"]}
+    _write(done, scores | by_split)
+
+
 def _work(config: StudyConfig, work: Path, jobs: Sequence[list[StudentConfig]], index: int) -> None:
     """Record the students of `jobs` that no journal has, one distillation after the other."""
     there = {student_key(student.config) for student in _journal(work)}
-    schemes = [str(name) for name in config.search_space().scheme.values]
+    schemes = _schemes(config)
     begun, done = time.monotonic(), 0
     with (
         Workbench(config.foundation(), work / "cache") as bench,
         (work / f"journal-{index}.jsonl").open("a") as journal,
     ):
-        # Reading data and asking the teacher must not count as the first student's epoch.
+        # Reading data, asking the teacher and waking a GPU must not count as the first student's
+        # epoch. The seed is this worker's own: the others' students would only wait for one.
         first = next((f[0] for f in jobs if f[0].method.alpha > 0), jobs[0][0])
-        bench.train_student(
-            replace(first, schedule=replace(first.schedule, epochs=1)), lambda _: Verdict.GO_ON
-        )
+        warm_up = replace(first, schedule=replace(first.schedule, epochs=1), seed=index)
+        bench.train_student(warm_up, lambda _: Verdict.GO_ON)
         for family in jobs:
             for student in family:
                 if student_key(student) in there:
@@ -214,18 +248,13 @@ def _record(bench: Workbench, student: StudentConfig, schemes: Sequence[str]) ->
     trained = bench.train_student(student, on_epoch)
     if isinstance(trained, StoppedStudent):
         raise DistilfrontError("a student that is recorded was stopped")
-    by_split: dict[str, dict[str, float]] = {"validation": {}, "test": {}}
+    by_split: dict[str, dict[str, float]] = {split: {} for split in SPLITS}
     evaluation_s: dict[str, float] = {}
-    for split, accuracy_of in by_split.items():
+    for split in SPLITS:
         for scheme in schemes:
             begun_s = time.process_time()
-            scored = bench.evaluate(
-                trained,
-                student.architecture,
-                scheme_named(scheme),
-                split,  # type: ignore[arg-type]
-            )
-            accuracy_of[scheme] = scored.accuracy
+            scored = bench.evaluate(trained, student.architecture, scheme_named(scheme), split)
+            by_split[split][scheme] = scored.accuracy
             evaluation_s.setdefault(scheme, time.process_time() - begun_s)
     distill = _stage(accuracies["distill"], seconds["distill"])
     adapt = _stage(accuracies["adapt"], seconds["adapt"]) if seconds["adapt"] else None
