@@ -85,6 +85,13 @@ class Features:
         return known
 
 
+    def of_all(self, students: Sequence[StudentConfig]) -> NDArray[np.float64]:
+        """Return [students, count] in [0, 1]."""
+        if not students:
+            return np.empty((0, self.count))
+        return np.concatenate([self.of(student) for student in students]).reshape(-1, self.count)
+
+
 class Families:
     """Numbers the families of one history, whose students share a luck: see search.surrogate.
 

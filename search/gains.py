@@ -1,5 +1,6 @@
 """What a student of some accuracy would add to the front's hypervolume: its costs are known."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,16 +32,17 @@ class SchemeLosses:
     """The accuracy that each scheme is seen to cost an architecture, on average."""
 
     def __init__(self, history: History) -> None:
-        finals = {student.key: student for student in history.students}
-        losses: dict[tuple[str, str], list[float]] = {}
-        everywhere: dict[str, list[float]] = {}
+        finals = {
+            student.key: (student.accuracy, student.chain.student.architecture.key)
+            for student in history.students
+        }
+        losses: dict[tuple[str, str], list[float]] = defaultdict(list)
+        everywhere: dict[str, list[float]] = defaultdict(list)
         for point in history.points:
-            student = finals.get(point.student)
-            if student is not None:
-                loss = student.accuracy - point.accuracy
-                architecture = student.chain.student.architecture.key
-                losses.setdefault((architecture, point.scheme), []).append(loss)
-                everywhere.setdefault(point.scheme, []).append(loss)
+            if final := finals.get(point.student):
+                accuracy, architecture = final
+                losses[architecture, point.scheme].append(accuracy - point.accuracy)
+                everywhere[point.scheme].append(accuracy - point.accuracy)
         self._losses = losses
         self._everywhere = {scheme: float(np.mean(seen)) for scheme, seen in everywhere.items()}
 

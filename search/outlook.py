@@ -306,8 +306,7 @@ class Outlook:
 
     def _rows(self, students: Iterable[StudentConfig]) -> tuple[Floats, Floats]:
         students = list(students)
-        rows = np.array([self._features.of(student) for student in students])
-        return rows.reshape(len(students), self._features.count), self._families.of(students)
+        return self._features.of_all(students), self._families.of(students)
 
 
 def assumed_scale(ground: Ground) -> float:

@@ -60,7 +60,7 @@ def split_curve(
     student: StudentConfig, curve: Sequence[tuple[float, float]]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the accuracies of distilling and of adapting."""
-    accuracies = tuple(accuracy for _, accuracy in curve)
+    accuracies = tuple([accuracy for _, accuracy in curve])
     return accuracies[: student.schedule.epochs], accuracies[student.schedule.epochs :]
 
 
@@ -192,19 +192,21 @@ def seconds_an_epoch(history: History, flops: Mapping[str, int]) -> dict[str, tu
             if stage["epochs"] and stage["seconds"] > 0:
                 key = (one.chain.student.architecture.key, str(stage["stage"]))
                 spent.setdefault(key, []).append(stage["seconds"] / stage["epochs"])
+    typical = {key: float(np.median(seen)) for key, seen in spent.items()}
     largest = max(flops.values())
     found = {}
     for architecture in flops:
         paces: list[float] = []
         for name in ("distill", "adapt"):
-            scaled = [
-                float(np.median(seen)) * (flops[architecture] / flops[other]) ** 0.7
-                for (other, its_stage), seen in spent.items()
-                if its_stage == name and other in flops
-            ]
-            own = spent.get((architecture, name))
-            relative = (flops[architecture] / largest) ** 0.7
-            fallback = float(np.mean(scaled)) if scaled else (paces[0] if paces else relative)
-            paces.append(float(np.median(own)) if own else fallback)
+            own = typical.get((architecture, name))
+            if own is None:
+                scaled = [
+                    seconds * (flops[architecture] / flops[other]) ** 0.7
+                    for (other, its_stage), seconds in typical.items()
+                    if its_stage == name and other in flops
+                ]
+                relative = (flops[architecture] / largest) ** 0.7
+                own = float(np.mean(scaled)) if scaled else (paces[0] if paces else relative)
+            paces.append(own)
         found[architecture] = (paces[0], paces[1])
     return found
