@@ -84,7 +84,6 @@ class Features:
             known = self._known[student] = np.array(values, dtype=np.float64)
         return known
 
-
     def of_all(self, students: Sequence[StudentConfig]) -> NDArray[np.float64]:
         """Return [students, count] in [0, 1]."""
         if not students:
