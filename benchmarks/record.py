@@ -5,10 +5,10 @@
 The real chain runs, stage by stage, through the real stage cache; seconds are of the CPU, on one
 thread, so that another load on the machine changes them little. Where a GPU trains they are of the
 thread that feeds it, busy until the GPU is done: workers that share one wait for each other, and
-that is in them. It can be interrupted at any time
-and run again: students that were recorded are kept. `--pilot N` trains N of the distillations only
-and prints how well each epoch's accuracy ranks the final ones: a table whose early epochs say
-nothing is not worth recording. At the end NAME.parquet lies beside the study file.
+that is in them. It can be interrupted at any time and run again: students that were recorded are
+kept. `--pilot N` trains N of the distillations only and prints how well each epoch's accuracy ranks
+the final ones: a table whose early epochs say nothing is not worth recording. At the end
+NAME.parquet lies beside the study file.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +43,7 @@ from objectives import (
 )
 from search.prospects import checkpoint_key
 from spaces import (
+    Architecture,
     DistilfrontError,
     StudentConfig,
     architectures,
@@ -72,9 +74,10 @@ def main() -> None:
     arguments = parser.parse_args()
     root = [f"data.root={arguments.data_root}"] if arguments.data_root else []
     config = load_study(arguments.study, root)
+    costs = _read_costs(config, arguments.costs) if arguments.costs else None
     work = arguments.work_dir / config.name
     work.mkdir(parents=True, exist_ok=True)
-    prepared = _prepare(config, work, arguments.costs)
+    prepared = _prepare(config, work, costs)
     jobs = _jobs(config, arguments.repeats)
     if arguments.pilot:
         step = max(1, len(_grid(config)) // arguments.pilot)
@@ -144,27 +147,32 @@ def _jobs(config: StudyConfig, repeats: int) -> list[list[StudentConfig]]:
     ]
 
 
-def _prepare(config: StudyConfig, work: Path, costs_file: Path | None) -> dict[str, Any]:
-    """Return what was known before the first student; the teacher is trained, not scored."""
+def _networks(config: StudyConfig) -> list[Architecture]:
+    """Return the teacher's network and every student's."""
+    teacher = config.foundation().teacher.architecture
+    return [teacher, *architectures(config.search_space(), config.settled())]
+
+
+def _read_costs(config: StudyConfig, path: Path) -> CostTable:
+    """Return what was measured on another device."""
+    schemes = dict.fromkeys(("fp32", *_schemes(config)))
+    return read_costs(path, product([network.key for network in _networks(config)], schemes))
+
+
+def _prepare(config: StudyConfig, work: Path, costs: CostTable | None) -> dict[str, Any]:
+    """Return what is known before the first student; costs are measured where none are given."""
     done = work / "prepared.json"
     if not done.exists():
         begun, commit = _now(), _commit()
-        architecture = config.foundation().teacher.architecture
-        networks = (architecture, *architectures(config.search_space(), config.settled()))
-        schemes = _schemes(config)
         with Workbench(config.foundation(), work / "cache") as bench:
-            if costs_file:
-                pairs = [(network.key, scheme) for network in networks for scheme in schemes]
-                costs = read_costs(costs_file, pairs)
-            else:
-                costs = measure_study_costs(
-                    bench,
-                    networks,
-                    schemes,
-                    processes=config.costs.processes,
-                    calls=config.costs.calls,
-                    on_progress=lambda words: print(words, flush=True),
-                )
+            costs = costs or measure_study_costs(
+                bench,
+                _networks(config),
+                _schemes(config),
+                processes=config.costs.processes,
+                calls=config.costs.calls,
+                on_progress=lambda words: print(words, flush=True),
+            )
             teacher = bench.teacher(lambda _: Verdict.GO_ON)
             print(f"the teacher has {teacher.accuracy:.1%}", flush=True)
         record = {

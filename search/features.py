@@ -88,7 +88,8 @@ class Features:
         """Return [students, count] in [0, 1]."""
         if not students:
             return np.empty((0, self.count))
-        return np.concatenate([self.of(student) for student in students]).reshape(-1, self.count)
+        rows = np.concatenate([self.of(student) for student in students])
+        return rows.reshape(len(students), self.count)
 
 
 class Families:
