@@ -22,7 +22,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,11 +38,10 @@ from objectives import (
     Workbench,
     device_fingerprint,
     measure_study_costs,
-    read_costs,
 )
 from search.prospects import checkpoint_key
+from search.session import read_study_costs
 from spaces import (
-    Architecture,
     DistilfrontError,
     StudentConfig,
     architectures,
@@ -74,7 +72,7 @@ def main() -> None:
     arguments = parser.parse_args()
     root = [f"data.root={arguments.data_root}"] if arguments.data_root else []
     config = load_study(arguments.study, root)
-    costs = _read_costs(config, arguments.costs) if arguments.costs else None
+    costs = read_study_costs(arguments.costs, config) if arguments.costs else None
     work = arguments.work_dir / config.name
     work.mkdir(parents=True, exist_ok=True)
     prepared = _prepare(config, work, costs)
@@ -147,27 +145,17 @@ def _jobs(config: StudyConfig, repeats: int) -> list[list[StudentConfig]]:
     ]
 
 
-def _networks(config: StudyConfig) -> list[Architecture]:
-    """Return the teacher's network and every student's."""
-    teacher = config.foundation().teacher.architecture
-    return [teacher, *architectures(config.search_space(), config.settled())]
-
-
-def _read_costs(config: StudyConfig, path: Path) -> CostTable:
-    """Return what was measured on another device."""
-    schemes = dict.fromkeys(("fp32", *_schemes(config)))
-    return read_costs(path, product([network.key for network in _networks(config)], schemes))
-
-
 def _prepare(config: StudyConfig, work: Path, costs: CostTable | None) -> dict[str, Any]:
     """Return what is known before the first student; costs are measured where none are given."""
     done = work / "prepared.json"
     if not done.exists():
         begun, commit = _now(), _commit()
+        teacher_network = config.foundation().teacher.architecture
+        students = architectures(config.search_space(), config.settled())
         with Workbench(config.foundation(), work / "cache") as bench:
             costs = costs or measure_study_costs(
                 bench,
-                _networks(config),
+                (teacher_network, *students),
                 _schemes(config),
                 processes=config.costs.processes,
                 calls=config.costs.calls,

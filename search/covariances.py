@@ -87,7 +87,7 @@ def outcomes(
     students = [student for student, _ in ends]
     logs = np.array([log_error(accuracy, images) for _, accuracy in ends])
     return Outcomes(
-        np.array([features.of(student) for student in students]),
+        features.of_all(students),
         Families().of(students),
         logs - trend.of(students),
         np.zeros(len(ends)),

@@ -150,7 +150,7 @@ def open_session(
     """
     config = load_study(study, settings)
     folder = StudyFolder(runs_dir, config.name)
-    table = None if costs is None else _read_costs(costs, config)
+    table = None if costs is None else read_study_costs(costs, config)
     if not folder.database.exists():
         from objectives import check_foundation
 
@@ -190,7 +190,8 @@ def open_existing(study: str, runs_dir: Path, storage: str | None) -> Session:
     return Session(stored_config(found), folder, opened, found)
 
 
-def _read_costs(path: Path, config: StudyConfig) -> CostTable:
+def read_study_costs(path: Path, config: StudyConfig) -> CostTable:
+    """Return the costs that a bundle's profile wrote to `path`; InputError unless of this study."""
     from objectives import read_costs
 
     teacher = config.foundation().teacher.architecture
