@@ -11,6 +11,7 @@ from pathlib import Path
 import optuna
 from optuna.samplers import BaseSampler
 
+from benchmarks.gp import OnceGPSampler
 from benchmarks.peers import (
     FinishTheBest,
     MOASHAPruner,
@@ -23,9 +24,10 @@ from benchmarks.replay import named_strategy
 from benchmarks.running import Family, StrategyEntry
 from benchmarks.simulation import Strategy
 from search.pruning import NoPruner, Pruner
-from search.samplers import sampler_named
+from search.samplers import StudentSampler, sampler_named
 from search.scheduler import NewFirst
 from search.strategies import Parts
+from search.view import Learner
 from spaces import InputError
 
 FEW_EPOCHS = 2
@@ -181,9 +183,15 @@ def _sampler(name: str, ours: bool) -> Sampling:
         "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
         "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
         "nsgaii": lambda seed: optuna.samplers.NSGAIISampler(seed=seed, population_size=20),
-        "gp": lambda seed: optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False),
+        "gp": lambda seed: OnceGPSampler(seed=seed),
     }
-    return (lambda seed: sampler_named(name, seed)) if ours else plain[name]
+    if not ours:
+        return plain[name]
+    if name == "gp":
+        return lambda seed: StudentSampler(
+            Learner(lambda seed: OnceGPSampler(seed=seed), complete=True, running=True), seed
+        )
+    return lambda seed: sampler_named(name, seed)
 
 
 def _skipped(probe: Callable[[], object]) -> str | None:
