@@ -136,7 +136,12 @@ def _peers(family: Family, registry: Path | None) -> dict[str, StrategyEntry]:
         "random": entry("random, every trial to its end", _sampler("random", ours), to_the_end),
         "TPE": entry("Optuna's TPE, every trial to its end", _sampler("tpe", ours), to_the_end),
         "NSGA-II": entry("Optuna's NSGA-II, likewise", _sampler("nsgaii", ours), to_the_end),
-        "GP": entry("Optuna's GP, likewise", _sampler("gp", ours), to_the_end, seeds=SLOW_SEEDS),
+        "GP": entry(
+            "Optuna's GP, likewise, its acquisition once a choice",
+            _sampler("gp", ours),
+            to_the_end,
+            seeds=SLOW_SEEDS,
+        ),
         "few epochs": _few_epochs(family),
         "MultiMetric": entry(
             "TPE, OptunaHub's MultiMetricPruner",
