@@ -96,7 +96,7 @@ def _kill_at(stage: str, searched: Searched, runs: Path, *options: str) -> None:
     before = _ended(runs)
     wait_for_death(left)
     assert second.ends() == 0, second.output
-    assert (says if not went_further else "reused") in second.output
+    assert ("reused" if says and went_further else says) in second.output
     assert before.items() <= _ended(runs).items()
     assert_whole(runs)
 
