@@ -188,14 +188,13 @@ def _sampler(name: str, ours: bool) -> Sampling:
         "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
         "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
         "nsgaii": lambda seed: optuna.samplers.NSGAIISampler(seed=seed, population_size=20),
-        "gp": lambda seed: OnceGPSampler(seed=seed),
+        "gp": OnceGPSampler,
     }
     if not ours:
         return plain[name]
     if name == "gp":
-        return lambda seed: StudentSampler(
-            Learner(lambda seed: OnceGPSampler(seed=seed), complete=True, running=True), seed
-        )
+        learner = Learner(OnceGPSampler, complete=True, running=True)
+        return lambda seed: StudentSampler(learner, seed)
     return lambda seed: sampler_named(name, seed)
 
 
