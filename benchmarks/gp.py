@@ -10,7 +10,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class OnceGPSampler(optuna.samplers.GPSampler):
-    """GPSampler with the same choices, in half the time where the space is a grid.
+    """GPSampler with the same choices, made sooner where the space is a grid.
 
     Optuna draws 2,048 candidates a choice and searches around ten of them; on a grid of some
     hundreds of students it asks of each a dozen times what it promises. Here the acquisition

@@ -24,10 +24,9 @@ from benchmarks.replay import named_strategy
 from benchmarks.running import Family, StrategyEntry
 from benchmarks.simulation import Strategy
 from search.pruning import NoPruner, Pruner
-from search.samplers import StudentSampler, sampler_named
+from search.samplers import StudentSampler, learners_of, sampler_named
 from search.scheduler import NewFirst
 from search.strategies import Parts
-from search.view import Learner
 from spaces import InputError
 
 FEW_EPOCHS = 2
@@ -193,7 +192,7 @@ def _sampler(name: str, ours: bool) -> Sampling:
     if not ours:
         return plain[name]
     if name == "gp":
-        learner = Learner(OnceGPSampler, complete=True, running=True)
+        learner = replace(learners_of()[name], make=OnceGPSampler)
         return lambda seed: StudentSampler(learner, seed)
     return lambda seed: sampler_named(name, seed)
 

@@ -29,8 +29,18 @@ def sampler_named(name: str, seed: int, startup: int = 10) -> BaseSampler:
 
     startup: complete students before it learns; for NSGA-II the size of a generation.
     """
+    if name == "qmc":
+        return SobolSampler(seed)
+    learners = learners_of(startup)
+    if name not in learners:
+        raise UnknownNameError("sampler", name, (*learners, "qmc"))
+    return StudentSampler(learners[name], seed)
+
+
+def learners_of(startup: int = 10) -> dict[str, Learner]:
+    """Return Optuna's samplers with what each is shown, by name; startup: as sampler_named."""
     population = max(2, startup)
-    learners = {
+    return {
         "tpe": Learner(
             lambda seed: TPESampler(seed=seed, n_startup_trials=startup),
             complete=True,
@@ -51,11 +61,6 @@ def sampler_named(name: str, seed: int, startup: int = 10) -> BaseSampler:
         ),
         "random": Learner(lambda seed: RandomSampler(seed=seed)),
     }
-    if name == "qmc":
-        return SobolSampler(seed)
-    if name not in learners:
-        raise UnknownNameError("sampler", name, (*learners, "qmc"))
-    return StudentSampler(learners[name], seed)
 
 
 class StudentSampler(OneByOneSampler):

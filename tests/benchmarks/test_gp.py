@@ -37,7 +37,7 @@ def test_a_point_is_asked_for_once_a_choice() -> None:
             ask = acqf.eval_acqf_no_grad
 
             def counted(x: Any) -> Any:
-                asked.append(len({row.tobytes() for row in x}))
+                asked.append(len(x))
                 return ask(x)
 
             acqf.eval_acqf_no_grad = counted
