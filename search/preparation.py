@@ -8,7 +8,6 @@ import optuna
 from objectives import (
     CostTable,
     EpochReport,
-    FileLock,
     TrainedStudent,
     Verdict,
     Workbench,
@@ -20,7 +19,7 @@ from search.events import EpochEnded, Event, Preparing
 from search.lifeline import Lifeline
 from search.watch import ReleasedError
 from spaces import architectures, params_of, scheme_named, to_dict
-from studies import StudyConfig, StudyFolder
+from studies import Lock, StudyConfig
 from studies.records import (
     StudyAttr,
     add_baseline,
@@ -36,7 +35,7 @@ Emit = Callable[[Event], None]
 def prepare(
     study: optuna.Study,
     config: StudyConfig,
-    folder: StudyFolder,
+    lock: Lock,
     workbench: Workbench,
     lifeline: Lifeline,
     emit: Emit,
@@ -45,7 +44,8 @@ def prepare(
 ) -> tuple[TrainedStudent, CostTable]:
     """Return the teacher and the cost table, made or waited for, with the baselines in the study.
 
-    Several workers may call this at once. `templates_first` lets one export the float graphs while
+    Several workers may call this at once; `lock`, the study's for this, keeps all others idle while
+    one measures latencies. `templates_first` lets one export the float graphs while
     another trains the teacher. Raises ReleasedError when a stop is asked for meanwhile.
     """
 
@@ -76,8 +76,7 @@ def prepare(
     if known is None:
         export_templates()
     emit(Preparing("costs are measured, or waited for"))
-    # The lock keeps other workers idle while latencies are measured.
-    with FileLock(folder.path / "prepare.lock"):
+    with lock():
         costs = costs_of(study)
         if costs is None:
             costs = measure_study_costs(

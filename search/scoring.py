@@ -6,26 +6,26 @@ from typing import Any
 
 import optuna
 
-from objectives import EpochReport, Evaluation, FileLock, TrainedStudent, Verdict, Workbench
+from objectives import EpochReport, Evaluation, TrainedStudent, Verdict, Workbench
 from reports import StudySummary, baselines
 from search.events import Event, Preparing
 from spaces import scheme_named
-from studies import StudyFolder
+from studies import Lock
 from studies.records import Point, StudyAttr
 
 
 def score_front(
     study: optuna.Study,
     workbench: Workbench,
-    folder: StudyFolder,
+    lock: Lock,
     emit: Callable[[Event], None],
 ) -> None:
     """Score the study's front on the test split, unless this very front was scored before.
 
     Nothing is chosen by these scores: they are kept under the front's fingerprint, and a front
-    that grows is another front.
+    that grows is another front. `lock`, the study's for preparing it, lets one worker do so.
     """
-    with FileLock(folder.path / "prepare.lock"):
+    with lock():
         summary = StudySummary.load(study)
         if summary.front_fingerprint in summary.test_scores:
             return

@@ -18,7 +18,7 @@ from search.presenter import DashboardPresenter
 from search.scoring import score_front
 from search.strategies import parts_named
 from search.watch import ReleasedError
-from studies import StudyFolder, create_or_resume, load_study, open_storage
+from studies import StudyFolder, create_or_resume, load_study, open_storage, preparation_lock
 from studies.records import HistoryReader
 
 
@@ -40,9 +40,10 @@ def work(
     folder = StudyFolder(runs_dir, config.name)
     storage = open_storage(storage_url or folder.database)
     study = create_or_resume(config, storage)
+    lock = preparation_lock(storage, config.name)
     with Workbench(config.foundation(), folder.cache) as workbench:
         teacher, costs = prepare(
-            study, config, folder, workbench, lifeline, emit, templates_first=index % 2 == 1
+            study, config, lock, workbench, lifeline, emit, templates_first=index % 2 == 1
         )
         floor = config.bounds.accuracy_of_teacher * teacher.accuracy
         itself = costs.of(costs.teacher, "fp32")
@@ -88,4 +89,4 @@ def work(
         Worker(bench, ledger, lifeline, emit).run(config.trials)
         if lifeline.stopping:
             raise ReleasedError
-        score_front(study, workbench, folder, emit)
+        score_front(study, workbench, lock, emit)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from studies.folder import StudyFolder, made_folders
     from studies.loading import built_in_studies, load_study, parse_study
-    from studies.locks import Lock, study_lock
+    from studies.locks import Lock, preparation_lock, study_lock
     from studies.opening import (
         DIRECTIONS,
         check_resume,
@@ -31,6 +31,7 @@ _WHERE = {
     "open_storage": "storage",
     "open_study": "opening",
     "parse_study": "loading",
+    "preparation_lock": "locks",
     "stored_config": "opening",
     "study_lock": "locks",
 }
@@ -57,6 +58,7 @@ __all__ = [
     "open_storage",
     "open_study",
     "parse_study",
+    "preparation_lock",
     "stored_config",
     "study_lock",
 ]

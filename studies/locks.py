@@ -16,7 +16,10 @@ Lock = Callable[[], AbstractContextManager[object]]
 """Entered, it keeps every other process that enters it waiting. It cannot be entered twice."""
 
 _PATIENCE_S = 120
-"""How long to wait for a lock; what is done under one takes seconds."""
+"""How long to wait for a claim; what is done under its lock takes seconds."""
+_LONG_PATIENCE_S = 24 * 3600
+"""How long to wait until a study is prepared: latencies may be measured for minutes, on a slow
+device for hours. Who dies meanwhile lets go at once."""
 
 
 def study_lock(storage: RDBStorage, name: str) -> Lock:
@@ -25,13 +28,27 @@ def study_lock(storage: RDBStorage, name: str) -> Lock:
     SQLite: a file beside the database. PostgreSQL and MySQL: an advisory lock of the server's, so
     that workers on several machines need no shared folder.
     """
+    return _lock(storage, "", f"study {name}", _PATIENCE_S)
+
+
+def preparation_lock(storage: RDBStorage, name: str) -> Lock:
+    """Return the lock under which what all trials of the study `name` share is made, once.
+
+    It lies where `study_lock` does and may be held for long; claims go on meanwhile.
+    """
+    return _lock(storage, ".preparation", f"preparation of study {name}", _LONG_PATIENCE_S)
+
+
+def _lock(storage: RDBStorage, suffix: str, what: str, patience_s: int) -> Lock:
     if storage.engine.dialect.name == "sqlite":
-        return partial(FileLock, Path(f"{storage.engine.url.database}.lock"))
-    return partial(server_lock, storage.engine, f"study {name}")
+        return partial(FileLock, Path(f"{storage.engine.url.database}{suffix}.lock"))
+    return partial(server_lock, storage.engine, what, patience_s)
 
 
 @contextmanager
-def server_lock(engine: sqlalchemy.Engine, what: str) -> Iterator[None]:
+def server_lock(
+    engine: sqlalchemy.Engine, what: str, patience_s: int = _PATIENCE_S
+) -> Iterator[None]:
     """Hold the advisory lock called `what` in the database of a PostgreSQL or MySQL server.
 
     It belongs to a connection, and so it ends with the process.
@@ -43,9 +60,10 @@ def server_lock(engine: sqlalchemy.Engine, what: str) -> Iterator[None]:
     digest = hashlib.sha256(f"distilfront {what}".encode()).digest()
     key = int.from_bytes(digest[:8], signed=True)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql(prepare)
-        if connection.execute(sqlalchemy.text(acquire), {"key": key}).scalar() == 0:
-            raise DistilfrontError(f"the {what} stayed locked for {_PATIENCE_S} s")
+        connection.exec_driver_sql(prepare.format(patience_s=patience_s))
+        waiting = {"key": key, "patience_s": patience_s} if backend == "mysql" else {"key": key}
+        if connection.execute(sqlalchemy.text(acquire), waiting).scalar() == 0:
+            raise DistilfrontError(f"the {what} stayed locked for {patience_s} s")
         try:
             yield
         finally:
@@ -55,13 +73,13 @@ def server_lock(engine: sqlalchemy.Engine, what: str) -> Iterator[None]:
 _SERVER_LOCKS = {
     # pg_advisory_lock returns nothing and raises when the time is over.
     "postgresql": (
-        f"SET lock_timeout = '{_PATIENCE_S}s'",
+        "SET lock_timeout = '{patience_s}s'",
         "SELECT pg_advisory_lock(:key)",
         "SELECT pg_advisory_unlock(:key)",
     ),
     "mysql": (
         "DO 0",
-        f"SELECT GET_LOCK(:key, {_PATIENCE_S})",
+        "SELECT GET_LOCK(:key, :patience_s)",
         "SELECT RELEASE_LOCK(:key)",
     ),
 }
