@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import assert_never
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -22,6 +23,7 @@ from spaces import (
     LoadTeacher,
     LoRA,
     Method,
+    PlainTraining,
     StudentConfig,
 )
 
@@ -110,9 +112,16 @@ def _plain_loss(logits: Tensor, batch: Batch, epoch: int) -> Tensor:  # noqa: AR
 
 
 def _loss(method: Method, ask: AskTeacher) -> Loss:
-    if not isinstance(method, Distillation):
-        return _plain_loss
-    signal = ask()
+    match method:
+        case PlainTraining():
+            return _plain_loss
+        case Distillation():
+            return _distillation_loss(method, ask())
+        case _:
+            assert_never(method)
+
+
+def _distillation_loss(method: Distillation, signal: TeacherSignal) -> Loss:
 
     def loss(logits: Tensor, batch: Batch, epoch: int) -> Tensor:
         return distillation_loss(
