@@ -8,7 +8,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
-from reports.palette import DARK, LIGHT
+from reports import DARK, LIGHT
 
 WIDTH, LEFT, RIGHT, TOP, HEIGHT, GAP = 960, 60, 270, 84, 280, 104
 """Pixels: the figure's width, the margins beside a panel, above the first, its height, between."""

@@ -17,7 +17,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks.script import run_script
-from objectives.stage_cache import Draft, StageCache
+from objectives.chain import Draft, StageCache
 
 ENTRIES = 300
 WEIGHTS_BYTES = 1_000_000

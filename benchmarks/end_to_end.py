@@ -31,13 +31,19 @@ from benchmarks.simulation import Strategy, no_offers, simulate
 from benchmarks.strategies import strategies
 from benchmarks.trace import FoundPoint, Spent, Trace
 from objectives import EpochReport, Verdict, Workbench
-from objectives.stage_cache import StageCache
-from search.events import EpochEnded, Event, PointAdded, TrialBegan
-from search.ledger import open_ledger
-from search.lifeline import Lifeline
-from search.loop import Bench, Worker
-from search.offers import offers
-from search.prospects import distilled
+from objectives.chain import StageCache
+from search.forecasts import distilled
+from search.strategy import offers
+from search.workers import (
+    Bench,
+    EpochEnded,
+    Event,
+    Lifeline,
+    PointAdded,
+    TrialBegan,
+    Worker,
+    open_ledger,
+)
 from spaces import (
     Foundation,
     InputError,

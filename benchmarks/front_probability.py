@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.recorded import Table, load_table
 from benchmarks.script import run_script
-from objectives.front_probability import Beliefs, Cells, Floats, Scored, log_odds
+from objectives.fronts import Beliefs, Cells, Floats, Scored, log_odds
 
 TABLES = Path(__file__).parent / "tables"
 DRAWS = 4000

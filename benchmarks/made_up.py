@@ -18,10 +18,10 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from objectives import Evaluation
 from objectives.costs import Cost, CostTable
-from objectives.pareto import ReferencePoint
-from objectives.results import Evaluation
-from search.outlook import Ground
+from objectives.fronts import ReferencePoint
+from search.forecasts import Ground
 from spaces import (
     SCHEMES,
     ChainConfig,

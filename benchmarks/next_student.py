@@ -15,8 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import made_up
 from benchmarks.script import run_script
-from search.freeze_thaw import FreezeThaw
-from search.strategies import parts_named
+from search.strategy import FreezeThaw, parts_named
 from spaces import suggest
 from studies import StudyConfig, create_or_resume, load_study, open_storage
 from studies.records import History, HistoryReader, complete, describe
@@ -27,7 +26,9 @@ CHOICES = 20
 
 def main() -> None:
     """Print the table."""
-    threadpool_limits(limits=1, user_api="blas")  # As every worker does (objectives.workbench).
+    threadpool_limits(
+        limits=1, user_api="blas"
+    )  # As every worker does (objectives.chain.workbench).
     config = load_study("kd_lora_q")
     print("| students | points | a choice, median ms | slowest | ask + tell, median ms | slowest |")
     print("| --- | --- | --- | --- | --- | --- |")

@@ -21,7 +21,7 @@ from benchmarks.oracle import prefix_key
 from benchmarks.recorded import RecordedStage, RecordedStudent, Table, load_table, table_of
 from benchmarks.regression import Regression
 from benchmarks.script import run_script
-from search.prospects import accuracy_of, checkpoint_key, log_error
+from search.forecasts import accuracy_of, checkpoint_key, log_error
 from spaces import (
     Distillation,
     InputError,

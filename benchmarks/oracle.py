@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.recorded import RecordedStudent, Table, TablePoint
-from objectives.pareto import hypervolume
-from search.prospects import checkpoint_key
+from objectives.fronts import hypervolume
+from search.forecasts import checkpoint_key
 
 _NOTHING = 1e-12
 """Hypervolume that only rounding adds."""

@@ -18,10 +18,8 @@ import optuna
 from benchmarks import made_up
 from benchmarks.script import run_script
 from benchmarks.standalone_decision import in_memory, in_sqlite
-from search.offers import offers
-from search.pruning import Pruner
-from search.samplers import sampler_named
-from search.strategies import parts_named
+from search.stopping import Pruner
+from search.strategy import offers, parts_named, sampler_named
 from spaces import SCHEMES, ChainConfig, suggest
 from studies import create_or_resume, load_study, open_storage
 from studies.records import Attr, History, HistoryReader, add_epoch, add_offer, complete, describe

@@ -39,8 +39,8 @@ from objectives import (
     device_fingerprint,
     measure_study_costs,
 )
-from search.prospects import checkpoint_key
-from search.session import read_study_costs
+from search.cli import read_study_costs
+from search.forecasts import checkpoint_key
 from spaces import (
     DistilfrontError,
     StudentConfig,

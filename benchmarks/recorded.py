@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from objectives import Evaluation
 from objectives.costs import CostTable
-from objectives.pareto import ReferencePoint, hypervolume, losses_of, nondominated
-from objectives.results import Evaluation
+from objectives.fronts import ReferencePoint, hypervolume, losses_of, nondominated
 from spaces import (
     DistilfrontError,
     InputError,

@@ -16,8 +16,8 @@ from benchmarks.recorded import Table, load_table
 from benchmarks.script import run_script
 from benchmarks.simulation import Strategy, simulate
 from benchmarks.trace import End, Trace, Work
-from search.outlook import Ground
-from search.strategies import Parts, parts_named
+from search.forecasts import Ground
+from search.strategy import Parts, parts_named
 
 SHARES = (0.9, 0.95, 0.99)
 """Of the true hypervolume: what the compute is stated to."""

@@ -17,7 +17,7 @@ from typing import TypeVar
 from benchmarks import made_up
 from benchmarks.script import run_script
 from reports import StudySummary, advise, front_table, write_report
-from search.session import open_existing
+from search.cli import open_existing
 from spaces import to_dict
 from studies import StudyConfig, StudyFolder, create_or_resume, load_study, open_storage
 from studies.records import StudyAttr, read_history

@@ -21,7 +21,7 @@ from benchmarks.compare import read_runs
 from benchmarks.oracle import position
 from benchmarks.run_record import GRID, SHARES, RunRecord
 from benchmarks.running import Family
-from reports.intervals import wilson
+from reports import wilson
 from spaces import InputError
 
 RANDOM = "random"

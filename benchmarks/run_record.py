@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.recorded import Table, TablePoint
 from benchmarks.trace import FoundPoint, Step, Trace
-from objectives.pareto import Losses, losses_of
+from objectives.fronts import Losses, losses_of
 
 SHARES = (0.9, 0.95, 0.99)
 """Of the true hypervolume: what the compute is stated to. A search ends at the last of them."""

@@ -12,7 +12,7 @@ from benchmarks.recorded import Table, load_table
 from benchmarks.run_record import SHARES, RunKey, RunRecord, measured
 from benchmarks.simulation import Strategy, simulate
 from benchmarks.trace import FoundPoint
-from objectives.pareto import hypervolume, losses_of, nondominated
+from objectives.fronts import hypervolume, losses_of, nondominated
 
 Family = Literal["plain", "given ours", "ours", "ablation"]
 

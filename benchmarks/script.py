@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from search.commands import EXIT_INPUT, EXIT_INTERRUPTED
+from search.cli import EXIT_INPUT, EXIT_INTERRUPTED
 from spaces import InputError
 
 

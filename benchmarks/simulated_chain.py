@@ -11,7 +11,7 @@ from typing import Literal
 from benchmarks.clock import Clock, Parked
 from benchmarks.recorded import RecordedStage, Table
 from benchmarks.trace import Spent, Work
-from objectives.results import (
+from objectives import (
     EpochReport,
     Evaluation,
     OnEpoch,
@@ -20,7 +20,7 @@ from objectives.results import (
     TrainedStudent,
     Verdict,
 )
-from search.prospects import distilled
+from search.forecasts import distilled
 from spaces import (
     Architecture,
     DistilfrontError,
@@ -56,7 +56,7 @@ class Stages:
 
 
 class SimulatedWorkbench:
-    """What search.loop asks of objectives.Workbench, answered from a table at its recorded price.
+    """What run_trials asks of objectives.Workbench, answered from a table at its recorded price.
 
     Epochs whose checkpoints are there cost nothing, and a stage that another worker trains is
     waited for, as in the real stage cache.

@@ -10,8 +10,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.clock import Clock, Parked
 from benchmarks.recorded import Table
-from objectives.results import Evaluation
-from search.baselines import TEACHER_ITSELF, TEACHER_QUANTIZED, student_baselines
+from objectives import Evaluation
+from search.workers import TEACHER_ITSELF, TEACHER_QUANTIZED, student_baselines
 from spaces import params_of, to_dict
 from studies.records import Attr, History, StudyAttr, add_baseline, enqueue_baseline
 
@@ -50,7 +50,7 @@ class SimulatedStorage(InMemoryStorage):
 
 
 class SimulatedPresence:
-    """Workers that never die (a search.presence.Presence)."""
+    """Workers that never die (a search.workers.heartbeat.Presence)."""
 
     def signature(self) -> dict[Attr, Any]:
         """Return nothing: nobody looks."""
@@ -99,7 +99,7 @@ class SimulatedLifeline:
 
 
 class NoPresenter:
-    """Shows nothing (a search.presenter.Presenter)."""
+    """Shows nothing (a search.workers.presenter.Presenter)."""
 
     def show_training(
         self,
@@ -117,7 +117,7 @@ def furnish(study: optuna.Study, table: Table, *, baselines: bool) -> None:
     """Give a new study what the program's have before their first trial.
 
     That is the costs and, with `baselines`, the teacher under every scheme and the students that
-    leave a step out: see search.preparation.
+    leave a step out: see search.workers.prepare.
     """
     study.set_user_attr(StudyAttr.COSTS.value, to_dict(table.costs))
     if baselines:

@@ -31,15 +31,20 @@ from benchmarks.simulated_study import (
 from benchmarks.stopwatch import Stopwatch, TimedSampler
 from benchmarks.trace import End, Ending, FoundPoint, Trace
 from objectives import Workbench
-from search.events import EpochEnded, Event, PointAdded, TrialBegan, TrialEnded
-from search.ledger import Ledger
-from search.lifeline import Lifeline
-from search.loop import Bench, Worker
-from search.offers import Offer, offers
-from search.pruning import Pruner
-from search.scheduler import Scheduler
-from search.strategies import Parts
-from search.watch import Emit
+from search.stopping import Pruner
+from search.strategy import Offer, Parts, Scheduler, offers
+from search.workers import (
+    Bench,
+    Emit,
+    EpochEnded,
+    Event,
+    Ledger,
+    Lifeline,
+    PointAdded,
+    TrialBegan,
+    TrialEnded,
+    Worker,
+)
 from spaces import DistilfrontError
 from studies import DIRECTIONS
 from studies.records import Attr, HistoryReader
@@ -240,7 +245,7 @@ class _Simulation:
 
 
 def no_offers(*_: object, **__: object) -> tuple[Offer, ...]:
-    """Offer nothing (as search.offers.offers)."""
+    """Offer nothing (as search.strategy.scheme_offers.offers)."""
     return ()
 
 

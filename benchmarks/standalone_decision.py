@@ -17,8 +17,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks import made_up
-from search.known_cost_stopper import KnownCostStopper
-from search.watched_trials import WatchedAttr
+from search.stopping import KnownCostStopper, WatchedAttr
 
 DIRECTIONS = ("maximize", "minimize", "minimize")
 KNOWN = (500.0, 5.0)

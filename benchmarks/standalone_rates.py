@@ -17,9 +17,8 @@ import optuna
 from numpy.typing import NDArray
 
 from benchmarks.script import run_script
-from objectives.pareto import nondominated
-from search.known_cost_stopper import KnownCostStopper
-from search.watched_trials import WatchedAttr
+from objectives.fronts import nondominated
+from search.stopping import KnownCostStopper, WatchedAttr
 
 STEPS = 20
 DIRECTIONS = ("maximize", "minimize", "minimize")

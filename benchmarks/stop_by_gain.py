@@ -18,7 +18,7 @@ from benchmarks.replay import named_strategy
 from benchmarks.script import run_script
 from benchmarks.simulation import simulate
 from benchmarks.trace import Trace
-from search.next_hour import HOUR_S
+from search.strategy import HOUR_S
 
 LEASTS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 """Least gains per hour, as shares of the hypervolume."""

@@ -23,10 +23,8 @@ from benchmarks.recorded import Table
 from benchmarks.replay import named_strategy
 from benchmarks.running import Family, StrategyEntry
 from benchmarks.simulation import Strategy
-from search.pruning import NoPruner, Pruner
-from search.samplers import StudentSampler, learners_of, sampler_named
-from search.scheduler import NewFirst
-from search.strategies import Parts
+from search.stopping import NoPruner, Pruner
+from search.strategy import NewFirst, Parts, StudentSampler, learners_of, sampler_named
 from spaces import InputError
 
 FEW_EPOCHS = 2

@@ -3,7 +3,7 @@
 Prints a row a table: what it cost, how far accuracies differ between seeds, how well an epoch says
 where distilling ends, how well latencies repeat themselves, and how much one student has alone; in
 a second table what width and adapters do to the log error; and in a third what the search's process
-(search.surrogate) makes of all students once it has seen them. Log errors are shares of what there
+(gaussian_process) makes of all students once it has seen them. Log errors are shares of what there
 is to learn.
 """
 
@@ -19,12 +19,17 @@ from benchmarks.oracle import compute_of, prefix_key
 from benchmarks.recorded import Table, load_table
 from benchmarks.replay import ground_of
 from benchmarks.script import run_script
-from objectives.pareto import hypervolume
-from search.covariances import assumed, outcomes
-from search.features import Families, Features
-from search.outlook import assumed_scale
-from search.prospects import Progress, log_error
-from search.surrogate import fit
+from objectives.fronts import hypervolume
+from search.forecasts import (
+    Families,
+    Features,
+    Progress,
+    assumed,
+    assumed_scale,
+    fit,
+    log_error,
+    outcomes,
+)
 from spaces import LoRA
 
 EPOCHS = (1, 3, 5)
@@ -77,7 +82,7 @@ def row(table: Table) -> str:
 
 
 def effects(table: Table) -> str:
-    """Return what width and adapters do, as a row under EFFECTS: see search.trend."""
+    """Return what width and adapters do, as a row under EFFECTS: see prior_mean."""
     ground = ground_of(table)
     most = max(ground.flops.values())
     by_flops = defaultdict(list)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.recorded import Table
-from objectives.pareto import ReferencePoint, hypervolume, losses_of, nondominated
+from objectives.fronts import ReferencePoint, hypervolume, losses_of, nondominated
 
 Work = Literal["distill", "adapt", "evaluate"]
 End = Literal["trained", "audited", "stopped", "paused", "released"]

@@ -13,8 +13,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from benchmarks.script import run_script
-from objectives.models import build_model
-from objectives.small_maps import speed_up_small_maps
+from objectives.models import build_model, speed_up_small_maps
 from spaces import Architecture
 
 NETWORKS = (

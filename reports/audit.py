@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from objectives.pareto import losses_of
+from objectives.fronts import losses_of
 from reports.intervals import clopper_pearson
 from studies.records import History
 

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna_dashboard import save_note, save_plotly_graph_object
 
-from objectives.results import Evaluation
+from objectives import Evaluation
 from reports import words
 from reports.advice import advise
 from reports.drawing import AXIS_TITLES

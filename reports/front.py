@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from objectives.pareto import losses_of, nondominated
+from objectives.fronts import losses_of, nondominated
 from studies.records import Point
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from objectives.pareto import hypervolume, losses_of
+from objectives.fronts import hypervolume, losses_of
 from reports.summary import StudySummary
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from objectives.pareto import knee, losses_of
+from objectives.fronts import knee, losses_of
 from reports import words
 from reports.summary import StudySummary
 from spaces import InputError, UnknownNameError

@@ -8,8 +8,7 @@ from typing import Any
 import optuna
 
 from objectives.costs import Cost, CostTable
-from objectives.front_probability import Scored, front_probabilities
-from objectives.pareto import OBJECTIVES, ReferencePoint
+from objectives.fronts import OBJECTIVES, ReferencePoint, Scored, front_probabilities
 from reports.front import FrontPoint, front_of
 from spaces import InputError, digest, from_dict
 from studies.records import (

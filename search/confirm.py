@@ -6,26 +6,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.commands import (
+from search.cli import (
     EXIT_INTERRUPTED,
     RUNS_DIR,
     RunsDirOption,
     StorageOption,
     StudyOption,
     TimeoutOption,
+    in_words,
     make_app,
+    parse_duration_s,
     run_app,
 )
-from search.durations import in_words, parse_duration_s
 
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from objectives.results import EpochReport, OnEpoch
+    from objectives import EpochReport, OnEpoch
     from reports import StudySummary
-    from search.confirming import Repeat
-    from search.lifeline import Lifeline
-    from search.session import Session
+    from search.cli import Session
+    from search.workers import Lifeline, Repeat
     from studies.records import Replicate
 
 _AGAIN = "the same command goes on where this stopped"
@@ -60,7 +60,7 @@ def confirm(
         raise InputError(f"--doubt must be in (0, 1], got {doubt}")
     deadline = None if timeout is None else time.time() + parse_duration_s(timeout)
 
-    from search.session import open_existing
+    from search.cli import open_existing
 
     session = open_existing(study, runs_dir, storage)
     summary = session.summary()
@@ -87,7 +87,7 @@ def _repeat(
     deadline: float | None,
 ) -> str:
     """Train what is in doubt until nothing is left or the time is over; say which it was."""
-    from search.confirming import Doubts, seconds_of
+    from search.workers import Doubts, seconds_of
 
     doubts = Doubts(summary, seeds, doubt)
     console, members, todo = session.console, doubts.members(), doubts.open()
@@ -107,9 +107,7 @@ def _repeat(
 
     # Imported here: what is there already is said before torch is loaded.
     from objectives import Workbench
-    from search.confirming import train
-    from search.lifeline import Lifeline
-    from search.watch import ReleasedError
+    from search.workers import Lifeline, ReleasedError, train
     from studies.records import record_replicate
 
     lifeline, done = Lifeline(deadline), 0
@@ -140,7 +138,7 @@ def _front_stages(summary: "StudySummary") -> frozenset[str]:
 def _teller(session: "Session", words: str, shown: "Status", lifeline: "Lifeline") -> "OnEpoch":
     """Return what shows every epoch, and ends the training after one when the time is over."""
     from objectives import Verdict
-    from search.watch import ReleasedError
+    from search.workers import ReleasedError
 
     said_at = 0.0
 

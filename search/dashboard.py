@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from search.commands import (
+from search.cli import (
     RUNS_DIR,
     RunsDirOption,
     StorageOption,
@@ -30,7 +30,7 @@ def dashboard(
     from optuna.artifacts import FileSystemArtifactStore
     from optuna_dashboard import run_server
 
-    from search.session import open_existing
+    from search.cli import open_existing
 
     session = open_existing(study, runs_dir, storage)
     _require_free(port)

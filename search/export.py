@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.commands import (
+from search.cli import (
     RUNS_DIR,
     OutOption,
     RunsDirOption,
@@ -43,9 +43,7 @@ def export(
 ) -> None:
     """Write a point's recipe, weights, adapter, artifact, metrics and card into a folder."""
     from reports import pick as pick_point
-    from search.exporting import new_folder, write_model
-    from search.recipes import Recipe
-    from search.session import open_existing
+    from search.cli import Recipe, new_folder, open_existing, write_model
     from spaces import scheme_named
 
     session = open_existing(study, runs_dir, storage)
@@ -60,7 +58,7 @@ def export(
     with new_folder(out) as folder:
         # Imported here: a wrong pick is answered before torch is loaded.
         from objectives import Workbench
-        from search.scoring import trained
+        from search.workers import trained
 
         foundation = session.config.foundation()
         recipe = Recipe(

@@ -2,7 +2,7 @@
 
 import typer
 
-from search.commands import run_app
+from search.cli import run_app
 from search.confirm import confirm
 from search.dashboard import dashboard
 from search.export import export

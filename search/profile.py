@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from search.commands import (
+from search.cli import (
     RUNS_DIR,
     OutOption,
     RunsDirOption,
@@ -23,7 +23,7 @@ def profile(
     import tempfile
 
     from objectives import Workbench, check_foundation, write_bundle, write_candidates
-    from search.session import command_console
+    from search.cli import command_console
     from spaces import InputError, architectures
     from studies import StudyFolder, load_study, made_folders
 

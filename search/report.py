@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from search.commands import (
+from search.cli import (
     RUNS_DIR,
     RunsDirOption,
     StorageOption,
@@ -26,7 +26,7 @@ def report(
 ) -> None:
     """Write a study's report: one HTML page, with CSV and JSON beside it."""
     from reports import advise, front_table, write_report
-    from search.session import open_existing
+    from search.cli import open_existing
 
     session = open_existing(study, runs_dir, storage)
     summary = session.summary()

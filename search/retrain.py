@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.commands import RUNS_DIR, OutOption, RunsDirOption, make_app, run_app
+from search.cli import RUNS_DIR, OutOption, RunsDirOption, make_app, run_app
 
 if TYPE_CHECKING:
-    from search.recipes import Recipe
+    from search.cli import Recipe
     from spaces import StudentConfig
 
 
@@ -31,9 +31,15 @@ def retrain(
     runs_dir: RunsDirOption = RUNS_DIR,
 ) -> None:
     """Train an exported chain at full length and say what changed against the trial."""
-    from search.exporting import CARD, COMPARISON, METRICS, new_folder, write_model
-    from search.recipes import read_recipe
-    from search.session import command_console
+    from search.cli import (
+        CARD,
+        COMPARISON,
+        METRICS,
+        command_console,
+        new_folder,
+        read_recipe,
+        write_model,
+    )
     from spaces import InputError, scheme_name
     from studies import made_folders
 

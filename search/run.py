@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.commands import (
+from search.cli import (
     EXIT_FAULT,
     EXIT_INPUT,
     EXIT_INTERRUPTED,
@@ -20,13 +20,13 @@ from search.commands import (
     TimeoutOption,
     fail,
     make_app,
+    parse_duration_s,
     run_app,
 )
-from search.durations import parse_duration_s
 
 if TYPE_CHECKING:
-    from search.session import Session
-    from search.supervisor import WorkerExit
+    from search.cli import Session
+    from search.workers import WorkerExit
 
 
 def run(
@@ -68,7 +68,7 @@ def run(
     """Search a study, or go on with it where it stopped, and show its front."""
     # The imports alone take seconds, and nobody should wait before an empty screen.
     typer.echo(f"Distilfront: looking at study {study}, its data and its networks")
-    from search.session import open_session
+    from search.cli import open_session
 
     named = {
         "trials": trials,
@@ -108,8 +108,7 @@ def _search(
     deadline: float | None,
 ) -> bool:
     """Run the workers to their end; return True when the person interrupted them."""
-    from search.events import TrialBegan
-    from search.supervisor import Supervisor, WorkerEvent, WorkerExit
+    from search.workers import Supervisor, TrialBegan, WorkerEvent, WorkerExit
 
     arguments = ["--study", study, "--runs-dir", str(runs_dir)]
     arguments += [] if storage is None else ["--storage", storage]

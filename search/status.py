@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.commands import (
+from search.cli import (
     RUNS_DIR,
     RunsDirOption,
     StorageOption,
@@ -16,8 +16,7 @@ from search.commands import (
 )
 
 if TYPE_CHECKING:
-    from search.session import Session
-    from search.standing import Standing
+    from search.cli import Session, Standing
 
 
 def status(
@@ -27,7 +26,7 @@ def status(
     storage: StorageOption = None,
 ) -> None:
     """Show a study's trials by state, its front and hypervolume, and seconds spent and saved."""
-    from search.session import open_existing
+    from search.cli import open_existing
 
     session = open_existing(study, runs_dir, storage)
     found = status_of(session)
@@ -63,7 +62,7 @@ def status(
 
 def status_of(session: "Session") -> dict[str, Any]:
     """Return the state of a study as plain JSON values."""
-    from objectives.pareto import hypervolume
+    from objectives.fronts import hypervolume
     from reports import hypervolume_rate, savings
     from spaces import InputError
 

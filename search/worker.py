@@ -1,6 +1,6 @@
 """`python -m search.worker`: one worker of a study, started by search.run.
 
-Its standard output carries events (search.events), its standard input is its lifeline.
+Its standard output carries events (search.workers.events), its standard input is its lifeline.
 """
 
 import logging
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from search.commands import (
+from search.cli import (
     EXIT_INTERRUPTED,
     RUNS_DIR,
     RunsDirOption,
@@ -21,8 +21,7 @@ from search.commands import (
     make_app,
     run_app,
 )
-from search.events import Event, to_line
-from search.lifeline import Lifeline
+from search.workers import Event, Lifeline, to_line
 
 
 def worker(
@@ -43,8 +42,7 @@ def worker(
     warnings.simplefilter("default")
 
     # The imports take seconds; the lifeline is watched before them.
-    from search.watch import ReleasedError
-    from search.working import work
+    from search.workers import ReleasedError, work
 
     try:
         work(study, overrides or [], runs_dir, storage, index, lifeline, emit)

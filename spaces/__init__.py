@@ -32,7 +32,7 @@ from spaces.quantization import (
     scheme_named,
 )
 from spaces.space import Settled, Space, architectures, domains, params_of, suggest
-from spaces.training import Schedule
+from spaces.training import DecayName, OptimizerName, Schedule
 
 __all__ = [
     "SCHEMES",
@@ -41,6 +41,7 @@ __all__ = [
     "ChainConfig",
     "Choice",
     "DataConfig",
+    "DecayName",
     "DistilfrontError",
     "Distillation",
     "Domain",
@@ -53,6 +54,7 @@ __all__ = [
     "LoadTeacher",
     "Method",
     "NoAdapter",
+    "OptimizerName",
     "PlainTraining",
     "Schedule",
     "Scheme",

@@ -10,7 +10,7 @@ from optuna.storages import RDBStorage
 from spaces import InputError
 from studies.loading import parse_study
 from studies.locks import study_lock
-from studies.records.names import StudyAttr
+from studies.records import StudyAttr
 from studies.schema import StudyConfig, differences
 
 FORMAT = 1

@@ -14,13 +14,14 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from spaces import (
     Architecture,
     DataConfig,
+    DecayName,
     InputError,
     LoadTeacher,
+    OptimizerName,
     Schedule,
     TeacherConfig,
     TrainTeacher,
 )
-from spaces.training import DecayName, OptimizerName
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 

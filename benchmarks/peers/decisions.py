@@ -20,8 +20,8 @@ import optuna
 from benchmarks import made_up
 from benchmarks.peers import MOASHAPruner, MultiMetricPruner, PauseAfterFewEpochs, Ranking
 from benchmarks.script import run_script
-from objectives.pareto import nondominated
-from search.pruning import GoOn, Pruner
+from objectives.fronts import nondominated
+from search.stopping import GoOn, Pruner
 from spaces import (
     SCHEMES,
     Architecture,

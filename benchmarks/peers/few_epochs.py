@@ -7,9 +7,8 @@ import numpy as np
 from benchmarks.peers.layers import layers
 from benchmarks.peers.reasons import PeerReason
 from objectives.costs import CostTable
-from objectives.pareto import OBJECTIVES
-from search.conformal import Curve
-from search.pruning import GoOn, Pause
+from objectives.fronts import OBJECTIVES
+from search.stopping import Curve, GoOn, Pause
 from spaces import ChainConfig, InputError, scheme_name, student_key
 from studies.records import History, Stopped
 
@@ -34,7 +33,7 @@ class PauseAfterFewEpochs:
         schemes: Sequence[str],  # noqa: ARG002
         validation_images: int,  # noqa: ARG002
     ) -> GoOn | Pause:
-        """Rule on the student of `chain`; see search.pruning.Pruner."""
+        """Rule on the student of `chain`; see search.stopping.pruning.Pruner."""
         if len(curve) < self._epochs or _is_resumed(history, chain):
             return GoOn()
         name = f"the rule of {self._epochs} epochs for all"
@@ -63,7 +62,7 @@ class FinishTheBest:
         self._objectives = tuple(objectives)
 
     def resumption(self, history: History, *, new_allowed: bool) -> Stopped | None:
-        """Return the best one that waits, or None; see search.scheduler.Scheduler.
+        """Return the best one that waits, or None; see search.strategy.scheduler.Scheduler.
 
         None too while a student is still in its first few epochs: it may be among the best. That
         is why a worker told None has to ask again as long as something runs.

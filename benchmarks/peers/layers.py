@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from objectives.pareto import Losses, nondominated
+from objectives.fronts import Losses, nondominated
 
 
 def layers(losses: Losses) -> NDArray[np.int_]:

@@ -13,9 +13,8 @@ from benchmarks.peers.layers import layers
 from benchmarks.peers.reasons import PeerReason
 from benchmarks.peers.runs import Run, Runs
 from objectives.costs import CostTable
-from objectives.pareto import OBJECTIVES, Losses
-from search.conformal import Curve
-from search.pruning import GoOn, Stop
+from objectives.fronts import OBJECTIVES, Losses
+from search.stopping import Curve, GoOn, Stop
 from spaces import ChainConfig, InputError, UnknownNameError, scheme_name
 from studies.records import History
 
@@ -82,7 +81,7 @@ class MOASHAPruner:
         schemes: Sequence[str],  # noqa: ARG002
         validation_images: int,  # noqa: ARG002
     ) -> GoOn | Stop:
-        """Rule on the student of `chain`; see search.pruning.Pruner."""
+        """Rule on the student of `chain`; see search.stopping.pruning.Pruner."""
         if chain.student.total_epochs > self._max_epochs:
             raise InputError(
                 f"MOASHA was begun for students of at most {self._max_epochs} epochs, "

@@ -16,9 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmarks.peers.reasons import PeerReason
 from benchmarks.peers.runs import Run, Runs
 from objectives.costs import CostTable
-from objectives.pareto import OBJECTIVES
-from search.conformal import Curve
-from search.pruning import GoOn, Stop
+from objectives.fronts import OBJECTIVES
+from search.stopping import Curve, GoOn, Stop
 from spaces import ChainConfig, InputError, scheme_name
 from studies.records import History
 
@@ -80,7 +79,7 @@ class MultiMetricPruner:
         schemes: Sequence[str],  # noqa: ARG002
         validation_images: int,  # noqa: ARG002
     ) -> GoOn | Stop:
-        """Rule on the student of `chain`; see search.pruning.Pruner.
+        """Rule on the student of `chain`; see search.stopping.pruning.Pruner.
 
         Epochs that came from the cache are reported, and the question is asked once, after them.
         """

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from search.conformal import Curve
+from search.stopping import Curve
 from spaces import ChainConfig
 from studies.records import History, Student
 

@@ -6,6 +6,7 @@ from objectives.models.build import (
     known_models,
     users_function,
 )
+from objectives.models.small_maps import speed_up_small_maps
 from objectives.models.weights import load_weights, save_weights
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "known_models",
     "load_weights",
     "save_weights",
+    "speed_up_small_maps",
     "users_function",
 ]

@@ -19,7 +19,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from objectives.models.build import users_function
+from objectives.models import users_function
 from objectives.runtimes.onnx_template import GraphTemplate, Layer, Norm
 from spaces import Architecture, DistilfrontError, InputError, digest, to_dict
 

@@ -8,8 +8,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from objectives.models import initialised_model
-from objectives.models.weights import load_weights
+from objectives.models import initialised_model, load_weights
 from objectives.quantization import ActivationGrid, activation_grid
 from objectives.runtimes.onnx_calibration import observed_ranges, tensors_on_grids
 from objectives.runtimes.onnx_export import export_template, randomise, template_key

@@ -13,7 +13,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from objectives.results import Evaluation, StageRecord
+from objectives import Evaluation, StageRecord
 from spaces import ChainConfig, DistilfrontError, scheme_name, student_key, to_dict
 from studies.records.names import Attr, Origin
 

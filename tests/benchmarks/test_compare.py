@@ -19,10 +19,10 @@ from benchmarks.results import Bound, Share, load, quantile, spread
 from benchmarks.run_record import GRID, SHARES, cut, measured, record_of, stops
 from benchmarks.running import Limits, StrategyEntry
 from benchmarks.simulation import Strategy, simulate
-from search.pruning import Audit, GoOn, Stop
-from search.samplers import sampler_named
-from search.scheduler import NewFirst
-from search.strategies import Parts
+from search.stopping.pruning import Audit, GoOn, Stop
+from search.strategy.samplers import sampler_named
+from search.strategy.scheduler import NewFirst
+from search.strategy.strategies import Parts
 from spaces import InputError, UnknownNameError
 from tests.benchmarks.tiny_table import table
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.oracle import compute_to, oracle, position, prefix_key, whole_table_s
-from objectives.pareto import hypervolume
+from objectives.fronts.pareto import hypervolume
 from tests.benchmarks.tiny_table import ADAPT_EPOCHS, DISTILL_EPOCHS, SCHEMES, table
 
 SHARES = (0.5, 0.9, 0.95, 0.99)

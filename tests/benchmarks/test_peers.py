@@ -16,7 +16,7 @@ from benchmarks.peers import (
     PauseAfterFewEpochs,
 )
 from benchmarks.peers.layers import layers
-from search.pruning import GoOn, Pause, Stop, as_record
+from search.stopping.pruning import GoOn, Pause, Stop, as_record
 from spaces import SCHEMES, DistilfrontError, InputError, scheme_name, student_key
 from studies.records import History, Running, Stopped, Student
 from tests.search import fabricated

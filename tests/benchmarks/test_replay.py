@@ -13,10 +13,10 @@ from optuna.samplers import BaseSampler
 from benchmarks.clock import Clock, Parked
 from benchmarks.replay import named_strategy, summary
 from benchmarks.simulation import Strategy, simulate
-from objectives.pareto import hypervolume
-from search.pruning import GoOn, NoPruner, Pause, Stop
-from search.scheduler import NewFirst
-from search.strategies import Parts
+from objectives.fronts.pareto import hypervolume
+from search.stopping.pruning import GoOn, NoPruner, Pause, Stop
+from search.strategy.scheduler import NewFirst
+from search.strategy.strategies import Parts
 from spaces import DistilfrontError
 from tests.benchmarks.tiny_table import SCHEMES, table
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.recorded import RecordedStage, RecordedStudent, Table, table_of
-from objectives.costs import Cost, CostTable
+from objectives.costs.table import Cost, CostTable
 from spaces import LoRA, StudentConfig, architectures, every_student
 from studies import StudyConfig, parse_study
 

@@ -10,9 +10,9 @@ from typing import Any
 import optuna
 import pytest
 
-from objectives.costs import Cost, CostTable, with_levels
+from objectives.costs.table import Cost, CostTable, with_levels
 from reports.summary import StudySummary
-from search.pruning import Audit, Reason, Stop, as_record
+from search.stopping.pruning import Audit, Reason, Stop, as_record
 from spaces import (
     SCHEMES,
     Architecture,

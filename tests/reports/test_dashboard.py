@@ -9,7 +9,7 @@ import pytest
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta
 from optuna_dashboard import get_note
 
-from objectives.results import Evaluation
+from objectives import Evaluation
 from reports import (
     StudySummary,
     advise,

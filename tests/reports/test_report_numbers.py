@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from objectives.pareto import hypervolume
+from objectives.fronts.pareto import hypervolume
 from reports import (
     StudySummary,
     audit_rate,

@@ -10,7 +10,7 @@ import time
 
 from optuna.trial import TrialState
 
-from search.ledger import open_ledger
+from search.workers.claims import open_ledger
 from studies import open_storage, open_study
 
 target, total, mode = sys.argv[1], int(sys.argv[2]), sys.argv[3]

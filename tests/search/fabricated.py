@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from objectives.costs import Cost, CostTable
+from objectives.costs.table import Cost, CostTable
 from spaces import (
     SCHEMES,
     Architecture,

@@ -17,10 +17,10 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from objectives import CostTable
-from search.events import Event
-from search.lifeline import Lifeline
-from search.session import open_session
-from search.working import work
+from search.cli.session import open_session
+from search.workers.events import Event
+from search.workers.stop_signal import Lifeline
+from search.workers.worker_process import work
 from spaces import InputError
 from studies import StudyFolder, open_storage, open_study
 from studies.records import Attr

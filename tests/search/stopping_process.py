@@ -7,7 +7,7 @@ import sys
 
 import optuna
 
-from search.known_cost_stopper import KnownCostStopper
+from search.stopping.known_cost_stopper import KnownCostStopper
 from tests.search.learning import STEPS, draw, value_at
 
 url, trials = sys.argv[1], int(sys.argv[2])

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from objectives.pareto import hypervolume
+from objectives.fronts.pareto import hypervolume
 from reports import StudySummary, savings
-from search.session import open_existing
+from search.cli.session import open_existing
 from tests.search.commands_run import run_command, tree
 
 

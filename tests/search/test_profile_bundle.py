@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from search.session import open_existing
+from search.cli.session import open_existing
 from studies.records import StudyAttr
 from tests.search.commands_run import run_command, run_here
 

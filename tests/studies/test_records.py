@@ -6,8 +6,8 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from objectives.costs import Cost, CostTable
-from objectives.results import Evaluation, StageRecord
+from objectives import Evaluation, StageRecord
+from objectives.costs.table import Cost, CostTable
 from spaces import (
     SCHEMES,
     ChainConfig,

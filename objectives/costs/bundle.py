@@ -1,0 +1,92 @@
+"""The cost table's artifacts in a folder that is timed on another device, and its answer."""
+
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from objectives.costs import device_profile
+from objectives.costs.measurement import Candidate, profile_manifest
+from objectives.costs.profile_results import cost_table, read_results
+from objectives.costs.table import CostTable
+from spaces import InputError
+
+_README = """\
+# Latencies on this device
+
+This folder holds {count} artifacts ({megabytes:.0f} MB) of one study. `profile.py` times them here.
+
+    pip install numpy {runtime}
+    python profile.py
+
+It writes `costs.json`: {processes} fresh processes, {calls} calls of each artifact in each, on
+{threads} thread(s). Leave the machine alone meanwhile. Take `costs.json` back and search for this
+device with
+
+    python -m search.run --study {study} --costs costs.json
+"""
+
+
+def write_bundle(
+    folder: Path,
+    candidates: Sequence[Candidate],
+    teacher: str,
+    runtime: str,
+    *,
+    study: str,
+    image_size: int,
+    processes: int = 3,
+    calls: int = 200,
+    warmup: int = 20,
+    threads: int = 1,
+) -> None:
+    """Write the artifacts, the program that times them and a README into `folder`.
+
+    Raises InputError when `folder` holds anything already or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise InputError(f"bundle folder {folder} is not empty: give a new one")
+        artifacts = folder / "artifacts"
+        artifacts.mkdir()
+        files = {}
+        for number, candidate in enumerate(candidates):
+            name = f"{number:03}-{candidate.scheme}{candidate.path.suffix}"
+            shutil.copyfile(candidate.path, artifacts / name)
+            files[candidate.path] = f"artifacts/{name}"
+        settings: dict[str, str | int] = {
+            "teacher": teacher,
+            "runtime": runtime,
+            "image_size": image_size,
+            "processes": processes,
+            "calls": calls,
+            "warmup": warmup,
+            "threads": threads,
+        }
+        manifest = profile_manifest(candidates, files, **settings)
+        (folder / "manifest.json").write_text(json.dumps(manifest, indent=1))
+        shutil.copyfile(device_profile.__file__, folder / "profile.py")
+        size_bytes = sum(candidate.path.stat().st_size for candidate in candidates)
+        readme = _README.format(
+            count=len(candidates), megabytes=size_bytes / 1e6, study=study, **settings
+        )
+        (folder / "README.md").write_text(readme)
+    except OSError as error:
+        raise InputError(f"bundle folder {folder} cannot be written: {error.strerror}") from error
+
+
+def read_costs(path: Path, required: Iterable[tuple[str, str]] = ()) -> CostTable:
+    """Return the cost table that a bundle's profile wrote to `path`.
+
+    Raises InputError when it is none, or lacks one of the `required` (architecture, scheme) pairs.
+    """
+    table = cost_table(read_results(path), imported=True)
+    known = {(cost.architecture, cost.scheme) for cost in table.costs}
+    if missing := [pair for pair in required if pair not in known]:
+        words = ", ".join(f"{scheme} of {architecture}" for architecture, scheme in missing[:5])
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise InputError(
+            f"costs {path} lack {words}{more}: make the bundle anew from this study and time it"
+        )
+    return table

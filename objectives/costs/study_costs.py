@@ -1,0 +1,80 @@
+"""The cost table of a study: every artifact it can reach, written once and measured."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from torch import nn
+
+from objectives.chain import Workbench
+from objectives.costs.measurement import Candidate, flops_and_parameters, measure_costs
+from objectives.costs.table import CostTable
+from objectives.models import initialised_model, save_weights
+from objectives.seeding import generator
+from spaces import Architecture, scheme_named
+
+
+def write_candidates(
+    workbench: Workbench,
+    networks: Sequence[Architecture],
+    schemes: Sequence[str],
+    folder: Path,
+) -> list[Candidate]:
+    """Write each network under each scheme, and as fp32, into `folder`.
+
+    The weights are random: neither bytes nor latency depend on them.
+    """
+    classes, data = workbench.data.classes, workbench.data.config
+    candidates = []
+    # A teacher may be one of the students' networks.
+    for number, network in enumerate(dict.fromkeys(networks)):
+        model = initialised_model(network, classes, workbench.foundation.seed)
+        _tell_apart(model)
+        flops, parameters = flops_and_parameters(model, data.image_size)
+        weights = folder / f"{number}.safetensors"
+        save_weights(model, weights)
+        filler = workbench.runtime.filler(
+            workbench.template(network), weights, workbench.data.calibration()
+        )
+        weights.unlink()
+        for scheme in dict.fromkeys(("fp32", *schemes)):
+            path = folder / f"{number}-{scheme}-{workbench.runtime.file_name}"
+            filler.write(scheme_named(scheme), path)
+            candidates.append(Candidate(network.key, scheme, path, flops, parameters))
+    return candidates
+
+
+def _tell_apart(model: nn.Module) -> None:
+    """Give every bias and every batch norm its own random values.
+
+    As initialised many are equal, and a runtime that keeps equal constants once would write fewer
+    bytes than for any trained network.
+    """
+    draws = generator("candidates")
+    for name, values in model.state_dict().items():
+        if values.ndim == 1 and values.is_floating_point():
+            middle = 1.0 if name.endswith(("weight", "running_var")) else 0.0
+            values.uniform_(middle - 0.5, middle + 0.5, generator=draws)
+
+
+def measure_study_costs(
+    workbench: Workbench,
+    networks: Sequence[Architecture],
+    schemes: Sequence[str],
+    *,
+    processes: int,
+    calls: int,
+    on_progress: Callable[[str], None],
+) -> CostTable:
+    """Return the measured costs of `networks`, the first of which is the teacher's."""
+    with tempfile.TemporaryDirectory(prefix="distilfront-") as folder:
+        return measure_costs(
+            write_candidates(workbench, networks, schemes, Path(folder)),
+            networks[0].key,
+            workbench.foundation.runtime,
+            image_size=workbench.data.config.image_size,
+            processes=processes,
+            calls=calls,
+            threads=workbench.foundation.threads,
+            on_progress=on_progress,
+        )

@@ -1,0 +1,5 @@
+"""Images: data sets by name, their splits, and batches of them where training happens."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

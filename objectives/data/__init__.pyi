@@ -1,0 +1,5 @@
+from .dataset import Batch as Batch
+from .dataset import Data as Data
+from .dataset import Device as Device
+from .dataset import TrainingImages as TrainingImages
+from .dataset import load_data as load_data

@@ -1,0 +1,14 @@
+from .front_probability import Beliefs as Beliefs
+from .front_probability import Cells as Cells
+from .front_probability import Floats as Floats
+from .front_probability import Scored as Scored
+from .front_probability import front_probabilities as front_probabilities
+from .front_probability import log_odds as log_odds
+from .pareto import OBJECTIVES as OBJECTIVES
+from .pareto import Losses as Losses
+from .pareto import ReferencePoint as ReferencePoint
+from .pareto import hypervolume as hypervolume
+from .pareto import knee as knee
+from .pareto import losses_of as losses_of
+from .pareto import nondominated as nondominated
+from .pareto import volume as volume

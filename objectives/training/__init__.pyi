@@ -1,0 +1,16 @@
+from .adapters import attach_adapter as attach_adapter
+from .adapters import merge_adapter as merge_adapter
+from .adapters import save_adapter as save_adapter
+from .distillation_losses import distillation_loss as distillation_loss
+from .float_accuracy import logits_of as logits_of
+from .float_accuracy import share_right as share_right
+from .loop import AfterEpoch as AfterEpoch
+from .loop import EpochResult as EpochResult
+from .loop import Loss as Loss
+from .loop import TrainingGround as TrainingGround
+from .loop import TrainingRun as TrainingRun
+from .loop import train as train
+from .teacher_signal import AskedTeacher as AskedTeacher
+from .teacher_signal import RecordedTeacher as RecordedTeacher
+from .teacher_signal import TeacherSignal as TeacherSignal
+from .teacher_signal import logits_on_views as logits_on_views

@@ -1,0 +1,129 @@
+"""Writes one model as a folder that stands alone: recipe, weights, adapter, artifact, card."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from objectives import Evaluation, TrainedStudent, Workbench
+from search.cli.recipe import Recipe
+from spaces import InputError, scheme_name
+from studies import made_folders
+
+CONFIG, WEIGHTS, ADAPTER, METRICS, CARD, COMPARISON = (
+    "config.toml",
+    "student.safetensors",
+    "adapter",
+    "metrics.json",
+    "README.md",
+    "comparison.json",
+)
+_OURS = (CONFIG, WEIGHTS, ADAPTER, METRICS, CARD, COMPARISON, "model.*", "seed-*")
+"""All that an export or a retrained model has in its folder."""
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Give a folder that takes the place of `out` when the block ends well.
+
+    A folder of an earlier export is replaced, anything else is left alone. Raises InputError when
+    `out` is something else or cannot be written.
+    """
+    if out.exists() and not _is_ours(out):
+        raise InputError(f"{out} is there and is no earlier export: choose another --out")
+    with made_folders(out.absolute().parent, hint="--out names another"):
+        aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+        before = aside.with_name(f"{aside.name}-before")
+        try:
+            yield aside
+            aside.chmod(0o755)
+            if out.exists():
+                out.rename(before)
+            aside.rename(out)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(before, ignore_errors=True)
+
+
+def _is_ours(out: Path) -> bool:
+    """Return whether `out` may be replaced: a folder, empty or of an earlier export, not a link."""
+    if not out.is_dir() or out.is_symlink() or Path.cwd().is_relative_to(out.resolve()):
+        return False
+    names = [path.name for path in out.iterdir()]
+    ours = all(any(fnmatch(name, pattern) for pattern in _OURS) for name in names)
+    return ours and (not names or CARD in names)
+
+
+def write_model(
+    folder: Path,
+    workbench: Workbench,
+    recipe: Recipe,
+    student: TrainedStudent,
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write the model of `recipe` into `folder` and return its metrics.
+
+    facts: what the card and metrics.json say beyond the evaluation: plain JSON values.
+    """
+    artifact = folder / workbench.runtime.file_name
+    network = (
+        workbench.foundation.teacher.architecture
+        if recipe.chain is None
+        else recipe.chain.student.architecture
+    )
+    validation = workbench.evaluate(student, network, recipe.scheme, "validation", keep=artifact)
+    test = workbench.evaluate(student, network, recipe.scheme, "test")
+    (folder / CONFIG).write_text(recipe.to_toml(), "utf-8")
+    shutil.copyfile(student.weights, folder / WEIGHTS)
+    if student.adapter is not None:
+        shutil.copytree(student.adapter, folder / ADAPTER)
+    metrics = {
+        "architecture": network.key,
+        "scheme": scheme_name(recipe.scheme),
+        "float_validation_accuracy": student.accuracy,
+        "validation": _figures(validation),
+        "test": _figures(test),
+        **facts,
+    }
+    (folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", "utf-8")
+    data = workbench.data
+    card = _environment().get_template("card.md.j2")
+    (folder / CARD).write_text(
+        card.render(
+            recipe=recipe,
+            metrics=metrics,
+            files=sorted(path.name for path in folder.iterdir()),
+            artifact=artifact.name,
+            runtime=workbench.runtime.name,
+            adapter=student.adapter is not None,
+            mean=[round(value, 6) for value in data.mean],
+            std=[round(value, 6) for value in data.std],
+            classes=list(data.class_names),
+            image_size=data.config.image_size,
+        ),
+        "utf-8",
+    )
+    return metrics
+
+
+def _figures(evaluation: Evaluation) -> dict[str, Any]:
+    """Return an evaluation without its time, which no two exports share."""
+    return {name: value for name, value in asdict(evaluation).items() if name != "seconds"}
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("search.cli"),
+        autoescape=False,  # noqa: S701 - Markdown, of our own figures
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )

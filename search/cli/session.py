@@ -1,0 +1,217 @@
+"""A study opened by a command on this machine: its settings, files, storage and what it shows."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import optuna
+from optuna.storages import RDBStorage
+from rich.console import Console
+
+from objectives import CostTable
+from reports import StudySummary
+from search.cli.progress import Pace, ProgressView
+from search.cli.study_end import Standing, standing_of
+from spaces import InputError, architectures, to_dict
+from studies import (
+    StudyConfig,
+    StudyFolder,
+    check_resume,
+    create_or_resume,
+    load_study,
+    open_storage,
+    open_study,
+    stored_config,
+)
+from studies.records import History, HistoryReader, StudyAttr, costs_of, is_late
+
+_DASHBOARD_EVERY_S = 30.0
+
+_FILE_WIDTH = 140
+"""Characters in a line of a file or a pipe, which have no width of their own."""
+
+
+def command_console() -> Console:
+    """Return what a command prints on: as wide as the terminal, or as a log can bear."""
+    console = Console(soft_wrap=True)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _FILE_WIDTH
+    return console
+
+
+@dataclass
+class Session:
+    """One command's view of one study."""
+
+    config: StudyConfig
+    folder: StudyFolder
+    storage: RDBStorage
+    study: optuna.Study
+    console: Console = field(default_factory=command_console)
+    _drawn_at: float = 0.0
+    _drawn: tuple[int, int] = (0, 0)
+
+    @cached_property
+    def _reader(self) -> HistoryReader:
+        return HistoryReader(self.study, self.storage)
+
+    def history(self) -> History:
+        """Return everything the trials say now."""
+        return self._reader.read()
+
+    def summary(self) -> StudySummary:
+        """Return everything the study says now; raises InputError before it has a cost table."""
+        attrs = self.study.user_attrs
+        return StudySummary.of(self.study.study_name, attrs, self.history())
+
+    def standing(self, summary: StudySummary | None = None) -> Standing:
+        """Return whether the study is at its end and why; raises as `summary` does.
+
+        summary: as it is now, where somebody has it already.
+        """
+        return standing_of(self.config, summary or self.summary())
+
+    def is_finished(self) -> bool:
+        """Whether there is nothing left to run, and the front was scored."""
+        if not self.history().ended:
+            return False
+        summary = self.summary()
+        if summary.front_fingerprint not in summary.test_scores:
+            return False
+        ended_by = self.standing(summary).ended_by
+        if ended_by == "least_gain":  # The search has enough; its report may lack baselines yet.
+            return not any(map(is_late, self.study.get_trials(deepcopy=False)))
+        return ended_by is not None
+
+    def changed_device(self) -> list[str]:
+        """Return in words how this machine differs from the one whose costs the study has."""
+        from objectives import device_fingerprint, difference
+
+        costs = costs_of(self.study)
+        if costs is None or costs.imported:
+            return []
+        return difference(costs.device, device_fingerprint(costs.runtime))
+
+    def progress_view(self) -> ProgressView:
+        """Return the view of a search that begins or goes on now."""
+        history = self.history()
+        trials = self.study.get_trials(deepcopy=False)
+        ended = [student.number for student in history.students]
+        ended += [stopped.number for stopped in history.stopped]
+        durations = [trials[number].duration for number in ended]
+        config = self.config
+        return ProgressView(
+            self.console,
+            f"Distilfront {config.name}: {config.teacher.architecture} → "
+            f"{config.student.architecture} on {config.data.name} at {config.data.image_size} px, "
+            f"{config.trials} trials, {config.workers} "
+            f"worker{'s' if config.workers > 1 else ''}",
+            total=config.trials,
+            ended=history.ended,
+            points=len(history.points),
+            stopped=len(history.ruled_out),
+            pace=Pace(
+                config.workers, [took.total_seconds() for took in durations if took is not None]
+            ),
+        )
+
+    def refresh_dashboard(self, *, now: bool = False) -> None:
+        """Draw the study's figures for the dashboard, not too often and only if there is news."""
+        from reports import save_study_figures
+
+        if not now and time.monotonic() - self._drawn_at < _DASHBOARD_EVERY_S:
+            return
+        self._drawn_at = time.monotonic()
+        history = self.history()
+        news = (len(history.points), history.ended)
+        if StudyAttr.COSTS in self.study.user_attrs and news != self._drawn:
+            self._drawn = news
+            save_study_figures(self.study, self.summary())
+
+
+def storage_target(folder: StudyFolder, storage: str | None) -> str | Path:
+    """Return what open_storage opens: the URL, or the SQLite file of the study's folder."""
+    return folder.database if storage is None else storage
+
+
+def open_session(
+    study: str,
+    settings: Sequence[str],
+    runs_dir: Path,
+    storage: str | None,
+    costs: Path | None = None,
+) -> Session:
+    """Make a study, or open the one that is there, to be searched.
+
+    Everything the user gave is checked before anything is written.
+    """
+    config = load_study(study, settings)
+    folder = StudyFolder(runs_dir, config.name)
+    table = None if costs is None else read_study_costs(costs, config)
+    if not folder.database.exists():
+        from objectives import check_foundation
+
+        schemes = [str(name) for name in config.search_space().scheme.values]
+        check_foundation(config.foundation(), config.settled().architecture, schemes)
+    with folder.created():
+        opened = _open(storage_target(folder, storage))
+        begun = check_resume(config, opened)
+        if begun is not None and table is not None:
+            _check_costs(begun, table, costs)
+        session = Session(config, folder, opened, create_or_resume(config, opened))
+    if table is not None:
+        session.study.set_user_attr(StudyAttr.COSTS.value, to_dict(table))
+    return session
+
+
+def _open(target: str | Path, *, must_exist: bool = False) -> RDBStorage:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # What it does, the command says itself.
+    return open_storage(target, must_exist=must_exist)
+
+
+def open_existing(study: str, runs_dir: Path, storage: str | None) -> Session:
+    """Open a study that search.run has begun, with the settings it was begun under.
+
+    `study` is its name, or the file or built-in that it came from.
+    """
+    name = load_study(study).name if study.endswith(".toml") else study
+    folder = StudyFolder(runs_dir, name)
+    if storage is None and not folder.database.exists():
+        there = sorted(path.parent.name for path in runs_dir.glob("*/study.db"))
+        raise InputError(
+            f"there is no study {name!r} in {runs_dir}: there "
+            + (f"are {', '.join(there)}" if there else "is none; search.run makes one")
+        )
+    opened = _open(storage_target(folder, storage), must_exist=True)
+    found = open_study(name, opened)
+    return Session(stored_config(found), folder, opened, found)
+
+
+def read_study_costs(path: Path, config: StudyConfig) -> CostTable:
+    """Return the costs that a bundle's profile wrote to `path`; InputError unless of this study."""
+    from objectives import read_costs
+
+    teacher = config.foundation().teacher.architecture
+    networks = (teacher, *architectures(config.search_space(), config.settled()))
+    schemes = [str(scheme) for scheme in config.search_space().scheme.values]
+    required = [(network.key, scheme) for network in networks for scheme in schemes]
+    table = read_costs(path, [*required, (teacher.key, "fp32")])
+    if table.runtime != config.runtime.name:
+        raise InputError(
+            f"{path} was measured with {table.runtime}, and the study runs {config.runtime.name}"
+        )
+    if table.teacher != teacher.key:
+        raise InputError(f"{path} has the teacher {table.teacher}, and the study has {teacher.key}")
+    return table
+
+
+def _check_costs(study: optuna.Study, table: CostTable, path: Path | None) -> None:
+    known = costs_of(study)
+    if known is not None and known != table:
+        raise InputError(
+            f"study {study.study_name!r} has begun with other costs than {path}: go on without "
+            "--costs, or take another name (--set name=…)"
+        )

@@ -1,0 +1,98 @@
+"""Where a study stands: whether it is at its end and why, and what a further hour would add."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from reports import StudySummary
+from search.forecasts import Ground
+from search.strategy import FreezeThaw, HourlyGain, NewFirst, NextHour, Scheduler
+from studies import StudyConfig
+from studies.records import History
+
+_SMALLEST = 1e-6
+"""A least gain that is as good as 0."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What search.workers.claims would find, as one sees it without claiming anything."""
+
+    ended: int
+    trials: int
+    least: float
+    """The gain per hour that was asked for."""
+    ended_by: Literal["trials", "least_gain"] | None
+    next_hour: HourlyGain | None
+    """What it is expected to add; of more trials, if those ended it. None where nothing is
+    forecast, before the first student ended or by what was chosen, and where there is no front."""
+
+    @property
+    def words(self) -> str:
+        """What ended the study and how to go on, or what is to come of it; may be empty."""
+        hour = ""
+        if self.next_hour is not None:
+            share = _percent(self.next_hour.share)
+            hour = f"the next hour is expected to add {share} % of the hypervolume"
+        if self.ended_by == "trials":
+            more = self.trials + max(10, self.trials // 2)
+            said = f"All {self.trials} trials have ended; for more: --trials {more}"
+            return f"{said} ({hour})" if hour else said
+        if self.ended_by is None or self.next_hour is None:
+            return hour
+        half = self.next_hour.share / 2
+        return (
+            f"Stopped after {self.ended} of {self.trials} trials: {hour}, less than the "
+            f"{_percent(self.least)} % set with --least-gain; for more: --least-gain "
+            f"{0 if half < _SMALLEST else half:.1g}"
+        )
+
+
+def standing_of(config: StudyConfig, summary: StudySummary) -> Standing:
+    """Return where the study of `summary` stands under the settings `config`."""
+    history = summary.history
+    search = FreezeThaw(_ground(config, summary), config.trials, config.seed)
+    scheduler: Scheduler = search if config.pruning.name == "freeze_thaw" else NewFirst()
+    ahead = NextHour(search, workers=config.workers, least=config.least_gain_per_hour)
+    ended_by = _ended_by(config, history, scheduler, ahead)
+    expected = None
+    if config.makes_forecasts:
+        expected = ahead.expected(history, any_trials=ended_by == "trials")
+    return Standing(
+        ended=history.ended,
+        trials=config.trials,
+        least=config.least_gain_per_hour,
+        ended_by=ended_by,
+        next_hour=expected if expected is not None and expected.hypervolume > 0 else None,
+    )
+
+
+def _ended_by(
+    config: StudyConfig, history: History, scheduler: Scheduler, ahead: NextHour
+) -> Literal["trials", "least_gain"] | None:
+    sampled = history.ended >= config.trials
+    if sampled and scheduler.resumption(history, new_allowed=False) is None:
+        return "trials"
+    if not history.running and ahead.is_not_worth_it(history):
+        return "least_gain"
+    return None
+
+
+def _ground(config: StudyConfig, summary: StudySummary) -> Ground:
+    # Before the first point nothing is forecast, and it does not matter how many images there are.
+    images = next((int(point.evaluation["images"]) for point in summary.history.points), 0)
+    return Ground(
+        config.search_space(),
+        config.settled(),
+        summary.costs,
+        summary.reference,
+        images,
+        summary.teacher.accuracy,
+        config.objectives,
+    )
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent to two digits, never as a power of ten."""
+    return np.format_float_positional(100 * share, precision=2, fractional=False, trim="-")

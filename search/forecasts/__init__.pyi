@@ -1,0 +1,17 @@
+from .candidates import Candidates as Candidates
+from .covariances import Covariances as Covariances
+from .covariances import assumed as assumed
+from .covariances import outcomes as outcomes
+from .features import Families as Families
+from .features import Features as Features
+from .forecast import Begun as Begun
+from .forecast import Ground as Ground
+from .forecast import Outlook as Outlook
+from .forecast import Prospect as Prospect
+from .forecast import assumed_scale as assumed_scale
+from .gaussian_process import fit as fit
+from .learning_curves import Progress as Progress
+from .learning_curves import accuracy_of as accuracy_of
+from .learning_curves import checkpoint_key as checkpoint_key
+from .learning_curves import distilled as distilled
+from .learning_curves import log_error as log_error

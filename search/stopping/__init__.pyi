@@ -1,0 +1,14 @@
+from .conformal import Curve as Curve
+from .incumbents import Incumbent as Incumbent
+from .known_cost_stopper import KnownCostStopper as KnownCostStopper
+from .pruning import Audit as Audit
+from .pruning import GoOn as GoOn
+from .pruning import NoPruner as NoPruner
+from .pruning import Pause as Pause
+from .pruning import Pruner as Pruner
+from .pruning import Ruling as Ruling
+from .pruning import Stop as Stop
+from .pruning import as_record as as_record
+from .pruning import pruner_named as pruner_named
+from .stopping_statistics import Evidence as Evidence
+from .watched_trials import WatchedAttr as WatchedAttr

@@ -1,0 +1,266 @@
+"""Stop a student that can no longer matter: its costs are known, so only its accuracy is open."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Any, Protocol
+
+from objectives.costs import CostTable
+from objectives.fronts import OBJECTIVES
+from search.stopping import conformal
+from search.stopping.audits import audit_due
+from search.stopping.stopping_statistics import Evidence
+from spaces import ChainConfig, DistilfrontError, InputError, UnknownNameError, student_key
+from studies.records import History
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a student can no longer matter, told for the scheme in which it comes closest."""
+
+    progress: float
+    """Share of its epochs that were done."""
+    accuracy: float
+    """What it had reached by then."""
+    bound: float
+    """Upper bound on the accuracy its float network ends with."""
+    level: float
+    """Probability with which the bound holds: 1 - delta."""
+    students: int
+    """Distinct students whose whole curves the bound rests on."""
+    scheme: str
+    """The scheme in which it comes closest to its incumbent."""
+    reach: float
+    """`bound` less that scheme's optimistic loss."""
+    incumbent: float
+    """Best accuracy to be had at that scheme's cost."""
+    incumbent_number: int | None
+    """The trial that has it; None where it is the study's accuracy floor."""
+    margin: float
+    """Error of the comparison of the two accuracies."""
+    shortfall: float
+    """How far from mattering: incumbent - margin - reach, greater than 0."""
+
+    @property
+    def words(self) -> str:
+        """The reason as a sentence."""
+        rival = (
+            "the study asks for"
+            if self.incumbent_number is None
+            else f"trial {self.incumbent_number}, no larger and no slower, has"
+        )
+        return (
+            f"after {self.progress:.0%} of its epochs it has {self.accuracy:.2%} accuracy and "
+            f"ends, at level {self.level:g} over {self.students} students, with at most "
+            f"{self.bound:.2%}; where it comes closest, as {self.scheme}, with at most "
+            f"{self.reach:.2%}, and {rival} {self.incumbent:.2%} (margin "
+            f"{self.margin * 100:.2f} points)"
+        )
+
+
+@dataclass(frozen=True)
+class GoOn:
+    """The student may still matter, or it cannot be told."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The student cannot matter and is stopped."""
+
+    reason: "Worded"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The student cannot matter by the rule, and runs to its end to check the rule."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Something else is worth more now: the student is set aside and may go on later."""
+
+    reason: "Worded"
+
+
+Ruling = GoOn | Stop | Audit | Pause
+
+
+class Worded(Protocol):
+    """A reason that can be told; its fields are recorded on the trial."""
+
+    @property
+    def words(self) -> str:
+        """The reason as a sentence."""
+        ...
+
+
+def as_record(ruling: Stop | Audit | Pause) -> dict[str, Any]:
+    """Return what a trial records of a ruling: the reason's fields, its `words` and its kind."""
+    reason: Any = ruling.reason
+    kind = {"audited": isinstance(ruling, Audit), "paused": isinstance(ruling, Pause)}
+    return asdict(reason) | kind | {"words": reason.words}
+
+
+class Pruner(Protocol):
+    """Rules, at every epoch report, whether a student goes on."""
+
+    def rule(
+        self,
+        history: History,
+        chain: ChainConfig,
+        curve: conformal.Curve,
+        costs: CostTable,
+        schemes: Sequence[str],
+        validation_images: int,
+    ) -> Ruling:
+        """Rule on the student of `chain` with this `curve` so far.
+
+        `schemes` are the names it could be offered to. A student that was audited once runs to
+        its end: the caller asks no more.
+        """
+        ...
+
+
+class NoPruner:
+    """Every student runs to its end."""
+
+    def rule(
+        self,
+        history: History,  # noqa: ARG002
+        chain: ChainConfig,  # noqa: ARG002
+        curve: conformal.Curve,  # noqa: ARG002
+        costs: CostTable,  # noqa: ARG002
+        schemes: Sequence[str],  # noqa: ARG002
+        validation_images: int,  # noqa: ARG002
+    ) -> Ruling:
+        """Return GoOn."""
+        return GoOn()
+
+
+class KnownCostPruner:
+    """Stops a student whose accuracy cannot reach the incumbent's at any cost it could have.
+
+    It is stopped iff for every scheme: bound - optimistic loss < incumbent - margin, with the
+    bound of conformal. Where nothing is as small and as fast yet, or the level cannot be
+    had, it goes on.
+
+    A share of those to be stopped is audited instead, by a coin that depends on the seed and the
+    student alone. So is the first of all, and any whose stopping would leave too many unknown
+    scores for the bound to be had again: both depend on counts, never on the student's curve,
+    so that the audited ones stay a random sample.
+    """
+
+    def __init__(
+        self,
+        *,
+        delta: float = 0.1,
+        audit_share: float = 0.2,
+        seed: int = 0,
+        objectives: Sequence[str] = OBJECTIVES,
+        accuracy_floor: float | None = None,
+    ) -> None:
+        if not 0 < delta <= 0.5:
+            raise InputError(f"delta must be in (0, 0.5], got {delta}")
+        if not 0 <= audit_share <= 1:
+            raise InputError(f"audit_share must be in [0, 1], got {audit_share}")
+        self._delta = delta
+        self._audit_share = audit_share
+        self._seed = seed
+        self._evidence = Evidence(objectives, accuracy_floor)
+
+    def rule(
+        self,
+        history: History,
+        chain: ChainConfig,
+        curve: conformal.Curve,
+        costs: CostTable,
+        schemes: Sequence[str],
+        validation_images: int,
+    ) -> Ruling:
+        """Rule on the student of `chain`; see Pruner."""
+        if not schemes:
+            raise DistilfrontError("a ruling needs the schemes a student could be offered to")
+        evidence, key = self._evidence, student_key(chain.student)
+        evidence.update(history)
+        if curve[-1][0] >= 1 or evidence.final_accuracy(key) is not None:
+            return GoOn()  # nothing is left to save: its end is here, or in the stage cache
+        q = evidence.quantile(self._delta, validation_images)
+        if math.isinf(q):
+            return GoOn()
+        bound = conformal.upper_bound(curve, validation_images, q)
+        reasons = []
+        for scheme in schemes:
+            incumbent = evidence.incumbents.at(costs.of(chain.student.architecture.key, scheme))
+            if incumbent is None:
+                return GoOn()
+            reach = min(1.0, bound - evidence.optimistic_loss(scheme))
+            margin = paired_margin(reach, incumbent.accuracy, validation_images, self._delta)
+            shortfall = incumbent.accuracy - margin - reach
+            if shortfall <= 0:
+                return GoOn()
+            reasons.append(
+                Reason(
+                    progress=curve[-1][0],
+                    accuracy=curve[-1][1],
+                    bound=bound,
+                    level=1 - self._delta,
+                    students=evidence.natural + evidence.audited,
+                    scheme=scheme,
+                    reach=reach,
+                    incumbent=incumbent.accuracy,
+                    incumbent_number=incumbent.number,
+                    margin=margin,
+                    shortfall=shortfall,
+                )
+            )
+        closest = min(reasons, key=lambda reason: reason.shortfall)
+        return Audit(closest) if self._audits(key) else Stop(closest)
+
+    def _audits(self, key: str) -> bool:
+        evidence = self._evidence
+        return audit_due(
+            evidence.natural,
+            evidence.audited,
+            evidence.stopped,
+            delta=self._delta,
+            share=self._audit_share,
+            seed=self._seed,
+            name=key,
+        )
+
+
+def paired_margin(a: float, b: float, images: int, delta: float) -> float:
+    """Return the error, at one-sided level 1 - delta, of b - a measured on the same images.
+
+    Two accuracies on n images differ by (n01 - n10) / n, whose variance is
+    (p01 + p10 - (a - b)^2) / n, and p01 + p10 is at most (1 - a) + (1 - b): McNemar's variance
+    for paired proportions with the disagreement at its largest.
+    """
+    disagreement = (1 - a) + (1 - b) - (a - b) ** 2
+    return NormalDist().inv_cdf(1 - delta) * math.sqrt(max(0.0, disagreement) / images)
+
+
+def pruner_named(
+    name: str,
+    *,
+    delta: float = 0.1,
+    audit_share: float = 0.2,
+    seed: int = 0,
+    objectives: Sequence[str] = OBJECTIVES,
+    accuracy_floor: float | None = None,
+) -> Pruner:
+    """Return the pruner of that name; raises UnknownNameError with the known names."""
+    if name == "known_costs":
+        return KnownCostPruner(
+            delta=delta,
+            audit_share=audit_share,
+            seed=seed,
+            objectives=objectives,
+            accuracy_floor=accuracy_floor,
+        )
+    if name == "none":
+        return NoPruner()
+    raise UnknownNameError("pruner", name, ("known_costs", "none"))

@@ -1,0 +1,15 @@
+from .freeze_thaw import FreezeThaw as FreezeThaw
+from .next_hour import HOUR_S as HOUR_S
+from .next_hour import HourlyGain as HourlyGain
+from .next_hour import NextHour as NextHour
+from .samplers import StudentSampler as StudentSampler
+from .samplers import learners_of as learners_of
+from .samplers import sampler_named as sampler_named
+from .scheduler import Enough as Enough
+from .scheduler import NewFirst as NewFirst
+from .scheduler import Scheduler as Scheduler
+from .scheme_offers import Offer as Offer
+from .scheme_offers import offers as offers
+from .strategies import Parts as Parts
+from .strategies import parts_named as parts_named
+from .student_only_study import is_sampled as is_sampled

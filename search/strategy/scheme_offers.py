@@ -1,0 +1,60 @@
+"""Which further schemes of a trained student could still enter the front, best first."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from objectives.costs import Cost, CostTable
+from objectives.fronts import OBJECTIVES
+from search.stopping import Evidence, Incumbent
+from spaces import ChainConfig, scheme_name, student_key
+from studies.records import History
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A scheme worth evaluating for a student that is trained already."""
+
+    scheme: str
+    cost: Cost
+    optimistic_accuracy: float
+    """The float network's accuracy less the scheme's optimistic loss, at most 1."""
+    incumbent: Incumbent | None
+    """What it must beat; None when nothing is as small and as fast yet."""
+
+    @property
+    def gain(self) -> float:
+        """Accuracy by which it would, at best, beat the incumbent; infinite without one."""
+        if self.incumbent is None:
+            return math.inf
+        return self.optimistic_accuracy - self.incumbent.accuracy
+
+
+def offers(
+    history: History,
+    chain: ChainConfig,
+    accuracy: float,
+    costs: CostTable,
+    schemes: Sequence[str],
+    *,
+    objectives: Sequence[str] = OBJECTIVES,
+    accuracy_floor: float | None = None,
+) -> tuple[Offer, ...]:
+    """Return the offers to the student of `chain`, whose float network reached `accuracy`.
+
+    A scheme can enter only when its optimistic accuracy is above its incumbent's: with equal
+    accuracy at an equal or higher cost it would be dominated or a duplicate. Its own scheme and
+    those under which the student is a point already are left out. Largest gain first, of equal
+    gains the smaller artifact. Ask again after each evaluation: it may settle the others.
+    """
+    evidence = Evidence(objectives, accuracy_floor)
+    evidence.update(history)
+    done = evidence.schemes_of(student_key(chain.student)) | {scheme_name(chain.scheme)}
+    candidates = []
+    for scheme in schemes:
+        cost = costs.of(chain.student.architecture.key, scheme)
+        best = min(1.0, accuracy - evidence.optimistic_loss(scheme))
+        offer = Offer(scheme, cost, best, evidence.incumbents.at(cost))
+        if scheme not in done and offer.gain > 0:
+            candidates.append(offer)
+    return tuple(sorted(candidates, key=lambda offer: (-offer.gain, offer.cost.size_bytes)))

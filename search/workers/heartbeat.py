@@ -1,0 +1,79 @@
+"""Whether the worker of a trial is alive: its signature, its beats, and who is gone."""
+
+import threading
+import time
+from typing import Any, Protocol
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial
+
+from search.workers.worker_identity import WorkerIdentity
+from studies.records import Attr
+
+BEAT_S = 30.0
+"""How often a worker says that it is alive."""
+STALE_S = 180.0
+"""A worker elsewhere that has not said so for this long is dead; clocks may differ by less."""
+
+
+class Presence(Protocol):
+    """How a worker shows the others that it lives, and sees whether they do."""
+
+    def signature(self) -> dict[Attr, Any]:
+        """Return what a trial that this worker claims is signed with, the worker's name last."""
+        ...
+
+    def is_gone(self, trial: FrozenTrial) -> bool:
+        """Return whether nobody runs the running `trial` any more."""
+        ...
+
+    def begin(self, trial: optuna.Trial) -> None:
+        """Show from now on that this worker runs `trial`, and no other."""
+        ...
+
+    def end(self) -> None:
+        """Show nothing more."""
+        ...
+
+
+class ProcessPresence:
+    """The presence of this process: one worker a process."""
+
+    def __init__(self) -> None:
+        self._here = WorkerIdentity.of_this_process()
+        self._stop = threading.Event()
+
+    def signature(self) -> dict[Attr, Any]:
+        """Return when this process said that it is alive, and which one it is."""
+        return {Attr.BEAT: time.time(), Attr.WORKER: self._here.as_dict()}
+
+    def is_gone(self, trial: FrozenTrial) -> bool:
+        """Return whether the process that signed has ended, or is elsewhere and silent."""
+        worker = trial.user_attrs.get(Attr.WORKER)
+        if worker is None:
+            return True
+        gone = WorkerIdentity.from_dict(worker).is_gone_from(self._here)
+        if gone is not None:
+            return gone
+        return bool(time.time() - trial.user_attrs.get(Attr.BEAT, 0.0) > STALE_S)
+
+    def begin(self, trial: optuna.Trial) -> None:
+        """Beat in a thread of its own until the trial or the process ends, or another begins."""
+        self.end()
+        self._stop = threading.Event()
+        threading.Thread(target=_beat, args=(trial, self._stop), daemon=True).start()
+
+    def end(self) -> None:
+        """Beat no more."""
+        self._stop.set()
+
+
+def _beat(trial: optuna.Trial, stop: threading.Event) -> None:
+    while not stop.wait(BEAT_S):
+        try:
+            trial.set_user_attr(Attr.BEAT.value, time.time())
+        except UpdateFinishedTrialError:
+            return
+        except optuna.exceptions.StorageInternalError:
+            continue  # A storage that is away for a moment: the next beat tells.

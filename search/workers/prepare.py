@@ -1,0 +1,159 @@
+"""What all trials of a study share, made before the first one: teacher, cost table, baselines."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+import optuna
+
+from objectives import (
+    CostTable,
+    EpochReport,
+    TrainedStudent,
+    Verdict,
+    Workbench,
+    measure_study_costs,
+)
+from reports import StudySummary, save_trial_note
+from search.workers.baselines import TEACHER_ITSELF, TEACHER_QUANTIZED, student_baselines
+from search.workers.epoch_monitor import ReleasedError
+from search.workers.events import EpochEnded, Event, Preparing
+from search.workers.stop_signal import Lifeline
+from spaces import architectures, params_of, scheme_named, to_dict
+from studies import Lock, StudyConfig
+from studies.records import (
+    StudyAttr,
+    add_baseline,
+    costs_of,
+    enqueue_baseline,
+    is_enqueued_baseline,
+    read_history,
+)
+
+Emit = Callable[[Event], None]
+
+
+def prepare(
+    study: optuna.Study,
+    config: StudyConfig,
+    lock: Lock,
+    workbench: Workbench,
+    lifeline: Lifeline,
+    emit: Emit,
+    *,
+    templates_first: bool,
+) -> tuple[TrainedStudent, CostTable]:
+    """Return the teacher and the cost table, made or waited for, with the baselines in the study.
+
+    Several workers may call this at once; `lock`, the study's for this, keeps all others idle while
+    one measures latencies. `templates_first` lets one export the float graphs while
+    another trains the teacher. Raises ReleasedError when a stop is asked for meanwhile.
+    """
+
+    def on_epoch(report: EpochReport) -> Verdict:
+        emit(_teacher_epoch(report))
+        if lifeline.stopping and not report.reused:
+            raise ReleasedError
+        return Verdict.GO_ON
+
+    networks = (
+        workbench.foundation.teacher.architecture,
+        *architectures(config.search_space(), config.settled()),
+    )
+
+    def export_templates() -> None:
+        # From both ends, so that two workers meet in the middle and do not wait for each other.
+        for network in networks if templates_first else reversed(networks):
+            if lifeline.stopping:
+                raise ReleasedError
+            emit(Preparing(f"exporting the float graph of {network.key}"))
+            workbench.template(network)
+
+    known = costs_of(study)
+    if templates_first and known is None:
+        export_templates()
+    emit(Preparing("the teacher is trained, or waited for"))
+    teacher = workbench.teacher(on_epoch)
+    if known is None:
+        export_templates()
+    emit(Preparing("costs are measured, or waited for"))
+    with lock():
+        costs = costs_of(study)
+        if costs is None:
+            costs = measure_study_costs(
+                workbench,
+                networks,
+                [str(name) for name in config.search_space().scheme.values],
+                processes=config.costs.processes,
+                calls=config.costs.calls,
+                on_progress=lambda words: emit(Preparing(words)),
+            )
+            study.set_user_attr(StudyAttr.COSTS.value, to_dict(costs))
+        _record_teacher(study, teacher, costs)
+        _add_teacher_baselines(study, config, workbench, teacher, costs, emit)
+        _enqueue_student_baselines(study, config)
+    return teacher, costs
+
+
+def _teacher_epoch(report: EpochReport) -> EpochEnded:
+    return EpochEnded(
+        trial=None,
+        stage=report.stage,
+        epoch=report.epoch,
+        epochs=report.epochs,
+        progress=report.progress,
+        accuracy=report.accuracy,
+        reused=report.reused,
+    )
+
+
+def _record_teacher(study: optuna.Study, teacher: TrainedStudent, costs: CostTable) -> None:
+    if StudyAttr.TEACHER in study.user_attrs:
+        return
+    study.set_user_attr(
+        StudyAttr.TEACHER.value,
+        {
+            "key": teacher.key,
+            "architecture": costs.teacher,
+            "accuracy": teacher.accuracy,
+            "seconds": sum(stage.seconds for stage in teacher.stages),
+            "stages": [asdict(stage) for stage in teacher.stages],
+        },
+    )
+
+
+def _add_teacher_baselines(
+    study: optuna.Study,
+    config: StudyConfig,
+    workbench: Workbench,
+    teacher: TrainedStudent,
+    costs: CostTable,
+    emit: Emit,
+) -> None:
+    """Add the teacher under every scheme that is not there yet: what quantizing alone gives."""
+    points = read_history(study).points
+    there = {point.scheme for point in points if point.origin == "baseline"}
+    architecture = workbench.foundation.teacher.architecture
+    for name in map(str, config.search_space().scheme.values):
+        if name in there:
+            continue
+        emit(Preparing(f"scoring the teacher as {name}"))
+        evaluation = workbench.evaluate(teacher, architecture, scheme_named(name), "validation")
+        words = TEACHER_ITSELF if name == "fp32" else TEACHER_QUANTIZED
+        latency_ms = costs.of(costs.teacher, name).latency_ms
+        add_baseline(study, words, name, evaluation, latency_ms)
+    if there >= set(map(str, config.search_space().scheme.values)):
+        return
+    summary = StudySummary.load(study)
+    for point in summary.history.points:
+        if point.origin == "baseline":
+            save_trial_note(study, summary, point.number)
+
+
+def _enqueue_student_baselines(study: optuna.Study, config: StudyConfig) -> None:
+    """Make the students that leave a step out sampled trials, first ones or late ones.
+
+    A worker that died here has enqueued the first of them.
+    """
+    done = sum(is_enqueued_baseline(trial) for trial in study.get_trials(deepcopy=False))
+    for one in student_baselines(config)[done:]:
+        enqueue_baseline(study, one.words, params_of(one.chain), late=one.late)

@@ -1,0 +1,17 @@
+from .folder import StudyFolder as StudyFolder
+from .folder import made_folders as made_folders
+from .loading import built_in_studies as built_in_studies
+from .loading import load_study as load_study
+from .loading import parse_study as parse_study
+from .locks import Lock as Lock
+from .locks import preparation_lock as preparation_lock
+from .locks import study_lock as study_lock
+from .opening import DIRECTIONS as DIRECTIONS
+from .opening import check_resume as check_resume
+from .opening import create_or_resume as create_or_resume
+from .opening import open_study as open_study
+from .opening import stored_config as stored_config
+from .schema import OBJECTIVES as OBJECTIVES
+from .schema import StudyConfig as StudyConfig
+from .storage import open_storage as open_storage
+from .stored_trials import StoredTrials as StoredTrials

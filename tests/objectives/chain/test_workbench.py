@@ -1,0 +1,216 @@
+from dataclasses import replace
+
+import onnxruntime
+import pytest
+
+from objectives import DivergedError, StoppedStudent, TrainedStudent, Verdict
+from objectives.chain.keys import StageKeys
+from objectives.chain.workbench import Workbench
+from objectives.models import initialised_model, save_weights
+from spaces import (
+    SCHEMES,
+    Architecture,
+    DataConfig,
+    Distillation,
+    Foundation,
+    InputError,
+    LoadTeacher,
+    LoRA,
+    NoAdapter,
+    PlainTraining,
+    Schedule,
+    StudentConfig,
+    TeacherConfig,
+    TrainTeacher,
+)
+
+FOUNDATION = Foundation(
+    DataConfig("digits", image_size=8, validation_limit=100, test_limit=60, calibration_images=32),
+    TeacherConfig(Architecture("cifar_resnet20", 0.5), TrainTeacher(Schedule(3, 0.01))),
+    seed=1,
+)
+STUDENT = StudentConfig(
+    Architecture("resnet8x4", 0.125),
+    Distillation(4, 0.5),
+    Schedule(3, 0.01),
+    LoRA(2, 4, 0.1, "dense", Schedule(2, 0.005)),
+    seed=1,
+)
+PLAIN = replace(STUDENT, method=PlainTraining(), adaptation=NoAdapter())
+
+
+class Listener:
+    """Remembers the reports and answers STOP at one of them."""
+
+    def __init__(self, stop_at=None):
+        self.reports = []
+        self.stop_at = stop_at
+
+    def __call__(self, report):
+        self.reports.append(report)
+        here = (report.stage, report.epoch)
+        return Verdict.STOP if here == self.stop_at else Verdict.GO_ON
+
+    @property
+    def seen(self):
+        return [(report.stage, report.epoch, report.reused) for report in self.reports]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def bench(cache):
+    with Workbench(FOUNDATION, cache) as bench:
+        bench.teacher(Listener())
+        yield bench
+
+
+def test_the_first_epochs_of_a_curve_say_something_and_it_rises(bench):
+    listener = Listener()
+    student = bench.train_student(STUDENT, listener)
+    accuracies = [report.accuracy for report in listener.reports]
+    assert accuracies[0] > 0.3  # chance is 0.1
+    assert accuracies[-1] > max(0.8, accuracies[0])
+    assert student.accuracy == accuracies[-1]
+    assert [report.progress for report in listener.reports] == [0.2, 0.4, 0.6, 0.8, 1.0]
+
+
+def test_a_student_is_trained_once_and_its_epochs_are_told_again(bench, cache):
+    first = bench.train_student(STUDENT, Listener())
+    with Workbench(FOUNDATION, cache) as other:
+        listener = Listener()
+        again = other.train_student(STUDENT, listener)
+    assert again.weights.read_bytes() == first.weights.read_bytes()
+    assert listener.seen == [
+        *(("distill", epoch, True) for epoch in (1, 2, 3)),
+        *(("adapt", epoch, True) for epoch in (1, 2)),
+    ]
+    assert all(stage.seconds_reused == stage.seconds > 0 for stage in again.stages)
+
+
+def test_students_share_what_is_equal(bench):
+    bench.train_student(STUDENT, Listener())
+    listener = Listener()
+    bench.train_student(replace(STUDENT, adaptation=NoAdapter()), listener)
+    assert listener.seen == [("distill", epoch, True) for epoch in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("stop_at", "left"), [(("distill", 2), 3), (("distill", 3), 2), (("adapt", 1), 1)]
+)
+def test_a_stopped_student_goes_on_from_where_it_was_stopped(bench, stop_at, left):
+    config = replace(STUDENT, seed=10 + left)
+    stopped = bench.train_student(config, Listener(stop_at))
+    assert isinstance(stopped, StoppedStudent)
+    assert (stopped.last.stage, stopped.last.epoch) == stop_at
+    assert stopped.stages[-1].epochs == stop_at[1]
+    listener = Listener()
+    student = bench.train_student(config, listener)
+    assert isinstance(student, TrainedStudent)
+    assert [reused for *_, reused in listener.seen] == [True] * (5 - left) + [False] * left
+
+
+def test_a_stop_answers_reused_epochs_too(bench):
+    bench.train_student(STUDENT, Listener())
+    listener = Listener(("distill", 2))
+    assert isinstance(bench.train_student(STUDENT, listener), StoppedStudent)
+    assert listener.seen[-1] == ("distill", 2, True)
+
+
+def test_the_same_key_gives_the_same_bits_in_another_cache(bench, tmp_path):
+    with Workbench(FOUNDATION, tmp_path) as other:
+        ours, theirs = (b.train_student(STUDENT, Listener()) for b in (bench, other))
+        assert ours.weights.read_bytes() == theirs.weights.read_bytes()
+        assert [stage.key for stage in ours.stages] == [stage.key for stage in theirs.stages]
+
+
+def test_plain_training_needs_no_teacher(tmp_path):
+    with Workbench(FOUNDATION, tmp_path) as bench:
+        bench.train_student(PLAIN, Listener())
+        assert not bench.cache.has(bench.keys.teacher())
+
+
+def test_fixed_views_ask_the_teacher_once_for_all_students(tmp_path):
+    data = replace(FOUNDATION.data, views=2, train_limit=100)
+    with Workbench(replace(FOUNDATION, data=data), tmp_path) as bench:
+        bench.train_student(replace(STUDENT, adaptation=NoAdapter()), Listener())
+        assert bench.cache.has(bench.keys.teacher_logits("views"))
+
+
+def test_every_scheme_is_scored_by_its_runtime(bench, tmp_path):
+    student = bench.train_student(STUDENT, Listener())
+    sizes = {}
+    for name, scheme in SCHEMES.items():
+        keep = tmp_path / name / "model.onnx"
+        scored = bench.evaluate(student, STUDENT.architecture, scheme, "validation", keep)
+        sizes[name] = scored.size_bytes
+        assert keep.stat().st_size == scored.size_bytes
+        assert sum(map(sum, scored.confusion)) == scored.images == 100
+        assert scored.accuracy > (0.3 if "4" in name else student.accuracy - 0.1)
+    assert sizes["int4_weight_only"] < sizes["int8_weight_only"] < sizes["fp16"] < sizes["fp32"]
+    exact = bench.evaluate(student, STUDENT.architecture, SCHEMES["fp32"], "validation")
+    assert exact.accuracy == student.accuracy
+    onnxruntime.InferenceSession(str(tmp_path / "fp32" / "model.onnx"))
+
+
+def test_the_teacher_agrees_with_itself(bench):
+    teacher = bench.teacher(Listener())
+    architecture = FOUNDATION.teacher.architecture
+    scored = bench.evaluate(teacher, architecture, SCHEMES["fp32"], "test")
+    assert scored.images == 60
+    assert scored.kl_to_teacher == pytest.approx(0, abs=1e-6)
+
+
+def test_diverged_training_says_when_and_at_what_rate(bench):
+    schedule = Schedule(2, 1e12, optimizer="sgd", decay="constant")
+    with pytest.raises(DivergedError, match=r"distill diverged in epoch 1 at .* 1e\+12"):
+        bench.train_student(replace(PLAIN, schedule=schedule), Listener())
+
+
+def test_a_teacher_from_a_file(bench, tmp_path):
+    trained = bench.teacher(Listener())
+    loaded = TeacherConfig(FOUNDATION.teacher.architecture, LoadTeacher(str(trained.weights)))
+    with Workbench(replace(FOUNDATION, teacher=loaded), tmp_path / "cache") as other:
+        teacher = other.teacher(Listener())
+        assert teacher.accuracy == trained.accuracy
+        assert teacher.weights.read_bytes() == trained.weights.read_bytes()
+    wrong = tmp_path / "wrong.safetensors"
+    save_weights(initialised_model(STUDENT.architecture, 10, 0), wrong)
+    config = replace(loaded, weights=LoadTeacher(str(wrong)))
+    with (
+        Workbench(replace(FOUNDATION, teacher=config), tmp_path / "cache") as other,
+        pytest.raises(InputError, match=r"not of cifar_resnet20@0\.5"),
+    ):
+        other.teacher(Listener())
+
+
+def test_keys_change_with_what_changes_the_result_and_with_nothing_else(bench):
+    data = bench.data
+
+    def keys(foundation=FOUNDATION, student=STUDENT):
+        made = StageKeys(foundation, data)
+        return made.teacher(), made.distill(student), made.adapt(student, student.adaptation)
+
+    lora, method, schedule = STUDENT.adaptation, STUDENT.method, STUDENT.schedule
+    assert keys(student=replace(STUDENT, method=Distillation(4.0, 0.1 + 0.4))) == keys()
+    assert keys(replace(FOUNDATION, runtime="executorch")) == keys()
+    teacher, distill, adapt = keys()
+    for student in (
+        replace(STUDENT, method=replace(method, temperature=5)),
+        replace(STUDENT, schedule=replace(schedule, epochs=4)),
+        replace(STUDENT, schedule=replace(schedule, batch_size=32)),
+        replace(STUDENT, architecture=Architecture("resnet8x4", 0.25)),
+        replace(STUDENT, seed=2),
+    ):
+        changed = keys(student=student)
+        assert (changed[0], distill in changed, adapt in changed) == (teacher, False, False)
+    changed = keys(student=replace(STUDENT, adaptation=replace(lora, rank=4)))
+    assert changed[:2] == (teacher, distill)
+    assert changed[2] != adapt
+    for foundation in (replace(FOUNDATION, threads=2), replace(FOUNDATION, seed=2)):
+        assert not set(keys(foundation)) & {teacher, distill, adapt}
+    plain = replace(STUDENT, method=PlainTraining())
+    assert keys(replace(FOUNDATION, seed=2), plain)[1] == keys(student=plain)[1]

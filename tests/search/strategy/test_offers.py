@@ -1,0 +1,75 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from objectives.fronts.pareto import losses_of, nondominated
+from search.strategy.scheme_offers import offers
+from spaces import SCHEMES, scheme_name
+from studies.records import History
+from tests.search import fabricated
+
+COSTS = fabricated.cost_table()
+SCHEME_NAMES = tuple(SCHEMES)
+THREE = ("accuracy", "size_bytes", "latency_ms")
+
+
+def least_loss(history, scheme):
+    finals = {s.key: s.accuracy for s in history.students}
+    seen = {p.student: finals[p.student] - p.accuracy for p in history.points if p.scheme == scheme}
+    return min(seen.values(), default=0) if len(seen) >= 5 else min(0, *seen.values(), 0)
+
+
+@pytest.mark.parametrize("objectives", [THREE, THREE[:2]])
+@pytest.mark.parametrize("seed", range(40))
+def test_offered_is_what_would_enter_the_front_if_all_went_well(seed, objectives):
+    rng = np.random.default_rng(seed)
+    history = fabricated.history(rng, students=int(rng.integers(5, 40)))
+    student = history.students[-1]
+
+    expected = set()
+    done = {p.scheme for p in history.points if p.student == student.key}
+    for scheme in set(SCHEME_NAMES) - done:
+        loss = max(least_loss(history, scheme), student.accuracy - 1)
+        new = fabricated.point(student, scheme, 10**6, loss, COSTS)
+        losses = losses_of([*history.points, new], objectives)
+        duplicate = (losses[:-1] == losses[-1]).all(axis=1).any()
+        if nondominated(losses)[-1] and not duplicate:
+            expected.add(scheme)
+    found = offers(
+        history, student.chain, student.accuracy, COSTS, SCHEME_NAMES, objectives=objectives
+    )
+
+    assert {offer.scheme for offer in found} == expected
+    gains = [offer.gain for offer in found]
+    assert gains == sorted(gains, reverse=True)
+
+
+def test_a_new_student_is_offered_every_scheme_but_its_own_the_smallest_first():
+    chain = fabricated.chain(1, scheme="int8_static")
+
+    found = offers(History(), chain, 0.9, COSTS, SCHEME_NAMES)
+
+    assert {offer.scheme for offer in found} == set(SCHEME_NAMES) - {scheme_name(chain.scheme)}
+    sizes = [offer.cost.size_bytes for offer in found]
+    assert sizes == sorted(sizes)
+
+
+def test_below_the_accuracy_floor_there_are_no_offers():
+    chain = fabricated.chain(1)
+
+    assert offers(History(), chain, 0.8, COSTS, SCHEME_NAMES, accuracy_floor=0.85) == ()
+
+
+def test_an_offer_is_not_repeated_while_the_trial_that_trained_its_student_still_runs():
+    whole = fabricated.history(np.random.default_rng(1), students=30)
+    student = whole.students[-1]
+    point = fabricated.point(student, "w4a8", 999, 0.5, COSTS)
+    without = History(students=whole.students[:-1])
+
+    before = offers(without, student.chain, 0.9, COSTS, SCHEME_NAMES)
+    after = offers(
+        dataclasses.replace(without, points=(point,)), student.chain, 0.9, COSTS, SCHEME_NAMES
+    )
+
+    assert {o.scheme for o in before} - {o.scheme for o in after} == {"w4a8"}
