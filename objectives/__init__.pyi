@@ -1,5 +1,5 @@
 from .chain import Workbench as Workbench
-from .chain import check_foundation as check_foundation
+from .chain import check_setup as check_setup
 from .costs import Cost as Cost
 from .costs import CostTable as CostTable
 from .costs import device_fingerprint as device_fingerprint

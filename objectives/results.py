@@ -1,12 +1,13 @@
 """What the chain gives back: epoch reports, curves, trained or stopped students, evaluations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Literal
 
-StageName = Literal["teacher", "distill", "adapt", "quantize"]
+StageName = str
+"""`teacher`, or the kind of a student's stage."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class EpochReport:
     epochs: int
     """Epochs this stage has."""
     progress: float
-    """Share of the whole student's epochs (distill and adapt together) that are done, in (0, 1]."""
+    """Share of the whole student's epochs, of all its stages, that are done, in (0, 1]."""
     accuracy: float
     """Share of validation images the network in training gets right, batch-norm re-estimated."""
     seconds: float
@@ -62,11 +63,11 @@ class TrainedStudent:
     """spaces.student_key of its settings (or the teacher's stage key, for the teacher)."""
     weights: Path
     """safetensors file of the merged float network under the architecture's state-dict names."""
-    adapter: Path | None
-    """Folder with the LoRA adapter in peft's format; None at rank 0."""
     accuracy: float
     """Validation accuracy of the float network after the last epoch."""
     stages: tuple[StageRecord, ...] = field(default=())
+    leaves: Mapping[str, Path] = field(default_factory=dict)
+    """Folders that its stages left beside the weights (spaces.Stage.leaves), by name."""
 
 
 @dataclass(frozen=True)

@@ -1,84 +1,84 @@
 """What can be chosen: typed settings, their domains, and how a trial becomes a chain. No torch."""
 
-from spaces.adaptation import Adaptation, LoRA, NoAdapter, TargetLayers
-from spaces.architecture import Architecture
-from spaces.chain_config import (
-    ChainConfig,
-    Foundation,
-    LoadTeacher,
-    StudentConfig,
-    TeacherConfig,
-    TrainTeacher,
-    canonical_json,
-    digest,
-    from_dict,
-    student_key,
-    to_dict,
-)
+from spaces.codec import canonical_json, digest, essence, from_dict, to_dict
 from spaces.data import DataConfig
-from spaces.distillation import Distillation, Method, PlainTraining
-from spaces.domains import Choice, Domain, Steps, Value
-from spaces.enumeration import every_student
+from spaces.domains import Choice, Domain, Steps, TrialLike, Value
 from spaces.errors import DistilfrontError, InputError, UnknownNameError
-from spaces.quantization import (
+from spaces.keys import SCHEME_KEY, Key, keys_of
+from spaces.methods import METHODS, Logit, Method, NoTeacher, Softened
+from spaces.network import Network, has_width
+from spaces.schedule import DecayName, OptimizerName, Schedule
+from spaces.schemes import (
     SCHEMES,
+    Calibration,
     DynamicLinear,
     Float16,
     Float32,
+    Layout,
     Scheme,
     Static,
     WeightOnly,
-    scheme_name,
     scheme_named,
 )
-from spaces.space import Settled, Space, architectures, domains, params_of, suggest
-from spaces.training import DecayName, OptimizerName, Schedule
+from spaces.settings import PLACES, Declared, Setting
+from spaces.setup import LoadTeacher, StudySetup, TeacherConfig, TrainTeacher
+from spaces.space import Space
+from spaces.stages import STAGES, Adapt, Distill, Prior, Stage, TargetLayers
+from spaces.student import ChainConfig, StudentConfig, student_key
 
 __all__ = [
+    "METHODS",
+    "PLACES",
     "SCHEMES",
-    "Adaptation",
-    "Architecture",
+    "SCHEME_KEY",
+    "STAGES",
+    "Adapt",
+    "Calibration",
     "ChainConfig",
     "Choice",
     "DataConfig",
     "DecayName",
+    "Declared",
     "DistilfrontError",
-    "Distillation",
+    "Distill",
     "Domain",
     "DynamicLinear",
     "Float16",
     "Float32",
-    "Foundation",
     "InputError",
-    "LoRA",
+    "Key",
+    "Layout",
     "LoadTeacher",
+    "Logit",
     "Method",
-    "NoAdapter",
+    "Network",
+    "NoTeacher",
     "OptimizerName",
-    "PlainTraining",
+    "Prior",
     "Schedule",
     "Scheme",
-    "Settled",
+    "Setting",
+    "Softened",
     "Space",
+    "Stage",
     "Static",
     "Steps",
     "StudentConfig",
+    "StudySetup",
     "TargetLayers",
     "TeacherConfig",
     "TrainTeacher",
+    "TrialLike",
     "UnknownNameError",
     "Value",
     "WeightOnly",
-    "architectures",
     "canonical_json",
     "digest",
-    "domains",
-    "every_student",
+    "essence",
     "from_dict",
-    "params_of",
-    "scheme_name",
+    "has_width",
+    "keys_of",
     "scheme_named",
     "student_key",
-    "suggest",
     "to_dict",
 ]

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 from spaces.errors import InputError
 
 Value = str | int | float
+"""Of a setting; true and false are whole numbers to Python."""
 
 
 class TrialLike(Protocol):

@@ -1,127 +1,192 @@
-"""The search space of a study, and the way from a trial to a chain and back."""
+"""The search space of a study: a domain for every setting, and the way from a trial to a chain."""
 
-from dataclasses import dataclass, fields, replace
-from typing import cast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any
 
-from spaces.adaptation import LoRA, NoAdapter, TargetLayers
-from spaces.architecture import Architecture
-from spaces.chain_config import ChainConfig, StudentConfig
-from spaces.distillation import Distillation, PlainTraining
 from spaces.domains import Choice, Domain, TrialLike, Value
-from spaces.errors import InputError
-from spaces.quantization import SCHEMES, scheme_name, scheme_named
-from spaces.training import Schedule
+from spaces.keys import NETWORK, QUANTIZE, SCHEME_KEY, Ask, Key, answers_of, built, keys_of
+from spaces.network import Network
+from spaces.schemes import Quantize, scheme_named
+from spaces.settings import Declared
+from spaces.stages import STAGES, Stage
+from spaces.student import ChainConfig, StudentConfig
 
 
 @dataclass(frozen=True)
 class Space:
-    """One domain per searched setting; a field's name is the Optuna parameter's name."""
+    """What can be chosen. A setting with one value is settled and never asked for."""
 
-    width: Domain
-    """Channel multiplier of the student."""
-    alpha: Domain
-    """Weight of the teacher's part of the loss; 0 is plain training and has no temperature."""
-    temperature: Domain
-    """Softening of both distributions, asked for only when alpha > 0."""
-    learning_rate: Domain
-    """Peak learning rate of distilling."""
-    lora_rank: Domain
-    """Rank of the adapter; 0 skips the stage and the four settings below."""
-    lora_alpha: Domain
-    """Scale of the adapter's update."""
-    lora_dropout: Domain
-    """Dropout on the adapter's input."""
-    lora_targets: Domain
-    """Layers that carry an adapter."""
-    lora_learning_rate: Domain
-    """Peak learning rate of adapting."""
-    scheme: Choice
-    """Names of quantization schemes."""
-
-    def __post_init__(self) -> None:
-        for name in self.scheme.values:
-            if name not in SCHEMES:
-                raise InputError(
-                    f"scheme {name!r} is not one of the known schemes {', '.join(SCHEMES)}"
-                )
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What a study does not search: the student's network, the lengths of training and the seed."""
-
-    architecture: Architecture
-    """The student's network; its width is replaced by the sampled one."""
-    distill: Schedule
-    """Distilling; its learning rate is replaced by the sampled one."""
-    adapt: Schedule
-    """Adapting; its learning rate is replaced by the sampled one."""
+    stages: tuple[str, ...]
+    """Kinds of the chain's stages, in order."""
+    domains: Mapping[str, Domain]
+    """By dotted key; what is not among them has its field's default."""
     seed: int
     """Shared by all students of a study, so that comparisons are paired."""
 
+    @cached_property
+    def keys(self) -> Mapping[str, tuple[Key, ...]]:
+        """Every setting there is for the chain, in the order in which they are asked."""
+        return keys_of(self.stages)
 
-def suggest(trial: TrialLike, space: Space, settled: Settled) -> ChainConfig:
-    """Ask `trial` for every setting that applies and return the chain they describe."""
-    width = float(space.width.suggest(trial, "width"))
-    alpha = float(space.alpha.suggest(trial, "alpha"))
-    method: PlainTraining | Distillation = PlainTraining()
-    if alpha > 0:
-        method = Distillation(float(space.temperature.suggest(trial, "temperature")), alpha)
-    learning_rate = float(space.learning_rate.suggest(trial, "learning_rate"))
-    rank = int(space.lora_rank.suggest(trial, "lora_rank"))
-    adaptation: NoAdapter | LoRA = NoAdapter()
-    if rank > 0:
-        adaptation = LoRA(
-            rank=rank,
-            lora_alpha=float(space.lora_alpha.suggest(trial, "lora_alpha")),
-            dropout=float(space.lora_dropout.suggest(trial, "lora_dropout")),
-            targets=cast("TargetLayers", space.lora_targets.suggest(trial, "lora_targets")),
-            schedule=replace(
-                settled.adapt,
-                learning_rate=float(space.lora_learning_rate.suggest(trial, "lora_learning_rate")),
-            ),
-        )
-    student = StudentConfig(
-        architecture=replace(settled.architecture, width=width),
-        method=method,
-        schedule=replace(settled.distill, learning_rate=learning_rate),
-        adaptation=adaptation,
-        seed=settled.seed,
-    )
-    return ChainConfig(student, scheme_named(space.scheme.suggest(trial, "scheme")))
+    @cached_property
+    def searched(self) -> Mapping[str, Domain]:
+        """The domains with several values, in the order in which they are asked.
 
-
-def params_of(chain: ChainConfig) -> dict[str, Value]:
-    """Return the Optuna parameters from which `suggest` makes `chain`."""
-    student = chain.student
-    params: dict[str, Value] = {
-        "width": student.architecture.width,
-        "alpha": student.method.alpha,
-        "learning_rate": student.schedule.learning_rate,
-        "lora_rank": student.adaptation.rank,
-        "scheme": scheme_name(chain.scheme),
-    }
-    if isinstance(student.method, Distillation):
-        params["temperature"] = student.method.temperature
-    if isinstance(student.adaptation, LoRA):
-        params |= {
-            "lora_alpha": student.adaptation.lora_alpha,
-            "lora_dropout": student.adaptation.dropout,
-            "lora_targets": student.adaptation.targets,
-            "lora_learning_rate": student.adaptation.schedule.learning_rate,
+        Settings of methods that the space does not have are not among them.
+        """
+        return {
+            name: self.domains[name]
+            for name, meanings in self.keys.items()
+            if name in self.domains
+            and len(self.domains[name].values) > 1
+            and any(key.method is None or key.method in self._methods(key) for key in meanings)
         }
-    return params
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """Names of the schemes that a student can be offered to."""
+        return tuple(str(name) for name in self._values(SCHEME_KEY))
+
+    @cached_property
+    def networks(self) -> tuple[Network, ...]:
+        """Every network that a student can have, each once; numbers ascend."""
+        names = [name for name, (key, *_) in self.keys.items() if key.table == NETWORK]
+        grid = product(*(_ascending(self._values(name)) for name in names))
+        made = (_network(dict(zip(names, values, strict=True))) for values in grid)
+        return tuple(dict.fromkeys(made))
+
+    def suggest(self, trial: TrialLike) -> ChainConfig:
+        """Ask `trial` for every searched setting that applies and return the chain they make."""
+
+        def ask(name: str, declared: Declared) -> Value:
+            domain = self.domains.get(name)
+            if domain is None:
+                return _plain(declared)
+            if len(domain.values) == 1:
+                return domain.values[0]
+            value: Value = domain.suggest(trial, name)
+            return value
+
+        return self.chain(ask)
+
+    def chain(self, ask: Ask) -> ChainConfig:
+        """Return the chain that `ask` answers to all keys that apply describe."""
+        network = built(NETWORK, Network, ask)
+        stages = [built(kind, STAGES[kind], ask) for kind in self.stages]
+        kept: tuple[Stage, ...] = tuple(stage for stage in stages if stage is not None)
+        assert network is not None
+        student = StudentConfig(network, kept, self.seed)
+        leaf = built(QUANTIZE, Quantize, ask)
+        assert leaf is not None
+        return ChainConfig(student, scheme_named(leaf.scheme))
+
+    def params_of(self, chain: ChainConfig) -> dict[str, Value]:
+        """Return the Optuna parameters from which `suggest` makes `chain`, settled ones too."""
+        student = chain.student
+        params = dict(answers_of(NETWORK, student.network))
+        there = {stage.kind: stage for stage in student.stages}
+        for kind in self.stages:
+            if kind in there:
+                params |= answers_of(kind, there[kind])
+            else:
+                params |= self._skipping(kind)
+        return params | {SCHEME_KEY: chain.scheme.name}
+
+    def can_skip(self, kind: str) -> bool:
+        """Say whether a student may leave the stage of that kind out."""
+        skipping = self._skipping(kind)
+        return bool(skipping) and all(
+            value in self._values(name) for name, value in skipping.items()
+        )
+
+    def students(self) -> Iterator[StudentConfig]:
+        """Yield every student that `suggest` can make, each once; what is asked last varies first.
+
+        What applies depends on what was answered before, so the answers are walked like a tree.
+        For grids, not for spaces of any size.
+        """
+        path: list[int] = []
+        while True:
+            walk = _Walk(path)
+            yield self._first_scheme.suggest(walk).student
+            path = walk.taken
+            while path and path[-1] + 1 == walk.options[len(path) - 1]:
+                path.pop()
+            if not path:
+                return
+            path[-1] += 1
+
+    @cached_property
+    def _first_scheme(self) -> "Space":
+        scheme: Domain = Choice((self.schemes[0],))
+        return Space(self.stages, {**self.domains, SCHEME_KEY: scheme}, self.seed)
+
+    def _skipping(self, kind: str) -> dict[str, Value]:
+        return {
+            key.name: key.declared.setting.skips
+            for meanings in self.keys.values()
+            for key in meanings
+            if key.table == kind and key.declared.setting.skips is not None
+        }
+
+    def _values(self, name: str) -> tuple[Value, ...]:
+        if name in self.domains:
+            return tuple(self.domains[name].values)
+        return (_plain(self.keys[name][0].declared),)
+
+    def _methods(self, key: Key) -> tuple[Value, ...]:
+        return self._values(f"{key.table}.method")
 
 
-def architectures(space: Space, settled: Settled) -> tuple[Architecture, ...]:
-    """Return every architecture a student of this space can have, by ascending width."""
-    widths = sorted(float(width) for width in space.width.values)
-    return tuple(replace(settled.architecture, width=width) for width in widths)
+def _network(values: Mapping[str, Value]) -> Network:
+    network: Network | None = built(NETWORK, Network, lambda name, _: values[name])
+    assert network is not None
+    return network
 
 
-def domains(space: Space) -> dict[str, Domain]:
-    """Return the domains by parameter name, in the order in which they are asked."""
-    return {field.name: getattr(space, field.name) for field in fields(space)}
+def _ascending(values: Sequence[Value]) -> Sequence[Value]:
+    """Return numbers in ascending order, and words as they stand."""
+    return values if any(isinstance(value, str) for value in values) else sorted(values)
 
 
-__all__ = ["Settled", "Space", "architectures", "domains", "params_of", "suggest"]
+def _plain(declared: Declared) -> Value:
+    """Return a field's default as it stands in a domain: a method by its name."""
+    value: Any = declared.default if declared.kinds is None else declared.default.kind
+    plain: Value = value
+    return plain
+
+
+class _Walk:
+    """Answers as a path says, and with the first value of everything beyond its end."""
+
+    def __init__(self, path: list[int]) -> None:
+        self._path = path
+        self.taken: list[int] = []
+        self.options: list[int] = []
+
+    def suggest_float(
+        self,
+        name: str,  # noqa: ARG002
+        low: float,
+        high: float,
+        *,
+        step: float | None = None,
+        log: bool = False,  # noqa: ARG002
+    ) -> float:
+        """Return low plus as many steps as the path says."""
+        size = step or 1.0
+        return low + size * self._turn(1 + round((high - low) / size))
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:  # noqa: ARG002
+        """Return the choice that the path says."""
+        return choices[self._turn(len(choices))]
+
+    def _turn(self, options: int) -> int:
+        depth = len(self.taken)
+        turn = self._path[depth] if depth < len(self._path) else 0
+        self.taken.append(turn)
+        self.options.append(options)
+        return turn

@@ -10,8 +10,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from spaces import InputError, UnknownNameError
-from studies.schema import StudyConfig
+from spaces import STAGES, InputError, UnknownNameError
+from studies.old_form import renamed_keys
+from studies.schema import SPACE_FAULTS, StudyConfig
+from studies.space_table import settled_where_silent
 
 
 def built_in_studies() -> list[str]:
@@ -26,6 +28,14 @@ def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> StudyConfig:
     overrides: `key.key=value` texts; the value is read as TOML where it is, and as text elsewhere.
     Raises InputError with every fault of the file, and UnknownNameError with the known studies.
     """
+    values = study_values(name_or_path)
+    for override in overrides:
+        _apply(values, override)
+    return parse_study(values, name_or_path)
+
+
+def study_values(name_or_path: str) -> dict[str, Any]:
+    """Return what a built-in study or a file says, as TOML has it; raises as `load_study`."""
     if name_or_path.endswith(".toml"):
         text = _read(Path(name_or_path))
     elif name_or_path in built_in_studies():
@@ -33,23 +43,32 @@ def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> StudyConfig:
     else:
         raise UnknownNameError("study", name_or_path, [*built_in_studies(), "a FILE.toml"])
     try:
-        values = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{name_or_path} is not valid TOML: {error}") from error
-    for override in overrides:
-        _apply(values, override)
-    return parse_study(values, name_or_path)
 
 
 def parse_study(values: Mapping[str, Any], source: str) -> StudyConfig:
     """Return `values` as a study; raises InputError that names `source` and every fault."""
+    if renamed := renamed_keys(values):
+        instead = ", ".join(f"{now} for {old}" for old, now in renamed.items())
+        raise InputError(
+            f"{source} is of the form that had one chain for all studies: write {instead}"
+        )
     try:
         return StudyConfig.model_validate(values)
     except ValidationError as error:
-        faults = [_words(fault) for fault in error.errors()]
+        faults = [words for fault in error.errors() for words in _words(fault)]
     if len(faults) == 1:
         raise InputError(f"{source}: {faults[0]}")
     raise InputError("\n  ".join([f"{source} has {len(faults)} faults:", *faults]))
+
+
+def parse_stored(values: Mapping[str, Any], source: str) -> StudyConfig:
+    """Return a study that was stored: what it does not say was at its default, not searched."""
+    stages = values.get("chain", {}).get("stages", tuple(STAGES))
+    space = settled_where_silent(values.get("space", {}), stages)
+    return parse_study({**values, "space": space}, source)
 
 
 def _read(path: Path) -> str:
@@ -86,8 +105,19 @@ def _toml_value(text: str) -> Any:
     return parsed["value"] if parsed.keys() == {"value"} else text
 
 
-def _words(fault: ErrorDetails) -> str:
-    """Return one fault as `key: rule, got value`."""
+def _words(fault: ErrorDetails) -> list[str]:
+    """Return one fault, or all those of a space, as `key: rule, got value`."""
+    if fault["type"] == SPACE_FAULTS:
+        return [_of_space(key, rule) for key, rule in fault["ctx"]["faults"]]
+    return [_of_key(fault)]
+
+
+def _of_space(key: str, rule: str) -> str:
+    last = key.rpartition(".")[2]
+    return f"space.{key}: {rule.removeprefix(f'{last} ')}"
+
+
+def _of_key(fault: ErrorDetails) -> str:
     key = ".".join(str(part) for part in fault["loc"]) or "the file"
     if fault["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
         return f"{key}: unknown key: known are {', '.join(_known_keys(fault['loc'][:-1]))}"

@@ -8,12 +8,12 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 
 from spaces import InputError
-from studies.loading import parse_study
+from studies.loading import parse_stored
 from studies.locks import study_lock
 from studies.records import StudyAttr
 from studies.schema import StudyConfig, differences
 
-FORMAT = 1
+FORMAT = 2
 """Of what we keep in Optuna's attributes; raised when an older program could not read it."""
 
 DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
@@ -83,7 +83,7 @@ def stored_config(study: optuna.Study) -> StudyConfig:
             f"study {study.study_name!r} is of format {attrs[StudyAttr.FORMAT]}, and this program "
             f"reads format {FORMAT}"
         )
-    return parse_study(attrs[StudyAttr.CONFIG], f"the settings stored in {study.study_name!r}")
+    return parse_stored(attrs[StudyAttr.CONFIG], f"the settings stored in {study.study_name!r}")
 
 
 def _create(config: StudyConfig, storage: RDBStorage) -> optuna.Study:

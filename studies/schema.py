@@ -1,12 +1,24 @@
 """What a study file says: one named search, whole and valid."""
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
-from spaces import Foundation, Settled, Space, digest
-from studies.space_table import SpaceTable
-from studies.tables import DataTable, StageTable, StudentTable, Table, TeacherTable
+from spaces import Space, StudySetup, digest
+from studies.space_table import SpaceTable, is_default, nested, read_space, written
+from studies.tables import ChainTable, DataTable, Table, TeacherTable
+
+SPACE_FAULTS = "space_faults"
+"""Type of the error that holds all faults of [space]."""
 
 Objective = Literal["accuracy", "size_bytes", "latency_ms"]
 
@@ -76,15 +88,32 @@ class StudyConfig(Table):
     """Processes that run trials on this machine."""
     data: DataTable
     teacher: TeacherTable
-    student: StudentTable
-    distill: StageTable
-    adapt: StageTable
-    space: SpaceTable
+    chain: ChainTable = ChainTable()
+    space: SpaceTable = Field(SpaceTable({}), validate_default=True)
     runtime: RuntimeTable = RuntimeTable()
     pruning: PruningTable = PruningTable()
     sampler: SamplerTable = SamplerTable()
     costs: CostsTable = CostsTable()
     bounds: BoundsTable = BoundsTable()
+
+    @field_validator("space", mode="plain")
+    @classmethod
+    def _read(cls, space: Any, info: ValidationInfo) -> SpaceTable:
+        if isinstance(space, SpaceTable) and space.domains:
+            return space
+        values = {} if isinstance(space, SpaceTable) else space
+        if not isinstance(values, Mapping):  # A TypeError would not be collected.
+            raise ValueError(f"must be a table, got {values!r}")  # noqa: TRY004
+        # Whatever is wrong itself is missing here, and has its own fault.
+        chain, data = info.data.get("chain", ChainTable()), info.data.get("data")
+        table, faults = read_space(values, chain.stages, data.image_size if data else 32)
+        if faults:
+            raise PydanticCustomError(SPACE_FAULTS, "{faults}", {"faults": faults})
+        return table
+
+    @field_serializer("space")
+    def _as_written(self, space: SpaceTable) -> dict[str, Any]:
+        return space.as_written()
 
     @field_validator("objectives")
     @classmethod
@@ -114,29 +143,24 @@ class StudyConfig(Table):
         """Whether sampler or pruner expect anything of students that were not trained yet."""
         return _forecast(self.sampler, self.pruning)
 
-    def foundation(self) -> Foundation:
+    def setup(self) -> StudySetup:
         """Return what all students share."""
-        return Foundation(
+        return StudySetup(
             data=self.data.settings(),
-            teacher=self.teacher.settings(),
+            teacher=self.teacher.settings(self.data.image_size),
             seed=self.seed,
             threads=self.runtime.threads,
             device=self.runtime.device,
             runtime=self.runtime.name,
         )
 
-    def settled(self) -> Settled:
-        """Return what is not searched; its learning rates stand for the sampled ones."""
-        return Settled(
-            architecture=self.student.settings(),
-            distill=self.distill.schedule(_first(self.space, "learning_rate")),
-            adapt=self.adapt.schedule(_first(self.space, "lora_learning_rate")),
-            seed=self.seed,
-        )
+    @cached_property
+    def _search_space(self) -> Space:
+        return Space(self.chain.stages, self.space.domains, self.seed)
 
     def search_space(self) -> Space:
         """Return what is searched."""
-        return self.space.settings()
+        return self._search_space
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as a study file has them, defaults written out."""
@@ -145,12 +169,20 @@ class StudyConfig(Table):
     def identity(self) -> dict[str, Any]:
         """Return what decides the result of a trial: everything but budget, search and bounds.
 
-        Where the data lie is not what they are, so `data.root` is left out.
+        Where the data lie is not what they are, so `data.root` is left out; so is every setting
+        that is settled at its default, or one that came to be later would be a difference.
         """
         values = self.to_dict()
-        kept = ("objectives", "seed", "data", "teacher", "student", "distill", "adapt", "space")
-        identity = {key: values[key] for key in (*kept, "runtime")}
+        kept = ("objectives", "seed", "data", "teacher", "chain", "runtime")
+        identity = {key: values[key] for key in kept}
         del identity["data"]["root"]
+        identity["space"] = nested(
+            {
+                name: written(domain)
+                for name, domain in self.space.domains.items()
+                if not is_default(name, domain, self.chain.stages)
+            }
+        )
         return identity
 
     @property
@@ -161,10 +193,6 @@ class StudyConfig(Table):
 
 def _forecast(sampler: SamplerTable, pruning: PruningTable) -> bool:
     return sampler.name == "ehvi" or pruning.name == "freeze_thaw"
-
-
-def _first(space: SpaceTable, name: str) -> float:
-    return float(getattr(space, name).values[0])
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:

@@ -1,104 +1,184 @@
-"""[space]: one domain per searched setting, written as a list, a range or a single value."""
+"""[space]: a domain for every setting of a study's network, stages and leaf.
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields
-from types import MappingProxyType
+`[1, 2]` is a choice, `{ low, high, step }` a range, a lone value is settled. Which settings there
+are, their rules and what is searched where a file says nothing, the settings declare themselves.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationInfo, field_serializer, field_validator
-from pydantic.dataclasses import dataclass as checked_dataclass
+from spaces import Choice, Domain, InputError, Key, Steps, Value, has_width, keys_of
 
-from spaces import (
-    Architecture,
-    Choice,
-    Distillation,
-    Domain,
-    InputError,
-    LoRA,
-    Schedule,
-    Space,
-    Steps,
-    scheme_named,
-)
-from studies.tables import STRICT
-
-_SCHEDULE = Schedule(epochs=1, learning_rate=1.0)
+Faults = list[tuple[str, str]]
+"""Key and what is wrong with it."""
 
 
-def _lora(**setting: Any) -> LoRA:
-    values: dict[str, Any] = {"rank": 1, "lora_alpha": 1.0, "dropout": 0.0, "targets": "dense"}
-    return LoRA(schedule=_SCHEDULE, **(values | setting))
+@dataclass(frozen=True)
+class SpaceTable:
+    """The domains of a study, by dotted key: every one, whether or not its file has it."""
+
+    domains: Mapping[str, Domain]
+
+    def as_written(self) -> dict[str, Any]:
+        """Return the domains as a study file has them, all of them written out."""
+        return nested({name: written(domain) for name, domain in self.domains.items()})
 
 
-def _whole_lora(rank: float) -> None:
-    if rank != int(rank):
-        raise InputError(f"rank must be a whole number, got {rank}")
-    if rank != 0:
-        _lora(rank=int(rank))
+def read_space(
+    values: Mapping[str, Any], stages: Sequence[str], image_size: int
+) -> tuple[SpaceTable, Faults]:
+    """Return the space that a file's table `values` describes for a chain, and all its faults.
+
+    image_size: at which the images are held, and which networks see where the file does not say.
+    """
+    keys = keys_of(stages)
+    faults: Faults = []
+    given: dict[str, Domain] = {}
+    for name, value in _flat(values, keys, stages, faults):
+        try:
+            given[name] = domain_of(value)
+            _check(name, given[name], keys[name])
+        except (InputError, ValueError) as error:
+            faults.append((name, str(error)))
+    domains = {name: given.get(name, _default(key, image_size)) for name, (key, *_) in keys.items()}
+    _settle_width(domains, given, faults)
+    _check_methods(domains, given, keys, faults)
+    return SpaceTable(domains), faults
 
 
-# What the chain will build from a value; a value that it would refuse cannot be in a domain.
-_TRIES: Mapping[str, Callable[[Any], object]] = MappingProxyType(
-    {
-        "width": lambda value: Architecture("any", width=value),
-        "alpha": lambda value: value == 0 or Distillation(1.0, value),
-        "temperature": lambda value: Distillation(value, 1.0),
-        "learning_rate": lambda value: Schedule(1, value),
-        "lora_rank": _whole_lora,
-        "lora_alpha": lambda value: _lora(lora_alpha=value),
-        "lora_dropout": lambda value: _lora(dropout=value),
-        "lora_targets": lambda value: _lora(targets=value),
-        "lora_learning_rate": lambda value: Schedule(1, value),
-        "scheme": scheme_named,
-    }
-)
-_WORDS = frozenset({"lora_targets", "scheme"})
-"""Settings whose values are words; all others are numbers."""
+def settled_where_silent(values: Mapping[str, Any], stages: Sequence[str]) -> dict[str, Any]:
+    """Return a stored table with every setting that it lacks at its field's default.
+
+    A study that was stored wrote all its settings out; one that came to be later was at its default
+    for it, whatever a new study searches.
+    """
+    keys = keys_of(stages)
+    known = dict(_flat(values, keys, stages, []))
+    silent = {name: _lone(key) for name, (key, *_) in keys.items() if name not in known}
+    return nested({**known, **silent})
 
 
-def _domain(value: Any) -> Domain:
+def is_default(name: str, domain: Domain, stages: Sequence[str]) -> bool:
+    """Say whether a setting is settled at its field's default: it decides nothing then."""
+    return tuple(domain.values) == (_lone(keys_of(stages)[name][0]),)
+
+
+def domain_of(value: Any) -> Domain:
     """Return the domain that a study file writes as `value`; raises ValueError or InputError."""
-    if isinstance(value, Steps | Choice):
-        return value
     if isinstance(value, dict):
         if value.keys() != {"low", "high", "step"} or not all(map(_is_number, value.values())):
             raise ValueError("a range is a table of three numbers: low, high and step")
         return Steps(**value)
-    return Choice(tuple(value) if isinstance(value, list) else (value,))
+    return Choice(tuple(value) if isinstance(value, list | tuple) else (value,))
+
+
+def written(domain: Domain) -> Any:
+    """Return a domain as a study file has it."""
+    if isinstance(domain, Steps):
+        return {"low": domain.low, "high": domain.high, "step": domain.step}
+    return list(domain.values)
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return tables within tables for dotted keys."""
+    tables: dict[str, Any] = {}
+    for name, value in flat.items():
+        *path, last = name.split(".")
+        table = tables
+        for part in path:
+            table = table.setdefault(part, {})
+        table[last] = value
+    return tables
+
+
+def _flat(
+    values: Mapping[str, Any],
+    keys: Mapping[str, tuple[Key, ...]],
+    stages: Sequence[str],
+    faults: Faults,
+) -> Iterator[tuple[str, Any]]:
+    """Yield the dotted keys of a file's table that there are, with what it says of each."""
+    tables = ("network", *stages, "quantize")
+    for table, content in values.items():
+        if table not in tables:
+            faults.append((table, f"unknown table: this chain has {', '.join(tables)}"))
+        elif not isinstance(content, Mapping):
+            faults.append((table, f"must be a table, got {content!r}"))
+        else:
+            yield from _flat_table(table, content, keys, faults)
+
+
+def _flat_table(
+    prefix: str,
+    content: Mapping[str, Any],
+    keys: Mapping[str, tuple[Key, ...]],
+    faults: Faults,
+) -> Iterator[tuple[str, Any]]:
+    for part, value in content.items():
+        name = f"{prefix}.{part}"
+        if name in keys:
+            yield name, value
+        elif isinstance(value, Mapping) and any(key.startswith(f"{name}.") for key in keys):
+            yield from _flat_table(name, value, keys, faults)
+        else:
+            beside = [
+                key.removeprefix(f"{prefix}.") for key in keys if key.startswith(f"{prefix}.")
+            ]
+            faults.append((name, f"unknown key: known are {', '.join(beside)}"))
+
+
+def _check(name: str, domain: Domain, meanings: Sequence[Key]) -> None:
+    """Raise InputError unless every value is one that the chain can build."""
+    last = name.rpartition(".")[2]
+    for value in domain.values:
+        for key in meanings:
+            if key.declared.setting.skips is None or value != key.declared.setting.skips:
+                key.declared.setting.rule.read(last, value)
+
+
+def _check_methods(
+    domains: Mapping[str, Domain],
+    given: Mapping[str, Domain],
+    keys: Mapping[str, tuple[Key, ...]],
+    faults: Faults,
+) -> None:
+    """Find settings of methods that the space does not have."""
+    for name in given:
+        methods = [key.method for key in keys[name] if key.method is not None]
+        if not methods:
+            continue
+        where = f"{keys[name][0].table}.method"
+        chosen = domains[where].values
+        if not set(methods) & set(chosen):
+            having = ", ".join(map(str, chosen))
+            faults.append(
+                (name, f"is a setting of {' and '.join(methods)}, and {where} has only {having}")
+            )
+
+
+def _settle_width(domains: dict[str, Domain], given: Mapping[str, Domain], faults: Faults) -> None:
+    """Leave the width at 1 where no architecture has one; a file that asks for another is wrong."""
+    width, names = "network.width", domains["network.architecture"].values
+    if any(has_width(str(name)) for name in names):
+        return
+    if width in given and tuple(given[width].values) != (1,):
+        without = ", ".join(map(str, names))
+        faults.append((width, f"{without} has no width: it must be 1, got {written(given[width])}"))
+    domains[width] = Choice((1.0,))
+
+
+def _default(key: Key, image_size: int) -> Domain:
+    if key.name == "network.image_size":
+        return Choice((image_size,))
+    return key.declared.setting.domain or Choice((_lone(key),))
+
+
+def _lone(key: Key) -> Value:
+    default: Any = key.declared.default
+    value: Value = default if key.declared.kinds is None else default.kind
+    return value
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _check_values(name: str, domain: Domain) -> None:
-    kind, fits = ("a word", str) if name in _WORDS else ("a number", (int, float))
-    for value in domain.values:
-        if isinstance(value, bool) or not isinstance(value, fits):
-            raise InputError(f"every value must be {kind}, got {value!r}")
-        _TRIES[name](value)
-
-
-@checked_dataclass(frozen=True, config=STRICT)
-class SpaceTable(Space):
-    """[space]: `[1, 2]` is a choice, `{ low, high, step }` a range, a lone value is settled."""
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _as_domain(cls, value: Any, info: ValidationInfo) -> Domain:
-        try:
-            domain = _domain(value)
-            _check_values(str(info.field_name), domain)
-        except InputError as error:
-            raise ValueError(str(error)) from error
-        return domain
-
-    @field_serializer("*")
-    def _as_written(self, domain: Domain) -> Any:
-        if isinstance(domain, Steps):
-            return {"low": domain.low, "high": domain.high, "step": domain.step}
-        return list(domain.values)
-
-    def settings(self) -> Space:
-        """Return the plain Space."""
-        return Space(**{field.name: getattr(self, field.name) for field in fields(Space)})

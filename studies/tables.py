@@ -12,11 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from spaces import (
-    Architecture,
+    STAGES,
     DataConfig,
     DecayName,
     InputError,
     LoadTeacher,
+    Network,
     OptimizerName,
     Schedule,
     TeacherConfig,
@@ -26,8 +27,7 @@ from spaces import (
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 _DATA = DataConfig("digits")
-_SCHEDULE = Schedule(epochs=1, learning_rate=1.0)
-_ARCHITECTURE = Architecture("any")
+_SCHEDULE = Schedule()
 
 
 def _rules_of(sample: Any) -> Callable[[Any, ValidationInfo], Any]:
@@ -60,10 +60,11 @@ class DataTable(DataConfig):
         return DataConfig(**asdict(self))
 
 
-class StageTable(Table):
-    """[distill] and [adapt]: a Schedule whose learning rate is searched."""
+class TrainingTable(Table):
+    """[teacher.training]: a whole Schedule."""
 
     epochs: int
+    learning_rate: float
     batch_size: int = _SCHEDULE.batch_size
     optimizer: OptimizerName = _SCHEDULE.optimizer
     weight_decay: float = _SCHEDULE.weight_decay
@@ -71,46 +72,28 @@ class StageTable(Table):
 
     _rules = field_validator("*")(_rules_of(_SCHEDULE))
 
-    def schedule(self, learning_rate: float) -> Schedule:
-        """Return the Schedule with that learning rate."""
-        return Schedule(
-            epochs=self.epochs,
-            learning_rate=learning_rate,
-            batch_size=self.batch_size,
-            optimizer=self.optimizer,
-            weight_decay=self.weight_decay,
-            decay=self.decay,
-        )
-
-
-class TrainingTable(StageTable):
-    """[teacher.training]: a whole Schedule."""
-
-    learning_rate: float
-
-
-class StudentTable(Table):
-    """[student]: an Architecture whose width is searched."""
-
-    architecture: str = Field(min_length=1)
-    stem: Literal["imagenet", "small"] = _ARCHITECTURE.stem
-
-    def settings(self) -> Architecture:
-        """Return the Architecture at width 1."""
-        return Architecture(self.architecture, stem=self.stem)
-
 
 class TeacherTable(Table):
-    """[teacher]: an Architecture, and a file of weights or how it is trained."""
+    """[teacher]: a Network, and a file of weights or how it is trained."""
 
     architecture: str = Field(min_length=1)
-    width: float = _ARCHITECTURE.width
-    stem: Literal["imagenet", "small"] = _ARCHITECTURE.stem
+    width: float = 1.0
+    stem: Literal["imagenet", "small"] = "imagenet"
+    image_size: int | None = Field(None, ge=8, le=1024)
+    """Of what it sees; None: as the images are held."""
     weights: str | None = None
     """A safetensors file, or a state dict."""
     training: TrainingTable | None = None
 
-    _rules = field_validator("width")(_rules_of(_ARCHITECTURE))
+    @field_validator("width")
+    @classmethod
+    def _has_it(cls, width: float, info: ValidationInfo) -> float:
+        # An architecture that is wrong itself is missing here, and has its own fault.
+        try:
+            Network(info.data.get("architecture", "mobilenet_v2"), width)
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return width
 
     @model_validator(mode="after")
     def _one_origin(self) -> "TeacherTable":
@@ -120,10 +103,34 @@ class TeacherTable(Table):
             )
         return self
 
-    def settings(self) -> TeacherConfig:
-        """Return the TeacherConfig."""
-        architecture = Architecture(self.architecture, self.width, self.stem)
+    def settings(self, image_size: int) -> TeacherConfig:
+        """Return the TeacherConfig; image_size: at which the images are held."""
+        size = self.image_size or image_size
+        network = Network(self.architecture, self.width, self.stem, size)
         if self.training is not None:
-            schedule = self.training.schedule(self.training.learning_rate)
-            return TeacherConfig(architecture, TrainTeacher(schedule))
-        return TeacherConfig(architecture, LoadTeacher(str(self.weights)))
+            return TeacherConfig(network, TrainTeacher(Schedule(**self.training.model_dump())))
+        return TeacherConfig(network, LoadTeacher(str(self.weights)))
+
+
+class ChainTable(Table):
+    """[chain]: which stages train a student, in which order."""
+
+    stages: tuple[str, ...] = tuple(STAGES)
+
+    @field_validator("stages")
+    @classmethod
+    def _works(cls, stages: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [kind for kind in stages if kind not in STAGES]:
+            raise ValueError(f"unknown stage {unknown[0]!r}: known are {', '.join(STAGES)}")
+        if twice := [kind for kind in stages if stages.count(kind) > 1]:
+            raise ValueError(
+                f"every stage stands once, got {twice[0]} {stages.count(twice[0])} times"
+            )
+        beginnings = [kind for kind, stage in STAGES.items() if stage.can_begin]
+        if not stages or stages[0] not in beginnings:
+            first = stages[0] if stages else "nothing"
+            raise ValueError(
+                f"a chain begins with what makes weights ({', '.join(beginnings)}): {first} "
+                "cannot be first"
+            )
+        return stages

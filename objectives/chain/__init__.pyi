@@ -1,4 +1,4 @@
 from .cache import Draft as Draft
 from .cache import StageCache as StageCache
-from .preflight import check_foundation as check_foundation
+from .preflight import check_setup as check_setup
 from .workbench import Workbench as Workbench

@@ -4,13 +4,13 @@ from objectives.results import EpochReport, OnEpoch, StageName, StageRecord, Ver
 from objectives.training import EpochResult
 
 
-class StageWatch:
+class EpochReporter:
     """Turns one stage's epochs into reports and remembers what was answered (an `AfterEpoch`)."""
 
     def __init__(
         self, stage: StageName, epochs: int, before: int, total: int, on_epoch: OnEpoch
     ) -> None:
-        self._stage: StageName = stage
+        self._stage = stage
         self._epochs = epochs
         self._before = before
         self._total = total

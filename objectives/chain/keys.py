@@ -4,40 +4,21 @@ import hashlib
 import importlib.metadata
 import inspect
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
 
+from objectives.chain.handlers import handler_of
+from objectives.chain.teacher import LOGITS_VERSION, TEACHER_VERSION
 from objectives.data import Data
 from objectives.models import users_function
-from spaces import (
-    Architecture,
-    Distillation,
-    Foundation,
-    InputError,
-    LoadTeacher,
-    LoRA,
-    StudentConfig,
-    digest,
-    to_dict,
-)
-
-StageKind = Literal["teacher", "teacher_logits", "distill", "adapt"]
-
-_CODE_VERSIONS: dict[StageKind, int] = {
-    "teacher": 1,
-    "teacher_logits": 1,
-    "distill": 1,
-    "adapt": 1,
-}
-"""Raised by whoever changes what a stage computes: older entries are then no longer found."""
+from spaces import InputError, LoadTeacher, Network, StudentConfig, StudySetup, digest, essence
 
 
 class StageKeys:
-    """The keys of one foundation's stages (SHA-256, hex). Pruning and paths are not in them."""
+    """The keys of one study's stages (SHA-256, hex). Pruning and paths are not in them."""
 
-    def __init__(self, foundation: Foundation, data: Data) -> None:
-        self._foundation = foundation
+    def __init__(self, setup: StudySetup, data: Data) -> None:
+        self._setup = setup
         self._images = {
             "fingerprint": data.fingerprint,
             "augment": data.config.augment,
@@ -46,8 +27,8 @@ class StageKeys:
             "split_seed": data.config.split_seed,
         }
         self._arithmetic = {
-            "device": _device(foundation),
-            "threads": foundation.threads,
+            "device": _device(setup),
+            "threads": setup.threads,
             "number_format": "float32",
             "torch": torch.__version__,
             "torchvision": importlib.metadata.version("torchvision"),
@@ -55,51 +36,53 @@ class StageKeys:
 
     def teacher(self) -> str:
         """Return the key of the study's teacher."""
-        teacher = self._foundation.teacher
+        teacher = self._setup.teacher
         if isinstance(teacher.weights, LoadTeacher):
-            weights: dict[str, Any] = {"sha256": _file_hash(Path(teacher.weights.path))}
+            weights: object = {"sha256": _file_hash(Path(teacher.weights.path))}
         else:
-            weights = to_dict(teacher.weights) | {"seed": self._foundation.seed}
-        return self._key("teacher", None, self._network(teacher.architecture), weights)
+            weights = {**essence(teacher.weights), "seed": self._setup.seed}
+        network = _network(teacher.network)
+        return self._key("teacher", TEACHER_VERSION, None, network, weights)
 
     def teacher_logits(self, images: str) -> str:
         """Return the key of the teacher's logits on a split or on the `views`."""
-        return self._key("teacher_logits", self.teacher(), images)
+        return self._key("teacher_logits", LOGITS_VERSION, self.teacher(), images)
 
-    def distill(self, student: StudentConfig) -> str:
-        """Return the key of the distilled student; plain training does not depend on a teacher."""
+    def stage(self, student: StudentConfig) -> str:
+        """Return the key of the student's last stage; of the others, ask for its prefixes.
+
+        Where no stage asks the teacher, it does not depend on one.
+        """
+        stage, before = student.stages[-1], len(student.stages) - 1
+        handler = handler_of(stage.kind)
         return self._key(
-            "distill",
-            self.teacher() if isinstance(student.method, Distillation) else None,
-            self._network(student.architecture),
-            to_dict(student.method),
-            to_dict(student.schedule),
+            stage.kind,
+            handler.code_version,
+            self.stage(student.prefix(before)) if before else None,
+            None if before else _network(student.network),
+            self.teacher() if student.teaching(before).needs_teacher else None,
+            essence(stage),
             student.seed,
+            [importlib.metadata.version(name) for name in handler.libraries],
         )
 
-    def adapt(self, student: StudentConfig, lora: LoRA) -> str:
-        """Return the key of the adapted student."""
-        peft = importlib.metadata.version("peft")
-        return self._key("adapt", self.distill(student), to_dict(lora), student.seed, peft)
-
-    def _key(self, stage: StageKind, parent: str | None, *settings: object) -> str:
-        version = _CODE_VERSIONS[stage]
+    def _key(self, stage: str, version: int, parent: str | None, *settings: object) -> str:
         return digest(stage, version, parent, self._images, self._arithmetic, *settings)
 
-    @staticmethod
-    def _network(architecture: Architecture) -> dict[str, Any]:
-        """Return the architecture with whatever outside code decides what it is."""
-        name, settings = architecture.name, to_dict(architecture)
-        if name.startswith("timm:"):
-            return settings | {"timm": importlib.metadata.version("timm")}
-        if ":" in name:
-            source = inspect.getsourcefile(users_function(name))
-            return settings | {"source": _file_hash(Path(source)) if source else name}
-        return settings
+
+def _network(network: Network) -> object:
+    """Return the network with whatever outside code decides what it is."""
+    name, settings = network.architecture, essence(network)
+    if name.startswith("timm:"):
+        return {**settings, "timm": importlib.metadata.version("timm")}
+    if ":" in name:
+        source = inspect.getsourcefile(users_function(name))
+        return {**settings, "source": _file_hash(Path(source)) if source else name}
+    return settings
 
 
-def _device(foundation: Foundation) -> str:
-    if foundation.device == "cuda":
+def _device(setup: StudySetup) -> str:
+    if setup.device == "cuda":
         return torch.cuda.get_device_name()
     return f"cpu {torch.backends.cpu.get_cpu_capability()}"
 

@@ -1,25 +1,46 @@
 """Whether a study could begin at all, found out before anything is written."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import torch
+from torch import nn
 
 from objectives.data import load_data
 from objectives.models import build_model, load_weights
 from objectives.runtimes import runtime_named
-from spaces import Architecture, Foundation, InputError, LoadTeacher
+from spaces import InputError, LoadTeacher, Network, StudySetup
 
 
-def check_foundation(foundation: Foundation, student: Architecture, schemes: Iterable[str]) -> None:
-    """Raise InputError when data, a network, the teacher's weights or the runtime are missing."""
-    runtime = runtime_named(foundation.runtime)
+def check_setup(setup: StudySetup, networks: Sequence[Network], schemes: Iterable[str]) -> None:
+    """Raise InputError when data, a network, the teacher's weights or the runtime are missing.
+
+    networks: the students'. One of each architecture, stem and input size is built and run.
+    """
+    runtime = runtime_named(setup.runtime)
     if beyond := sorted(set(schemes) - set(runtime.schemes())):
         raise InputError(
-            f"{runtime.name} cannot write {', '.join(beyond)}: space.scheme can have "
+            f"{runtime.name} cannot write {', '.join(beyond)}: quantize.scheme can have "
             f"{', '.join(runtime.schemes())}"
         )
-    classes = load_data(foundation.data).classes
-    build_model(student, classes)
-    teacher = build_model(foundation.teacher.architecture, classes)
-    weights = foundation.teacher.weights
+    classes = load_data(setup.data).classes
+    kinds = {(one.architecture, one.stem, one.image_size): one for one in networks}
+    for network in kinds.values():
+        _try(network, classes)
+    teacher = _try(setup.teacher.network, classes)
+    weights = setup.teacher.weights
     if isinstance(weights, LoadTeacher):
-        load_weights(teacher, Path(weights.path), foundation.teacher.architecture.key)
+        load_weights(teacher, Path(weights.path), setup.teacher.network.key)
+
+
+def _try(network: Network, classes: int) -> nn.Module:
+    """Return the network, after it has seen one image of its size."""
+    model = build_model(network, classes)
+    size = network.image_size
+    try:
+        with torch.inference_mode():
+            model.eval()(torch.zeros(1, 3, size, size))
+    except Exception as error:
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{network.key} cannot take images of {size} px: {words}") from error
+    return model

@@ -20,10 +20,12 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from objectives.chain.cache import Draft, Entry, StageCache
-from objectives.chain.epoch_reporter import StageWatch
+from objectives.chain.epoch_reporter import EpochReporter
+from objectives.chain.handlers import StageWork, handler_of
+from objectives.chain.handlers.handler import WEIGHTS
 from objectives.chain.keys import StageKeys
-from objectives.chain.stages import ADAPTER, WEIGHTS, build_adapted, build_distilled, build_teacher
-from objectives.data import Data, load_data
+from objectives.chain.teacher import build_teacher
+from objectives.data import Data, load_data, resized
 from objectives.metrics import evaluation, log_probabilities
 from objectives.models import build_model, load_weights
 from objectives.results import (
@@ -35,7 +37,7 @@ from objectives.results import (
     TrainedStudent,
     Verdict,
 )
-from objectives.runtimes import Filler, Template, runtime_named
+from objectives.runtimes import ArtifactWriter, Template, runtime_named
 from objectives.training import (
     AfterEpoch,
     AskedTeacher,
@@ -43,20 +45,11 @@ from objectives.training import (
     RecordedTeacher,
     TeacherSignal,
     TrainingGround,
+    TrainingMethod,
     logits_of,
     logits_on_views,
 )
-from spaces import (
-    Architecture,
-    Distillation,
-    Foundation,
-    InputError,
-    LoRA,
-    Scheme,
-    StudentConfig,
-    TrainTeacher,
-    student_key,
-)
+from spaces import InputError, Network, Scheme, StudentConfig, StudySetup, TrainTeacher, student_key
 
 _LOGITS = "logits.safetensors"
 _MAX_CACHE_BYTES = 20 * 2**30
@@ -73,20 +66,20 @@ class Workbench:
     """
 
     def __init__(
-        self, foundation: Foundation, cache_dir: Path, *, max_cache_bytes: int = _MAX_CACHE_BYTES
+        self, setup: StudySetup, cache_dir: Path, *, max_cache_bytes: int = _MAX_CACHE_BYTES
     ) -> None:
-        _settle(foundation)
-        self.foundation = foundation
-        self.data: Data = load_data(foundation.data)
-        self.keys = StageKeys(foundation, self.data)
+        _settle(setup)
+        self.setup = setup
+        self.data: Data = load_data(setup.data)
+        self.keys = StageKeys(setup, self.data)
         self.cache = StageCache(cache_dir / "stages", max_cache_bytes)
         self._templates_dir = cache_dir / "templates"
-        self.runtime = runtime_named(foundation.runtime)
+        self.runtime = runtime_named(setup.runtime)
         self._templates: dict[str, Template] = {}
-        self._filler: tuple[Path, Filler] | None = None
+        self._writer: tuple[Path, ArtifactWriter] | None = None
         self._teacher: tuple[TrainedStudent, nn.Module] | None = None
-        self._signal: TeacherSignal | None = None
-        self._images: dict[str, NDArray[np.float32]] = {}
+        self._recorded: RecordedTeacher | None = None
+        self._images: dict[tuple[str, int], NDArray[np.float32]] = {}
         self._teacher_says: dict[str, NDArray[np.float64]] = {}
         self._student_leases = ExitStack()
         self._leases = ExitStack()
@@ -114,14 +107,16 @@ class Workbench:
         """
         if self._teacher is not None:
             return self._teacher[0]
-        weights = self.foundation.teacher.weights
+        weights = self.setup.teacher.weights
         epochs = weights.schedule.epochs if isinstance(weights, TrainTeacher) else 0
-        watch = StageWatch("teacher", epochs, 0, epochs, lambda report: _go_on(on_epoch, report))
+        reporter = EpochReporter(
+            "teacher", epochs, 0, epochs, lambda report: _go_on(on_epoch, report)
+        )
         entry = self._stage(
             self.keys.teacher(),
-            watch,
+            reporter,
             lambda draft, after: build_teacher(
-                self.foundation, self.ground, self.data.classes, draft, after
+                self.setup, self.ground, self.data.classes, draft, after
             ),
             self._leases,
         )
@@ -130,20 +125,20 @@ class Workbench:
         teacher = TrainedStudent(
             key=entry.key,
             weights=entry.path(WEIGHTS),
-            adapter=None,
             accuracy=entry.notes["accuracy"],
-            stages=(watch.record(entry.key),),
+            stages=(reporter.record(entry.key),),
         )
-        model = build_model(self.foundation.teacher.architecture, self.data.classes)
-        load_weights(model, teacher.weights, self.foundation.teacher.architecture.key)
-        model.to(self.foundation.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = self.setup.teacher.network
+        model = build_model(network, self.data.classes)
+        load_weights(model, teacher.weights, network.key)
+        model.to(self.setup.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._teacher = (teacher, model.eval())
         return teacher
 
     def train_student(
         self, config: StudentConfig, on_epoch: OnEpoch
     ) -> TrainedStudent | StoppedStudent:
-        """Distil and adapt a student, or whatever of it the cache does not have.
+        """Train a student stage by stage, or whatever of it the cache does not have.
 
         Every epoch is reported once and in order, reused ones too. Raises DivergedError.
         """
@@ -160,55 +155,44 @@ class Workbench:
     def _train_student(
         self, config: StudentConfig, on_epoch: OnEpoch, leases: ExitStack
     ) -> TrainedStudent | StoppedStudent:
-        if isinstance(config.method, Distillation):
+        if config.needs_teacher:
             self.teacher(lambda _: Verdict.GO_ON)
-        total = config.total_epochs
-        classes = self.data.classes
-        distill_watch = StageWatch("distill", config.schedule.epochs, 0, total, on_epoch)
-        key = self.keys.distill(config)
-        distilled = self._stage(
-            key,
-            distill_watch,
-            lambda draft, after: build_distilled(
-                config, self._teacher_signal, self.ground, classes, draft, after
-            ),
-            leases,
-        )
-        records: tuple[StageRecord, ...] = (distill_watch.record(key),)
-        if distilled is None:
-            return StoppedStudent(student_key(config), distill_watch.last_report, records)
-        entry, adapter = distilled, None
-        if isinstance(lora := config.adaptation, LoRA):
-            begin = config.schedule.epochs
-            adapt_watch = StageWatch("adapt", lora.schedule.epochs, begin, total, on_epoch)
-            key = self.keys.adapt(config, lora)
-            adapted = self._stage(
-                key,
-                adapt_watch,
-                lambda draft, after: build_adapted(
-                    config,
-                    lora,
-                    distilled.path(WEIGHTS),
-                    self._teacher_signal,
-                    self.ground,
-                    classes,
-                    draft,
-                    after,
-                ),
-                leases,
-            )
-            records = (*records, adapt_watch.record(key))
-            if adapted is None:
-                return StoppedStudent(student_key(config), adapt_watch.last_report, records)
-            entry, adapter = adapted, adapted.path(ADAPTER)
+        records: tuple[StageRecord, ...] = ()
+        leaves: dict[str, Path] = {}
+        parent: Entry | None = None
+        done = 0
+        for student in config.prefixes:
+            stage = student.stages[-1]
+            key = self.keys.stage(student)
+            reporter = EpochReporter(stage.kind, stage.epochs, done, config.total_epochs, on_epoch)
+            entry = self._stage(key, reporter, self._builder(student, parent), leases)
+            records = (*records, reporter.record(key))
+            if entry is None:
+                return StoppedStudent(student_key(config), reporter.last_report, records)
+            leaves |= {name: entry.path(name) for name in stage.leaves}
+            done += stage.epochs
+            parent = entry
+        if parent is None:
+            raise AssertionError("a student has at least one stage")
         return TrainedStudent(
-            student_key(config), entry.path(WEIGHTS), adapter, entry.notes["accuracy"], records
+            student_key(config), parent.path(WEIGHTS), parent.notes["accuracy"], records, leaves
         )
+
+    def _builder(self, student: StudentConfig, parent: Entry | None) -> StageBuild:
+        """Return what trains the last stage of `student` on the weights of `parent`."""
+        stage = student.stages[-1]
+
+        def build(draft: Draft, after: AfterEpoch) -> bool:
+            weights = None if parent is None else parent.path(WEIGHTS)
+            work = StageWork(student, weights, self._signal_for, self.ground, self.data.classes)
+            return handler_of(stage.kind).build(stage, work, draft, after)
+
+        return build
 
     def evaluate(
         self,
         student: TrainedStudent,
-        architecture: Architecture,
+        network: Network,
         scheme: Scheme,
         split: Literal["validation", "test"],
         keep: Path | None = None,
@@ -219,13 +203,15 @@ class Workbench:
         cheap: its folded weights and calibration are remembered.
         """
         begun = time.perf_counter()
-        filler = self._filler_of(student.weights, architecture)
+        writer = self._writer_of(student.weights, network)
         with tempfile.TemporaryDirectory(prefix="distilfront-") as folder:
             artifact = Path(folder) / self.runtime.file_name
-            filler.write(scheme, artifact)
+            writer.write(scheme, artifact)
             weight = artifact.stat().st_size
             logits = self.runtime.logits(
-                artifact, self._images_of(split), threads=self.foundation.threads
+                artifact,
+                self._images_of(split, network.image_size),
+                threads=self.setup.threads,
             )
             if keep is not None:
                 _move(artifact, keep)
@@ -244,7 +230,7 @@ class Workbench:
         """Return the float teacher's log probabilities on a split, [n, classes]."""
         if split not in self._teacher_says:
             logits = self._teacher_logits(
-                split, lambda teacher: logits_of(teacher, self._split_tensor(split))
+                split, lambda teacher: logits_of(teacher, self._teachers_images(split))
             )
             self._teacher_says[split] = log_probabilities(logits.numpy())
         return self._teacher_says[split]
@@ -252,32 +238,33 @@ class Workbench:
     @cached_property
     def ground(self) -> TrainingGround:
         """The images where training happens; made when something really trains."""
-        return TrainingGround(self.data, self.foundation.device)
+        return TrainingGround(self.data, self.setup.device)
 
     def _stage(
-        self, key: str, watch: StageWatch, build: StageBuild, leases: ExitStack
+        self, key: str, reporter: EpochReporter, build: StageBuild, leases: ExitStack
     ) -> Entry | None:
         """Return the stage's entry, every epoch reported; None when a verdict stopped it."""
-        entry = self.cache.obtain(key, lambda draft: build(draft, watch), leases)
+        entry = self.cache.obtain(key, lambda draft: build(draft, reporter), leases)
         if entry is None:
             return None
         results = [EpochResult(**result) for result in entry.notes["results"]]
-        for epoch, result in enumerate(results[watch.reported :], watch.reported + 1):
-            if not watch(epoch, result, reused=True):
+        for epoch, result in enumerate(results[reporter.reported :], reporter.reported + 1):
+            if not reporter(epoch, result, reused=True):
                 break
-        return None if watch.stopped else entry
+        return None if reporter.stopped else entry
 
-    def _teacher_signal(self) -> TeacherSignal:
-        if self._signal is None:
-            device = self.foundation.device
-            if self.data.fixed_views:
-                logits = self._teacher_logits(
-                    "views", lambda teacher: logits_on_views(teacher, self.data, device)
-                )
-                self._signal = RecordedTeacher(logits.to(device))
-            else:
-                self._signal = AskedTeacher(self._teacher_model())
-        return self._signal
+    def _signal_for(self, method: TrainingMethod) -> TeacherSignal:
+        """Return what tells `method` of the teacher: recorded logits, where they serve."""
+        teacher, size = self._teacher_model(), self.setup.teacher.network.image_size
+        if not self.data.fixed_views or method.teacher_taps(teacher):
+            return AskedTeacher(teacher, size, method)
+        if self._recorded is None:
+            device = self.setup.device
+            logits = self._teacher_logits(
+                "views", lambda teacher: logits_on_views(teacher, size, self.data, device)
+            )
+            self._recorded = RecordedTeacher(logits.to(device))
+        return self._recorded
 
     def _teacher_model(self) -> nn.Module:
         self.teacher(lambda _: Verdict.GO_ON)
@@ -298,28 +285,31 @@ class Workbench:
                 raise AssertionError("computing logits is never stopped")
             return load_file(entry.path(_LOGITS))["logits"]
 
-    def _split_tensor(self, split: Literal["validation", "test"]) -> Tensor:
-        return self.data.tensor(split, self.foundation.device)
+    def _teachers_images(self, split: Literal["validation", "test"]) -> Tensor:
+        images = self.data.tensor(split, self.setup.device)
+        return resized(images, self.setup.teacher.network.image_size)
 
-    def _images_of(self, split: Literal["validation", "test"]) -> NDArray[np.float32]:
-        if split not in self._images:
-            self._images[split] = self.data.images(split)
-        return self._images[split]
+    def _images_of(
+        self, split: Literal["validation", "test"], image_size: int
+    ) -> NDArray[np.float32]:
+        if (split, image_size) not in self._images:
+            self._images[split, image_size] = self.data.images(split, image_size)
+        return self._images[split, image_size]
 
-    def template(self, architecture: Architecture) -> Template:
-        """Return the architecture's template, exported when the cache folder has none."""
-        if architecture.key not in self._templates:
-            self._templates[architecture.key] = self.runtime.template(
-                architecture, self.data.classes, self.data.config.image_size, self._templates_dir
+    def template(self, network: Network) -> Template:
+        """Return the network's template, exported when the cache folder has none."""
+        if network.key not in self._templates:
+            self._templates[network.key] = self.runtime.template(
+                network, self.data.classes, self._templates_dir
             )
-        return self._templates[architecture.key]
+        return self._templates[network.key]
 
-    def _filler_of(self, weights: Path, architecture: Architecture) -> Filler:
-        if self._filler is None or self._filler[0] != weights:
-            template = self.template(architecture)
-            filler = self.runtime.filler(template, weights, self.data.calibration())
-            self._filler = (weights, filler)
-        return self._filler[1]
+    def _writer_of(self, weights: Path, network: Network) -> ArtifactWriter:
+        if self._writer is None or self._writer[0] != weights:
+            template = self.template(network)
+            calibration = self.data.calibration(network.image_size)
+            self._writer = (weights, self.runtime.writer(template, weights, calibration))
+        return self._writer[1]
 
 
 def _go_on(on_epoch: OnEpoch, report: EpochReport) -> Verdict:
@@ -327,12 +317,12 @@ def _go_on(on_epoch: OnEpoch, report: EpochReport) -> Verdict:
     return Verdict.GO_ON
 
 
-def _settle(foundation: Foundation) -> None:
-    torch.set_num_threads(foundation.threads)
+def _settle(setup: StudySetup) -> None:
+    torch.set_num_threads(setup.threads)
     # NumPy's and SciPy's too: beside another worker's training, a small factorization on threads
     # that wait for each other takes many times as long as on one.
-    threadpool_limits(limits=foundation.threads, user_api="blas")
-    if foundation.device == "cuda":
+    threadpool_limits(limits=setup.threads, user_api="blas")
+    if setup.device == "cuda":
         if not torch.cuda.is_available():
             raise InputError("device cuda is asked for, but torch finds none: use device cpu")
         torch.backends.cudnn.deterministic = True

@@ -34,7 +34,6 @@ def write_bundle(
     runtime: str,
     *,
     study: str,
-    image_size: int,
     processes: int = 3,
     calls: int = 200,
     warmup: int = 20,
@@ -52,13 +51,12 @@ def write_bundle(
         artifacts.mkdir()
         files = {}
         for number, candidate in enumerate(candidates):
-            name = f"{number:03}-{candidate.scheme}{candidate.path.suffix}"
+            name = f"{number:03}-{candidate.layout}{candidate.path.suffix}"
             shutil.copyfile(candidate.path, artifacts / name)
             files[candidate.path] = f"artifacts/{name}"
         settings: dict[str, str | int] = {
             "teacher": teacher,
             "runtime": runtime,
-            "image_size": image_size,
             "processes": processes,
             "calls": calls,
             "warmup": warmup,
@@ -79,12 +77,12 @@ def write_bundle(
 def read_costs(path: Path, required: Iterable[tuple[str, str]] = ()) -> CostTable:
     """Return the cost table that a bundle's profile wrote to `path`.
 
-    Raises InputError when it is none, or lacks one of the `required` (architecture, scheme) pairs.
+    Raises InputError when it is none, or lacks one of the `required` (network, layout) pairs.
     """
     table = cost_table(read_results(path), imported=True)
-    known = {(cost.architecture, cost.scheme) for cost in table.costs}
+    known = {(cost.network, cost.layout) for cost in table.costs}
     if missing := [pair for pair in required if pair not in known]:
-        words = ", ".join(f"{scheme} of {architecture}" for architecture, scheme in missing[:5])
+        words = ", ".join(f"{layout} of {network}" for network, layout in missing[:5])
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise InputError(
             f"costs {path} lack {words}{more}: make the bundle anew from this study and time it"

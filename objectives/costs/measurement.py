@@ -15,15 +15,15 @@ from torch import nn
 from objectives.costs import device_profile
 from objectives.costs.profile_results import cost_table, read_results
 from objectives.costs.table import CostTable
-from spaces import DistilfrontError
+from spaces import DistilfrontError, Network
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An artifact that stands for every set of weights of its architecture under its scheme."""
+    """An artifact that stands for every set of weights of its network in its layout."""
 
-    architecture_key: str
-    scheme: str
+    network: Network
+    layout: str
     path: Path
     flops: int
     parameters: int
@@ -34,7 +34,6 @@ def measure_costs(
     teacher: str,
     runtime: str,
     *,
-    image_size: int,
     processes: int = 3,
     calls: int = 200,
     warmup: int = 20,
@@ -52,7 +51,6 @@ def measure_costs(
         {candidate.path: str(candidate.path.resolve()) for candidate in candidates},
         teacher=teacher,
         runtime=runtime,
-        image_size=image_size,
         processes=processes,
         calls=calls,
         warmup=warmup,
@@ -85,8 +83,9 @@ def profile_manifest(
     """Return what device_profile reads; `files` names each candidate's file for it."""
     artifacts = [
         {
-            "architecture": candidate.architecture_key,
-            "scheme": candidate.scheme,
+            "network": candidate.network.key,
+            "layout": candidate.layout,
+            "image_size": candidate.network.image_size,
             "file": files[candidate.path],
             "flops": candidate.flops,
             "parameters": candidate.parameters,

@@ -28,10 +28,11 @@ class Timing(_Strict):
 
 
 class TimedArtifact(_Strict):
-    """One architecture under one scheme."""
+    """One network in one layout."""
 
-    architecture: str
-    scheme: str
+    network: str
+    layout: str
+    image_size: int = Field(gt=0)
     flops: int = Field(ge=0)
     parameters: int = Field(ge=0)
     size_bytes: int = Field(gt=0)
@@ -42,10 +43,9 @@ class TimedArtifact(_Strict):
 class ProfileResults(_Strict):
     """The content of costs.json."""
 
-    format: int = Field(ge=1, le=1)
+    format: int = Field(ge=2, le=2)
     runtime: str
     teacher: str
-    image_size: int = Field(gt=0)
     processes: int = Field(gt=0)
     calls: int = Field(gt=0)
     warmup: int = Field(ge=0)
@@ -68,7 +68,7 @@ def read_results(path: Path) -> ProfileResults:
         raise InputError(
             f"costs {path} are not what a bundle's profile.py writes: {faults}"
         ) from error
-    names = [(artifact.architecture, artifact.scheme) for artifact in results.artifacts]
+    names = [(artifact.network, artifact.layout) for artifact in results.artifacts]
     if twice := {name for name in names if names.count(name) > 1}:
         raise InputError(f"costs {path} have more than one {_words(twice)}")
     if (results.teacher, "fp32") not in names:
@@ -76,14 +76,14 @@ def read_results(path: Path) -> ProfileResults:
     for artifact in results.artifacts:
         if len(artifact.timings) != results.processes:
             raise InputError(
-                f"costs {path}: {artifact.scheme} of {artifact.architecture} was timed in "
+                f"costs {path}: {artifact.layout} of {artifact.network} was timed in "
                 f"{len(artifact.timings)} processes, expected {results.processes}"
             )
     return results
 
 
 def _words(names: set[tuple[str, str]]) -> str:
-    return ", ".join(f"{scheme} of {architecture}" for architecture, scheme in sorted(names))
+    return ", ".join(f"{layout} of {network}" for network, layout in sorted(names))
 
 
 def cost_table(results: ProfileResults, *, imported: bool) -> CostTable:
@@ -108,8 +108,8 @@ def cost_table(results: ProfileResults, *, imported: bool) -> CostTable:
 def _cost(artifact: TimedArtifact) -> Cost:
     median_ms = median(timing.median_ms for timing in artifact.timings)
     return Cost(
-        architecture=artifact.architecture,
-        scheme=artifact.scheme,
+        network=artifact.network,
+        layout=artifact.layout,
         size_bytes=artifact.size_bytes,
         median_ms=median_ms,
         p95_ms=median(timing.p95_ms for timing in artifact.timings),

@@ -11,36 +11,36 @@ from objectives.costs.measurement import Candidate, flops_and_parameters, measur
 from objectives.costs.table import CostTable
 from objectives.models import initialised_model, save_weights
 from objectives.seeding import generator
-from spaces import Architecture, scheme_named
+from spaces import Network, scheme_named
 
 
 def write_candidates(
     workbench: Workbench,
-    networks: Sequence[Architecture],
+    networks: Sequence[Network],
     schemes: Sequence[str],
     folder: Path,
 ) -> list[Candidate]:
-    """Write each network under each scheme, and as fp32, into `folder`.
+    """Write each network in the layout of each scheme, and as fp32, into `folder`.
 
     The weights are random: neither bytes nor latency depend on them.
     """
-    classes, data = workbench.data.classes, workbench.data.config
+    layouts = {scheme.layout.key: scheme for scheme in map(scheme_named, ("fp32", *schemes))}
     candidates = []
     # A teacher may be one of the students' networks.
     for number, network in enumerate(dict.fromkeys(networks)):
-        model = initialised_model(network, classes, workbench.foundation.seed)
+        model = initialised_model(network, workbench.data.classes, workbench.setup.seed)
         _tell_apart(model)
-        flops, parameters = flops_and_parameters(model, data.image_size)
+        flops, parameters = flops_and_parameters(model, network.image_size)
         weights = folder / f"{number}.safetensors"
         save_weights(model, weights)
-        filler = workbench.runtime.filler(
-            workbench.template(network), weights, workbench.data.calibration()
+        writer = workbench.runtime.writer(
+            workbench.template(network), weights, workbench.data.calibration(network.image_size)
         )
         weights.unlink()
-        for scheme in dict.fromkeys(("fp32", *schemes)):
-            path = folder / f"{number}-{scheme}-{workbench.runtime.file_name}"
-            filler.write(scheme_named(scheme), path)
-            candidates.append(Candidate(network.key, scheme, path, flops, parameters))
+        for layout, scheme in layouts.items():
+            path = folder / f"{number}-{layout}-{workbench.runtime.file_name}"
+            writer.write(scheme, path)
+            candidates.append(Candidate(network, layout, path, flops, parameters))
     return candidates
 
 
@@ -59,7 +59,7 @@ def _tell_apart(model: nn.Module) -> None:
 
 def measure_study_costs(
     workbench: Workbench,
-    networks: Sequence[Architecture],
+    networks: Sequence[Network],
     schemes: Sequence[str],
     *,
     processes: int,
@@ -71,10 +71,9 @@ def measure_study_costs(
         return measure_costs(
             write_candidates(workbench, networks, schemes, Path(folder)),
             networks[0].key,
-            workbench.foundation.runtime,
-            image_size=workbench.data.config.image_size,
+            workbench.setup.runtime,
             processes=processes,
             calls=calls,
-            threads=workbench.foundation.threads,
+            threads=workbench.setup.threads,
             on_progress=on_progress,
         )

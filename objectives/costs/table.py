@@ -3,19 +3,20 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import median
 
-from spaces import InputError
+from spaces import InputError, scheme_named
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Size and latency of one architecture under one scheme, on one device and runtime."""
+    """Size and latency of one network in one layout, on one device and runtime."""
 
-    architecture: str
-    """Architecture.key."""
-    scheme: str
-    """Name in spaces.SCHEMES."""
+    network: str
+    """Network.key."""
+    layout: str
+    """Layout.key."""
     size_bytes: int
     """Bytes of the artifact on disk; the same for every set of weights."""
     median_ms: float
@@ -38,7 +39,7 @@ class CostTable:
 
     costs: tuple[Cost, ...]
     teacher: str
-    """Architecture.key of the teacher, which stands in the table under every scheme too."""
+    """Network.key of the teacher, which stands in the table in every layout too."""
     runtime: str
     device: dict[str, str]
     """Fingerprint of the machine and runtime: processor, cores, system, versions."""
@@ -51,15 +52,20 @@ class CostTable:
     imported: bool = False
     """True when `--costs` brought it from another device."""
 
-    def of(self, architecture: str, scheme: str) -> Cost:
-        """Return one architecture's cost under a scheme; raises InputError when it is missing."""
-        for cost in self.costs:
-            if cost.architecture == architecture and cost.scheme == scheme:
-                return cost
-        raise InputError(
-            f"the cost table has no {scheme} of {architecture}: it has "
-            f"{', '.join(sorted({f'{c.architecture}/{c.scheme}' for c in self.costs}))}"
-        )
+    def of(self, network: str, scheme: str) -> Cost:
+        """Return one network's cost under a scheme, by the name of that: its layout alone decides.
+
+        Raises InputError when the table lacks it.
+        """
+        layout = scheme_named(scheme).layout.key
+        if (network, layout) not in self._by_key:
+            there = ", ".join(f"{layout} of {network}" for network, layout in sorted(self._by_key))
+            raise InputError(f"the cost table has no {layout} of {network}: it has {there}")
+        return self._by_key[network, layout]
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, str], Cost]:
+        return {(cost.network, cost.layout): cost for cost in self.costs}
 
     @property
     def repeatability(self) -> float:

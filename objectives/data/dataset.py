@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from objectives.data.augmentation import augmentation_for
 from objectives.data.image_sets import Channels, Images, open_image_set
@@ -82,13 +83,13 @@ class Data:
         """Return how many images a split has."""
         return len(self.splits[split].labels)
 
-    def images(self, split: SplitName) -> NDArray[np.float32]:
-        """Return a split's normalised images [n, 3, h, w], as a runtime takes them."""
-        return self._as_array(self.splits[split].images)
+    def images(self, split: SplitName, image_size: int) -> NDArray[np.float32]:
+        """Return a split's normalised images, [n, 3, image_size, image_size], for a runtime."""
+        return self._as_array(self.splits[split].images, image_size)
 
-    def calibration(self) -> NDArray[np.float32]:
-        """Return the normalised training images [n, 3, h, w] that calibrate static schemes."""
-        return self._as_array(self.splits["train"].images[self._calibration_positions])
+    def calibration(self, image_size: int) -> NDArray[np.float32]:
+        """Return the normalised training images that calibrate static layouts, sized likewise."""
+        return self._as_array(self.splits["train"].images[self._calibration_positions], image_size)
 
     def tensor(self, split: SplitName, device: Device) -> Tensor:
         """Return a split's normalised images on `device`, channels_last."""
@@ -112,8 +113,9 @@ class Data:
         """How many views training goes round in; 0 when every epoch draws its own."""
         return self.config.views if self.config.augment else 1
 
-    def _as_array(self, images: Tensor) -> NDArray[np.float32]:
-        array: NDArray[np.float32] = self.normalise(images).contiguous().numpy()
+    def _as_array(self, images: Tensor, image_size: int) -> NDArray[np.float32]:
+        sized = resized(self.normalise(images), image_size)
+        array: NDArray[np.float32] = sized.contiguous().numpy()
         return array
 
     def _affine(self, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -129,6 +131,17 @@ class Data:
             np.arange(len(labels)), labels, wanted, self.config.split_seed, "calibration"
         )
         return torch.from_numpy(chosen)
+
+
+def resized(images: Tensor, image_size: int) -> Tensor:
+    """Return float images [n, 3, h, w] at [n, 3, image_size, image_size]; as they are if they fit.
+
+    Bilinear, antialiased: what a network of another input size sees of the images that are held.
+    """
+    if images.shape[-1] == image_size:
+        return images
+    sized = interpolate(images, (image_size, image_size), mode="bilinear", antialias=True)
+    return sized.contiguous(memory_format=torch.channels_last)
 
 
 class TrainingImages:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr  # scipy.stats takes a second to import
 
-from spaces import SCHEMES, DistilfrontError, Scheme
+from spaces import DistilfrontError, scheme_named
 
 Floats = NDArray[np.float64]
 
@@ -90,7 +90,7 @@ class Beliefs:
         """Return what `points`, one or more, say; `images` are those of the validation split."""
         odds = [log_odds(point.accuracies, images) for point in points]
         mean = np.array([values.mean() for values in odds])
-        share = np.array([_OWN_SHARE[point.scheme] for point in points])
+        share = np.array([_own_share(point.scheme) for point in points])
         once = _variance_once(mean, images)
         once *= _scale(points, odds, once * (1 + share))
         common_sd = np.sqrt(once / np.array([len(point.accuracies) for point in points]))
@@ -236,13 +236,8 @@ def _scale(points: Sequence[Scored], odds: Sequence[Floats], variance: Floats) -
     return float((_PRIOR_STUDENTS + total) / (_PRIOR_STUDENTS + freedom))
 
 
-def _bits(scheme: Scheme) -> int:
-    return int(getattr(scheme, "bits", getattr(scheme, "weight_bits", 8)))
-
-
-_OWN_SHARE = {
-    name: _OWN_FINE if _bits(scheme) >= 8 else _OWN_COARSE for name, scheme in SCHEMES.items()
-}
+def _own_share(scheme: str) -> float:
+    return _OWN_FINE if scheme_named(scheme).layout.weight_bits >= 8 else _OWN_COARSE
 
 
 def _numbered(names: Sequence[str] | NDArray[np.intp]) -> NDArray[np.intp]:

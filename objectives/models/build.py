@@ -9,10 +9,7 @@ from torch import nn
 from torchvision import models as torchvision_models
 
 from objectives.models.cifar_resnet import CIFAR_RESNETS, CifarResNet
-from spaces import Architecture, InputError, UnknownNameError
-
-_WIDTH_FAMILIES = ("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")
-"""torchvision networks with a channel multiplier (`width_mult`)."""
+from spaces import InputError, Network, UnknownNameError
 
 _EXTRA_ARGUMENTS = {
     # One output tensor as every other network has, and no warning about a slow initialisation.
@@ -26,51 +23,49 @@ def known_models() -> list[str]:
     return [*CIFAR_RESNETS, *torchvision_models.list_models(module=torchvision_models)]
 
 
-def build_model(architecture: Architecture, classes: int) -> nn.Module:
+def build_model(network: Network, classes: int) -> nn.Module:
     """Return the network with `classes` outputs, in training mode, weights from the global RNG.
 
     A user's `module:function` is called with `classes=`, and with `width=` when it is not 1.
     Raises UnknownNameError for a name that nobody knows, and InputError when the network has no
     such width or stem.
     """
-    name = architecture.name
+    name = network.architecture
     if name in CIFAR_RESNETS:  # built for small images: there is no other stem
-        return CifarResNet(CIFAR_RESNETS[name], classes, architecture.width)
+        return CifarResNet(CIFAR_RESNETS[name], classes, network.width)
     if name.startswith("timm:"):
-        model = _timm_model(name.removeprefix("timm:"), architecture, classes)
+        model = _timm_model(name.removeprefix("timm:"), classes)
     elif ":" in name:
-        model = _users_model(name, architecture, classes)
+        model = _users_model(name, network, classes)
     else:
-        model = _torchvision_model(architecture, classes)
-    if architecture.stem == "small":
-        _make_stem_small(model, architecture)
+        model = _torchvision_model(network, classes)
+    if network.stem == "small":
+        _make_stem_small(model, network)
     return model
 
 
-def initialised_model(architecture: Architecture, classes: int, seed: int) -> nn.Module:
+def initialised_model(network: Network, classes: int, seed: int) -> nn.Module:
     """Return `build_model`'s network with weights drawn from `seed`; the global RNG is put back."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build_model(architecture, classes)
+        return build_model(network, classes)
 
 
-def _torchvision_model(architecture: Architecture, classes: int) -> nn.Module:
-    name = architecture.name
+def _torchvision_model(network: Network, classes: int) -> nn.Module:
+    name = network.architecture
     if name not in known_models():
         known = [*known_models(), "timm:NAME", "module:function"]
         raise UnknownNameError("architecture", name, known)
     arguments: dict[str, Any] = dict(_EXTRA_ARGUMENTS.get(name, {}))
-    if architecture.width != 1.0:
-        if name not in _WIDTH_FAMILIES:
-            _require_width_one(architecture)
-        arguments["width_mult"] = architecture.width
+    if network.width != 1.0:
+        arguments["width_mult"] = network.width
     model: nn.Module = torchvision_models.get_model(
         name, weights=None, num_classes=classes, **arguments
     )
     return model
 
 
-def _timm_model(name: str, architecture: Architecture, classes: int) -> nn.Module:
+def _timm_model(name: str, classes: int) -> nn.Module:
     try:
         import timm
     except ModuleNotFoundError as error:
@@ -78,7 +73,6 @@ def _timm_model(name: str, architecture: Architecture, classes: int) -> nn.Modul
             f"architecture timm:{name} needs timm, which is not installed: "
             "pip install 'distilfront[timm]'"
         ) from error
-    _require_width_one(architecture)
     if not timm.is_model(name):
         close = timm.list_models(f"*{name}*")[:10] or timm.list_models()[:10]
         raise UnknownNameError("timm architecture", name, [*close, "…"])
@@ -86,9 +80,9 @@ def _timm_model(name: str, architecture: Architecture, classes: int) -> nn.Modul
     return model
 
 
-def _users_model(name: str, architecture: Architecture, classes: int) -> nn.Module:
+def _users_model(name: str, network: Network, classes: int) -> nn.Module:
     make = users_function(name)
-    arguments = {} if architecture.width == 1.0 else {"width": architecture.width}
+    arguments = {} if network.width == 1.0 else {"width": network.width}
     try:
         model = make(classes=classes, **arguments)
     except TypeError as error:
@@ -118,14 +112,7 @@ def users_function(name: str) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
-def _require_width_one(architecture: Architecture) -> None:
-    if architecture.width != 1.0:
-        raise InputError(
-            f"{architecture.name} has no width: it must be 1, got {architecture.width}"
-        )
-
-
-def _make_stem_small(model: nn.Module, architecture: Architecture) -> None:
+def _make_stem_small(model: nn.Module, network: Network) -> None:
     """Let the first convolution keep the image's size, and drop the max-pool where there is one."""
     if isinstance(model, torchvision_models.ResNet):
         channels = model.conv1.out_channels
@@ -136,7 +123,7 @@ def _make_stem_small(model: nn.Module, architecture: Architecture) -> None:
     first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     if first is None or first.in_channels != 3 or first.kernel_size != (3, 3):
         raise InputError(
-            f"{architecture.name} has no stem that can be made small: its first convolution must "
-            "be 3x3 on 3 channels; use stem imagenet"
+            f"{network.architecture} has no stem that can be made small: its first convolution "
+            "must be 3x3 on 3 channels; use stem imagenet"
         )
     first.stride = (1, 1)

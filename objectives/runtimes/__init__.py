@@ -1,9 +1,9 @@
 """What turns trained weights into the file that is weighed, timed and scored, and runs it."""
 
-from objectives.runtimes.runtime import Filler, Runtime, Template
+from objectives.runtimes.runtime import ArtifactWriter, Runtime, Template
 from spaces import UnknownNameError
 
-__all__ = ["RUNTIMES", "Filler", "Runtime", "Template", "runtime_named"]
+__all__ = ["RUNTIMES", "ArtifactWriter", "Runtime", "Template", "runtime_named"]
 
 RUNTIMES = ("onnxruntime", "executorch")
 """Names `runtime_named` knows; executorch is an extra."""

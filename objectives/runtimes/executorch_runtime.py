@@ -18,15 +18,15 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from objectives.models import initialised_model, load_weights
-from objectives.runtimes.runtime import Filler, Template
+from objectives.runtimes.runtime import ArtifactWriter, Template
 from spaces import (
-    Architecture,
+    DistilfrontError,
     DynamicLinear,
     Float32,
     InputError,
+    Network,
     Scheme,
     Static,
-    scheme_name,
 )
 
 _SCHEMES = ("fp32", "int8_static", "int8_dynamic")
@@ -38,18 +38,19 @@ _BATCH = 32
 class ExecutorchTemplate:
     """An architecture by name: there is nothing to prepare."""
 
-    architecture: Architecture
+    network: Network
     classes: int
-    image_size: int
 
-    def filler(self, weights: Path, calibration: NDArray[np.float32]) -> "ExecutorchFiller":
+    def writer(self, weights: Path, calibration: NDArray[np.float32]) -> "ExecutorchArtifactWriter":
         """Return what lowers the network with `weights`."""
-        model = initialised_model(self.architecture, self.classes, seed=0)
-        load_weights(model, weights, self.architecture.key)
-        return ExecutorchFiller(model.eval(), torch.from_numpy(calibration), self.image_size)
+        model = initialised_model(self.network, self.classes, seed=0)
+        load_weights(model, weights, self.network.key)
+        return ExecutorchArtifactWriter(
+            model.eval(), torch.from_numpy(calibration), self.network.image_size
+        )
 
 
-class ExecutorchFiller:
+class ExecutorchArtifactWriter:
     """One set of weights."""
 
     def __init__(self, model: nn.Module, calibration: torch.Tensor, image_size: int) -> None:
@@ -65,7 +66,12 @@ class ExecutorchFiller:
 
     def program(self, scheme: Scheme) -> ExportedProgram:
         """Return what is lowered: the network, quantized by PT2E where `scheme` says so."""
-        if isinstance(scheme, Float32):
+        layout = scheme.layout
+        if scheme.name not in _SCHEMES:
+            raise InputError(
+                f"executorch cannot write {scheme.name}: it can write {', '.join(_SCHEMES)}"
+            )
+        if isinstance(layout, Float32):
             return torch.export.export(self._model, (self._image,))
         from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
             XNNPACKQuantizer,
@@ -73,15 +79,14 @@ class ExecutorchFiller:
         )
 
         quantizer = XNNPACKQuantizer()
-        if scheme == Static(8):
-            quantizer.set_global(get_symmetric_quantization_config(is_per_channel=True))
-        elif isinstance(scheme, DynamicLinear):
-            dynamic = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=True)
-            quantizer.set_module_type(nn.Linear, dynamic)
-        else:
-            raise InputError(
-                f"executorch cannot write {scheme_name(scheme)}: it can write {', '.join(_SCHEMES)}"
-            )
+        match layout:
+            case Static(bits=8):
+                quantizer.set_global(get_symmetric_quantization_config(is_per_channel=True))
+            case DynamicLinear():
+                dynamic = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=True)
+                quantizer.set_module_type(nn.Linear, dynamic)
+            case _:
+                raise DistilfrontError(f"executorch has no way to write the layout {layout.key}")
         return torch.export.export(self._quantized(quantizer), (self._image,))
 
     def _quantized(self, quantizer: Any) -> nn.Module:
@@ -115,17 +120,18 @@ class ExecutorchRuntime:
 
     def template(
         self,
-        architecture: Architecture,
+        network: Network,
         classes: int,
-        image_size: int,
         folder: Path,  # noqa: ARG002  (nothing is kept)
     ) -> ExecutorchTemplate:
         """Return the architecture; see the module's docstring."""
-        return ExecutorchTemplate(architecture, classes, image_size)
+        return ExecutorchTemplate(network, classes)
 
-    def filler(self, template: Template, weights: Path, calibration: NDArray[np.float32]) -> Filler:
-        """Return the Filler of `weights`; see Runtime.filler."""
-        return template.filler(weights, calibration)
+    def writer(
+        self, template: Template, weights: Path, calibration: NDArray[np.float32]
+    ) -> ArtifactWriter:
+        """Return the ArtifactWriter of `weights`; see Runtime.writer."""
+        return template.writer(weights, calibration)
 
     def logits(
         self, artifact: Path, images: NDArray[np.float32], *, threads: int

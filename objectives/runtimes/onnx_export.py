@@ -21,7 +21,7 @@ from torch import nn
 
 from objectives.models import users_function
 from objectives.runtimes.onnx_template import GraphTemplate, Layer, Norm
-from spaces import Architecture, DistilfrontError, InputError, digest, to_dict
+from spaces import DistilfrontError, InputError, Network, digest, essence
 
 OPSET = 21
 """The first with 4-bit integers."""
@@ -40,14 +40,14 @@ class _Folding:
     own_bias: str | None
 
 
-def template_key(architecture: Architecture, classes: int, image_size: int) -> str:
+def template_key(network: Network, classes: int) -> str:
     """Return a digest of everything that decides the graph."""
     source = ""
-    if ":" in architecture.name and not architecture.name.startswith("timm:"):
-        path = inspect.getsourcefile(users_function(architecture.name))
+    if ":" in network.architecture and not network.architecture.startswith("timm:"):
+        path = inspect.getsourcefile(users_function(network.architecture))
         source = hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
     versions = [torch.__version__, onnx.__version__, onnxscript.__version__, OPSET]
-    return digest(_CODE_VERSION, to_dict(architecture), classes, image_size, versions, source)
+    return digest(_CODE_VERSION, essence(network), classes, versions, source)
 
 
 def export_template(model: nn.Module, image_size: int) -> GraphTemplate:

@@ -1,4 +1,4 @@
-"""onnxruntime: artifacts are float graphs exported once per architecture and filled."""
+"""onnxruntime: artifacts are float graphs exported once per network and filled."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,34 +12,36 @@ from objectives.models import initialised_model, load_weights
 from objectives.quantization import ActivationGrid, activation_grid
 from objectives.runtimes.onnx_calibration import observed_ranges, tensors_on_grids
 from objectives.runtimes.onnx_export import export_template, randomise, template_key
-from objectives.runtimes.onnx_schemes import write_model
+from objectives.runtimes.onnx_layouts import write_model
 from objectives.runtimes.onnx_session import open_session
 from objectives.runtimes.onnx_template import Array, FilledGraph, GraphTemplate
-from objectives.runtimes.runtime import Filler, Template
-from spaces import SCHEMES, Architecture, Float32, InputError, Scheme, Static
+from objectives.runtimes.runtime import ArtifactWriter, Template
+from spaces import SCHEMES, DynamicLinear, Float32, InputError, Network, Scheme, Static
 
 _TOLERANCE = 1e-3
 """Relative to the largest logit: what rounding explains in a deep network, and no wrong weight."""
 _BATCH = 32
-"""Images a run. Nothing but int8_dynamic depends on it."""
+"""Images a run, for layouts that do not depend on it."""
+_PER_IMAGE = frozenset({DynamicLinear().key})
+"""Layouts that do."""
 
 
 @dataclass(frozen=True)
 class OnnxTemplate:
     """An architecture's float graph, and the network it came from."""
 
-    architecture: Architecture
+    network: Network
     classes: int
     graph: GraphTemplate
 
-    def filler(self, weights: Path, calibration: NDArray[np.float32]) -> "OnnxFiller":
+    def writer(self, weights: Path, calibration: NDArray[np.float32]) -> "OnnxArtifactWriter":
         """Fold the batch norms of `weights` into the graph."""
-        model = initialised_model(self.architecture, self.classes, seed=0)
-        load_weights(model, weights, self.architecture.key)
-        return OnnxFiller(self.graph.fill(_arrays(model)), calibration)
+        model = initialised_model(self.network, self.classes, seed=0)
+        load_weights(model, weights, self.network.key)
+        return OnnxArtifactWriter(self.graph.fill(_arrays(model)), calibration)
 
 
-class OnnxFiller:
+class OnnxArtifactWriter:
     """One set of weights in its architecture's graph; remembers what calibration showed."""
 
     def __init__(self, filled: FilledGraph, calibration: NDArray[np.float32]) -> None:
@@ -53,8 +55,9 @@ class OnnxFiller:
 
     def content(self, scheme: Scheme) -> onnx.ModelProto:
         """Return what `write` writes."""
-        grids = self.grids(scheme.percentile) if isinstance(scheme, Static) else {}
-        return write_model(self._filled, scheme, grids)
+        static = isinstance(scheme.layout, Static)
+        grids = self.grids(scheme.calibration.percentile) if static else {}
+        return write_model(self._filled, scheme.layout, grids)
 
     def grids(self, percentile: float) -> dict[str, ActivationGrid]:
         """Return the activation grids by tensor name, calibrated when first asked for."""
@@ -78,37 +81,37 @@ class OnnxRuntime:
         """Names of the schemes it can write."""
         return tuple(SCHEMES)
 
-    def template(
-        self, architecture: Architecture, classes: int, image_size: int, folder: Path
-    ) -> OnnxTemplate:
+    def template(self, network: Network, classes: int, folder: Path) -> OnnxTemplate:
         """Return the architecture's graph, exported (5 to 10 seconds) when `folder` has none.
 
         Raises InputError when the network cannot be exported, or when the exported graph does not
         compute what the network computes.
         """
-        path = folder / f"{template_key(architecture, classes, image_size)}.onnx"
+        path = folder / f"{template_key(network, classes)}.onnx"
         if path.is_file():
-            return OnnxTemplate(architecture, classes, GraphTemplate.load(path))
-        graph = export_template(initialised_model(architecture, classes, seed=0), image_size)
-        _check(graph, architecture, classes, image_size)
+            return OnnxTemplate(network, classes, GraphTemplate.load(path))
+        graph = export_template(initialised_model(network, classes, seed=0), network.image_size)
+        _check(graph, network, classes)
         graph.save(path)
-        return OnnxTemplate(architecture, classes, graph)
+        return OnnxTemplate(network, classes, graph)
 
-    def filler(self, template: Template, weights: Path, calibration: NDArray[np.float32]) -> Filler:
-        """Return the Filler of `weights`; see Runtime.filler."""
-        return template.filler(weights, calibration)
+    def writer(
+        self, template: Template, weights: Path, calibration: NDArray[np.float32]
+    ) -> ArtifactWriter:
+        """Return the ArtifactWriter of `weights`; see Runtime.writer."""
+        return template.writer(weights, calibration)
 
     def logits(
         self, artifact: Path, images: NDArray[np.float32], *, threads: int
     ) -> NDArray[np.float32]:
         """Return [n, classes] for `images` [n, 3, h, w].
 
-        int8_dynamic takes its activations' ranges over a whole batch, so it is run on one image
-        at a time, as it would be on the device.
+        A dynamic layout takes its activations' ranges over a whole batch, so it is run on one
+        image at a time, as it would be on the device.
         """
         session = open_session(artifact, threads)
         properties = session.get_modelmeta().custom_metadata_map
-        batch = 1 if properties.get("scheme") == "int8_dynamic" else _BATCH
+        batch = 1 if properties["layout"] in _PER_IMAGE else _BATCH
         image = session.get_inputs()[0].name
         starts = range(0, len(images), batch)
         runs = [session.run(None, {image: images[start : start + batch]})[0] for start in starts]
@@ -120,15 +123,15 @@ def _arrays(model: torch.nn.Module) -> dict[str, Array]:
     return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
 
 
-def _check(graph: GraphTemplate, architecture: Architecture, classes: int, image_size: int) -> None:
+def _check(graph: GraphTemplate, network: Network, classes: int) -> None:
     """Raise InputError unless the graph, with weights it was not exported with, is the network.
 
     It finds what a graph cannot be filled for: weights that the exporter changed or merged.
     """
-    model = initialised_model(architecture, classes, seed=1).eval()
+    model = initialised_model(network, classes, seed=1).eval()
     randomise(model, seed=1)
     generator = torch.Generator().manual_seed(1)
-    images = torch.randn(3, 3, image_size, image_size, generator=generator)
+    images = torch.randn(3, 3, network.image_size, network.image_size, generator=generator)
     with torch.inference_mode():
         expected = model(images).numpy()
     content = write_model(graph.fill(_arrays(model)), Float32(), {}).SerializeToString()
@@ -137,6 +140,6 @@ def _check(graph: GraphTemplate, architecture: Architecture, classes: int, image
     worst = float(np.abs(got - expected).max()) / max(float(np.abs(expected).max()), 1e-6)
     if not worst <= _TOLERANCE:
         raise InputError(
-            f"{architecture.key} cannot be filled: its exported graph differs from the network by "
+            f"{network.key} cannot be filled: its exported graph differs from the network by "
             f"{worst:.1e} of the largest logit, at most {_TOLERANCE:g} is allowed"
         )

@@ -6,10 +6,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces import Architecture, Scheme
+from spaces import Network, Scheme
 
 
-class Filler(Protocol):
+class ArtifactWriter(Protocol):
     """One set of trained weights, ready to be written under any scheme."""
 
     def write(self, scheme: Scheme, path: Path) -> None:
@@ -24,8 +24,8 @@ class Filler(Protocol):
 class Template(Protocol):
     """What an architecture's artifacts share, prepared once."""
 
-    def filler(self, weights: Path, calibration: NDArray[np.float32]) -> Filler:
-        """Return the Filler of the state dict in `weights`; see Runtime.filler."""
+    def writer(self, weights: Path, calibration: NDArray[np.float32]) -> ArtifactWriter:
+        """Return the ArtifactWriter of the state dict in `weights`; see Runtime.writer."""
         ...
 
 
@@ -46,17 +46,17 @@ class Runtime(Protocol):
         """Names of the schemes it can write."""
         ...
 
-    def template(
-        self, architecture: Architecture, classes: int, image_size: int, folder: Path
-    ) -> Template:
+    def template(self, network: Network, classes: int, folder: Path) -> Template:
         """Return what can be prepared without weights, kept in `folder` and reused from there.
 
         Safe for several processes at once. Raises InputError when the network cannot be exported.
         """
         ...
 
-    def filler(self, template: Template, weights: Path, calibration: NDArray[np.float32]) -> Filler:
-        """Return the Filler of the state dict in `weights` (safetensors or .pth).
+    def writer(
+        self, template: Template, weights: Path, calibration: NDArray[np.float32]
+    ) -> ArtifactWriter:
+        """Return the ArtifactWriter of the state dict in `weights` (safetensors or .pth).
 
         `calibration` [n, 3, h, w], normalised, gives static schemes their ranges; it is looked at
         when the first static scheme is written. Raises InputError when the weights are damaged or

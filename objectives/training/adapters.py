@@ -7,7 +7,7 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import nn
 
-from spaces import InputError, LoRA, TargetLayers
+from spaces import Adapt, InputError, TargetLayers
 
 
 def target_layers(model: nn.Module, targets: TargetLayers) -> list[str]:
@@ -22,7 +22,7 @@ def target_layers(model: nn.Module, targets: TargetLayers) -> list[str]:
     return names
 
 
-def attach_adapter(model: nn.Module, lora: LoRA) -> Any:
+def attach_adapter(model: nn.Module, lora: Adapt) -> Any:
     """Return `model` under peft's wrapper, frozen except for fresh adapters (global RNG)."""
     from objectives.training.adapters_library import LoraConfig, get_peft_model
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from objectives.data import Batch, Data, Device, TrainingImages
+from objectives.data import Data, Device, TrainingImages, resized
 from objectives.errors import DivergedError
 from objectives.models import speed_up_small_maps
 from objectives.results import StageName
@@ -17,19 +17,20 @@ from objectives.seeding import generator, seeded
 from objectives.training.checkpoints import Checkpoints
 from objectives.training.float_accuracy import (
     BatchNorm,
+    evaluating,
     fitting_statistics,
     logits_of,
     re_estimate_statistics,
     share_right,
 )
 from objectives.training.learning_rate import learning_rate
+from objectives.training.methods import Seen, TrainingMethod
+from objectives.training.taps import tapping
+from objectives.training.teacher_signal import TeacherSignal
 from spaces import Schedule
 
 _STATISTICS_IMAGES = 512
 _CHECKPOINT = "checkpoint.safetensors"
-
-Loss = Callable[[Tensor, Batch, int], Tensor]
-"""From the network's logits [b, classes], the batch and the epoch (from 1) to a scalar."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,31 @@ AfterEpoch = Callable[[int, EpochResult, bool], bool]
 
 
 class TrainingGround:
-    """The images of a study where training happens, held once per process."""
+    """The images of a study where training happens, held once per process and size."""
 
     def __init__(self, data: Data, device: Device) -> None:
         self.device: Device = device
         self.images = TrainingImages(data, device)
-        self.validation = data.tensor("validation", device)
         self.validation_labels = data.splits["validation"].labels.to(device)
-        train = data.splits["train"].images
-        chosen = torch.randperm(len(train), generator=generator("statistics"))
-        self.statistics_images = data.normalise(train[chosen[:_STATISTICS_IMAGES]].to(device))
-        """Training images without augmentation, for batch-norm statistics."""
+        self._data = data
+        self._validation: dict[int, Tensor] = {}
+        self._statistics: dict[int, Tensor] = {}
+
+    def validation(self, image_size: int) -> Tensor:
+        """Return the validation images [n, 3, image_size, image_size], normalised."""
+        if image_size not in self._validation:
+            images = self._data.tensor("validation", self.device)
+            self._validation[image_size] = resized(images, image_size)
+        return self._validation[image_size]
+
+    def statistics_images(self, image_size: int) -> Tensor:
+        """Return training images without augmentation, for batch-norm statistics."""
+        if image_size not in self._statistics:
+            train = self._data.splits["train"].images
+            chosen = torch.randperm(len(train), generator=generator("statistics"))
+            images = self._data.normalise(train[chosen[:_STATISTICS_IMAGES]].to(self.device))
+            self._statistics[image_size] = resized(images, image_size)
+        return self._statistics[image_size]
 
 
 @dataclass(frozen=True)
@@ -66,7 +81,11 @@ class TrainingRun:
     stage: StageName
     schedule: Schedule
     seed: int
-    loss: Loss
+    image_size: int
+    """Of what the network sees."""
+    method: TrainingMethod
+    teacher: TeacherSignal | None = None
+    """None where the method needs none."""
     freeze_statistics: bool = False
     """True when batch-norm statistics are no part of what is learned (adapters)."""
 
@@ -87,8 +106,10 @@ def train(
     """
     speed_up_small_maps(model)
     model.to(ground.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = _optimizer(model, run.schedule)
-    results = _restore(model, optimizer, draft)
+    _prepare_method(model, run, ground)
+    learning = nn.ModuleDict({"model": model, "method": run.method})
+    optimizer = _optimizer(learning, run.schedule)
+    results = _restore(learning, optimizer, draft)
     for number, result in enumerate(results, 1):
         if not after(number, result, True):
             return None
@@ -100,10 +121,24 @@ def train(
         result = EpochResult(accuracy, time.perf_counter() - begun)
         results.append(result)
         if not last:
-            _save(model, optimizer, draft, results)
+            _save(learning, optimizer, draft, results)
         if not after(epoch, result, False) and not last:
             return None
     return results
+
+
+def _prepare_method(model: nn.Module, run: TrainingRun, ground: TrainingGround) -> None:
+    """Let the method make what it learns, by one batch in evaluation mode: no statistics move."""
+    if not run.method.learns:
+        return
+    taps = run.method.student_taps(model)
+    draws = generator("method", run.seed, run.stage)
+    batch = next(iter(ground.images.batches(1, run.schedule.batch_size, draws)))
+    with seeded("method", run.seed, run.stage), evaluating(model), torch.no_grad():
+        with tapping(model, taps) as tapped:
+            student = Seen(model(resized(batch.images, run.image_size)), tapped)
+        run.method.prepare(student, None if run.teacher is None else run.teacher(batch, 1))
+    run.method.to(ground.device)
 
 
 def _train_epoch(
@@ -117,15 +152,19 @@ def _train_epoch(
     draws = generator("batches", run.seed, run.stage, epoch)
     steps = ground.images.steps(schedule.batch_size)
     total = torch.zeros((), device=ground.device)
-    with seeded("dropout", run.seed, run.stage, epoch):
+    taps = run.method.student_taps(model)
+    with seeded("dropout", run.seed, run.stage, epoch), tapping(model, taps) as tapped:
+        run.method.train()
         _set_training_mode(model, freeze_statistics=run.freeze_statistics)
         for number, batch in enumerate(ground.images.batches(epoch, schedule.batch_size, draws)):
             rate = learning_rate(schedule, (epoch - 1) * steps + number, schedule.epochs * steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            loss = run.loss(model(batch.images), batch, epoch)
+            student = Seen(model(resized(batch.images, run.image_size)), tapped)
+            teacher = None if run.teacher is None else run.teacher(batch, epoch)
+            loss = run.method(student, teacher, batch, epoch)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             total += loss.detach()
     if not bool(torch.isfinite(total)):
@@ -143,10 +182,12 @@ def _accuracy(
     """Score on validation; the last epoch's re-estimated statistics stay in the network."""
     with ExitStack() as statistics:
         if not run.freeze_statistics and keep_statistics:
-            re_estimate_statistics(model, ground.statistics_images)
+            re_estimate_statistics(model, ground.statistics_images(run.image_size))
         elif not run.freeze_statistics:
-            statistics.enter_context(fitting_statistics(model, ground.statistics_images))
-        logits = logits_of(model, ground.validation)
+            statistics.enter_context(
+                fitting_statistics(model, ground.statistics_images(run.image_size))
+            )
+        logits = logits_of(model, ground.validation(run.image_size))
     if not bool(torch.isfinite(logits).all()):
         raise DivergedError(run.stage, epoch, run.schedule.learning_rate)
     return share_right(logits, ground.validation_labels)
@@ -171,12 +212,12 @@ def _optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
 
 
 def _save(
-    model: nn.Module,
+    learning: nn.Module,
     optimizer: torch.optim.Optimizer,
     draft: Checkpoints,
     results: list[EpochResult],
 ) -> None:
-    tensors = {f"model.{name}": value for name, value in _learned(model).items()}
+    tensors = dict(_learned(learning))
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {
             f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None
@@ -188,15 +229,15 @@ def _save(
 
 
 def _restore(
-    model: nn.Module, optimizer: torch.optim.Optimizer, draft: Checkpoints
+    learning: nn.Module, optimizer: torch.optim.Optimizer, draft: Checkpoints
 ) -> list[EpochResult]:
     checkpoint = draft.checkpoint()
     if checkpoint is None:
         return []
     tensors = load_file(checkpoint.folder / _CHECKPOINT)
     with torch.no_grad():
-        for name, value in _learned(model).items():
-            value.copy_(tensors[f"model.{name}"])
+        for name, value in _learned(learning).items():
+            value.copy_(tensors[name])
     weights = optimizer.param_groups[0]["params"]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
@@ -212,7 +253,7 @@ def _restore(
 
 
 def _learned(model: nn.Module) -> dict[str, Tensor]:
-    """Return what training changes: weights that learn, and buffers."""
+    """Return what training changes: weights that learn, and buffers, of network and method."""
     return {
         name: value
         for name, value in model.state_dict(keep_vars=True).items()

@@ -1,33 +1,38 @@
-"""What the teacher says about a batch: asked in every step, or looked up."""
+"""What the teacher makes of a batch: asked in every step, or looked up."""
 
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from objectives.data import Batch, Data, Device
+from objectives.data import Batch, Data, Device, resized
 from objectives.training.float_accuracy import logits_of
+from objectives.training.methods import Seen, TrainingMethod
+from objectives.training.taps import tapping
 
 
 class TeacherSignal(Protocol):
-    """Gives the teacher's logits [b, classes] on the images of a batch."""
+    """Gives what the teacher makes of the images of a batch."""
 
-    def __call__(self, batch: Batch, epoch: int) -> Tensor:
-        """Return the logits; `epoch` counts from 1."""
+    def __call__(self, batch: Batch, epoch: int) -> Seen:
+        """Return it; `epoch` counts from 1."""
         ...
 
 
 class AskedTeacher:
     """Runs the teacher on every batch: the published recipe, with fresh augmentation."""
 
-    def __init__(self, teacher: nn.Module) -> None:
+    def __init__(self, teacher: nn.Module, image_size: int, method: TrainingMethod) -> None:
         self._teacher = teacher.eval()
+        self._image_size = image_size
+        self._taps = method.teacher_taps(teacher)
 
     @torch.no_grad()
-    def __call__(self, batch: Batch, epoch: int) -> Tensor:  # noqa: ARG002 - TeacherSignal's
-        """Return the teacher's logits on the batch's images."""
-        logits: Tensor = self._teacher(batch.images)
-        return logits
+    def __call__(self, batch: Batch, epoch: int) -> Seen:  # noqa: ARG002 - TeacherSignal's
+        """Return the teacher's logits on the batch's images, and what is tapped."""
+        with tapping(self._teacher, self._taps) as taps:
+            logits: Tensor = self._teacher(resized(batch.images, self._image_size))
+        return Seen(logits, taps)
 
 
 class RecordedTeacher:
@@ -36,16 +41,16 @@ class RecordedTeacher:
     def __init__(self, logits: Tensor) -> None:
         self._logits = logits
 
-    def __call__(self, batch: Batch, epoch: int) -> Tensor:
+    def __call__(self, batch: Batch, epoch: int) -> Seen:
         """Return the recorded logits of the view that `epoch` shows."""
-        return self._logits[(epoch - 1) % len(self._logits)][batch.positions]
+        return Seen(self._logits[(epoch - 1) % len(self._logits)][batch.positions])
 
 
-def logits_on_views(teacher: nn.Module, data: Data, device: Device) -> Tensor:
+def logits_on_views(teacher: nn.Module, image_size: int, data: Data, device: Device) -> Tensor:
     """Return the teacher's logits [views, n, classes] on every fixed view of the training split."""
     return torch.stack(
         [
-            logits_of(teacher, data.normalise(data.view(number).to(device)))
+            logits_of(teacher, resized(data.normalise(data.view(number).to(device)), image_size))
             for number in range(data.fixed_views)
         ]
     )

@@ -124,8 +124,8 @@ class HistoryReader:
             self._costs = costs_of(self._study)
         if self._costs is None:
             raise DistilfrontError(f"study {self._study.study_name!r} has points but no costs")
-        architecture = chain.student.architecture.key if chain else self._costs.teacher
-        return self._costs.of(architecture, scheme).latency_ms
+        network = chain.student.network.key if chain else self._costs.teacher
+        return self._costs.of(network, scheme).latency_ms
 
 
 def _student(trial: FrozenTrial) -> Student:

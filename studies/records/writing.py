@@ -14,7 +14,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from objectives import Evaluation, StageRecord
-from spaces import ChainConfig, DistilfrontError, scheme_name, student_key, to_dict
+from spaces import SCHEME_KEY, ChainConfig, DistilfrontError, student_key, to_dict
 from studies.records.names import Attr, Origin
 
 FailureKind = Literal["error", "diverged", "interrupted"]
@@ -113,7 +113,7 @@ def add_offer(
     study.add_trial(
         optuna.create_trial(
             values=_values(study, evaluation, latency_ms),
-            params=trial.params | {"scheme": scheme_name(chain.scheme)},
+            params=trial.params | {SCHEME_KEY: chain.scheme.name},
             distributions=dict(trial.distributions),
             user_attrs=_plain(
                 {
@@ -188,7 +188,7 @@ def _identity(origin: Origin, chain: ChainConfig) -> dict[Attr, Any]:
     return {
         Attr.ORIGIN: origin,
         Attr.STUDENT: student_key(chain.student),
-        Attr.SCHEME: scheme_name(chain.scheme),
+        Attr.SCHEME: chain.scheme.name,
         Attr.CHAIN: to_dict(chain),
     }
 

@@ -1,9 +1,9 @@
-"""Each quantization scheme, as ONNX nodes that onnxruntime folds at load or fuses into kernels.
+"""Each layout, as ONNX nodes that onnxruntime folds at load or fuses into kernels.
 
 What a weight costs at run time depends on how it is written: onnxruntime folds Cast and Mul of
 constants into the float weight, but never a lone DequantizeLinear, which it either fuses into an
 integer kernel (when its input is dequantized too) or computes anew on every call. Hence
-weight-only schemes use Cast and Mul, and static ones DequantizeLinear.
+weight-only layouts use Cast and Mul, and static ones DequantizeLinear.
 """
 
 from collections.abc import Mapping
@@ -22,55 +22,69 @@ from objectives.quantization import (
 )
 from objectives.runtimes.onnx_graph import GraphWriter
 from objectives.runtimes.onnx_template import Array, FilledGraph, FoldedLayer
-from spaces import DynamicLinear, Float16, Scheme, Static, WeightOnly, scheme_name
+from spaces import (
+    DistilfrontError,
+    DynamicLinear,
+    Float16,
+    Float32,
+    Layout,
+    Static,
+    WeightOnly,
+)
 
 
 def write_model(
-    filled: FilledGraph, scheme: Scheme, grids: Mapping[str, ActivationGrid]
+    filled: FilledGraph, layout: Layout, grids: Mapping[str, ActivationGrid]
 ) -> onnx.ModelProto:
-    """Return the file's content; `grids`, by tensor name, are what Static needs and nobody else."""
+    """Return the file's content; `grids`, by tensor name, are what Static needs and nobody else.
+
+    Raises DistilfrontError for a layout that has no form here: none is written as another.
+    """
     writer = GraphWriter(filled.template.skeleton)
     for name, values in filled.others.items():
-        _float_tensor(writer, name, values, scheme)
-    if isinstance(scheme, Static):
-        _write_static(writer, filled, scheme, grids)
-    else:
-        _write_float(writer, filled, scheme)
-    return writer.model({"scheme": scheme_name(scheme)})
+        _float_tensor(writer, name, values, layout)
+    match layout:
+        case Static():
+            _write_static(writer, filled, layout, grids)
+        case Float32() | Float16() | WeightOnly() | DynamicLinear():
+            _write_float(writer, filled, layout)
+        case _:
+            raise DistilfrontError(f"onnxruntime has no way to write the layout {layout.key}")
+    return writer.model({"layout": layout.key})
 
 
-def _write_float(writer: GraphWriter, filled: FilledGraph, scheme: Scheme) -> None:
+def _write_float(writer: GraphWriter, filled: FilledGraph, layout: Layout) -> None:
     """Write the graph with float arithmetic, whatever the weights are stored in."""
     for node in filled.template.skeleton.graph.node:
         folded = filled.layers.get(node.name)
         if folded is None:
             writer.copy_of(node)
-        elif isinstance(scheme, DynamicLinear) and node.op_type == "Gemm":
+        elif isinstance(layout, DynamicLinear) and node.op_type == "Gemm":
             _dynamic_linear(writer, node, folded)
         else:
-            _float_layer(writer, node, folded, scheme)
+            _float_layer(writer, node, folded, layout)
 
 
 def _float_layer(
-    writer: GraphWriter, node: onnx.NodeProto, folded: FoldedLayer, scheme: Scheme
+    writer: GraphWriter, node: onnx.NodeProto, folded: FoldedLayer, layout: Layout
 ) -> None:
     layer = folded.layer
-    if isinstance(scheme, WeightOnly):
-        quantized = quantize_weight(folded.weight, scheme.bits)
+    if isinstance(layout, WeightOnly):
+        quantized = quantize_weight(folded.weight, layout.bits)
         codes = writer.tensor(f"{layer.weight}_codes", _storable(quantized))
         shape = (-1, *[1] * (folded.weight.ndim - 1))
         scale = writer.tensor(f"{layer.weight}_scale", quantized.scale.reshape(shape))
         floats = writer.node("Cast", [codes], f"{codes}_float", to=TensorProto.FLOAT)
         writer.node("Mul", [floats, scale], layer.weight)
     else:
-        _float_tensor(writer, layer.weight, folded.weight, scheme)
+        _float_tensor(writer, layer.weight, folded.weight, layout)
     if layer.bias is not None and folded.bias is not None:
-        _float_tensor(writer, layer.bias, folded.bias, scheme)
+        _float_tensor(writer, layer.bias, folded.bias, layout)
     writer.copy_of(node)
 
 
-def _float_tensor(writer: GraphWriter, name: str, values: Array, scheme: Scheme) -> None:
-    if isinstance(scheme, Float16) and values.dtype == np.float32:
+def _float_tensor(writer: GraphWriter, name: str, values: Array, layout: Layout) -> None:
+    if isinstance(layout, Float16) and values.dtype == np.float32:
         half = writer.tensor(f"{name}_half", _halves(values))
         writer.node("Cast", [half], name, to=TensorProto.FLOAT)
     else:
@@ -110,7 +124,7 @@ def _dynamic_linear(writer: GraphWriter, node: onnx.NodeProto, folded: FoldedLay
 
 
 def _write_static(
-    writer: GraphWriter, filled: FilledGraph, scheme: Static, grids: Mapping[str, ActivationGrid]
+    writer: GraphWriter, filled: FilledGraph, layout: Static, grids: Mapping[str, ActivationGrid]
 ) -> None:
     """Write every tensor of `grids` as codes and back, which is what integer kernels fuse with."""
     graph = filled.template.skeleton.graph
@@ -121,7 +135,7 @@ def _write_static(
         inputs = [on_grid.get(name, name) for name in node.input]
         folded = filled.layers.get(node.name)
         if folded is not None:
-            inputs[1:] = _static_weights(writer, folded, scheme, grids[node.input[0]].scale)
+            inputs[1:] = _static_weights(writer, folded, layout, grids[node.input[0]].scale)
         writer.copy_of(node, inputs)
         for name in node.output:
             if name in grids:
@@ -137,12 +151,12 @@ def _put_on_grid(writer: GraphWriter, name: str, grids: Mapping[str, ActivationG
 
 
 def _static_weights(
-    writer: GraphWriter, folded: FoldedLayer, scheme: Static, input_scale: float
+    writer: GraphWriter, folded: FoldedLayer, layout: Static, input_scale: float
 ) -> list[str]:
     """Write a layer's weight and bias as codes; return the names of what dequantizes them."""
     layer, bias = folded.layer, folded.bias
     floor = None if bias is None else scale_floor_for_bias(bias, input_scale)
-    quantized = quantize_weight(folded.weight, scheme.weight_bits, floor)
+    quantized = quantize_weight(folded.weight, layout.bits, floor)
     codes = writer.tensor(f"{layer.weight}_codes", _storable(quantized))
     if quantized.bits < 8:
         codes = writer.node("Cast", [codes], f"{codes}_int8", to=TensorProto.INT8)

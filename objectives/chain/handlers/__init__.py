@@ -1,0 +1,28 @@
+"""How each kind of stage is trained: one handler a kind, one a file.
+
+What a kind's settings are stands under the same name in spaces.stages.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from objectives.chain.handlers.adapt import AdaptHandler
+from objectives.chain.handlers.distill import DistillHandler
+from objectives.chain.handlers.handler import AskTeacher, StageHandler, StageWork
+from spaces import UnknownNameError
+
+HANDLERS: Mapping[str, StageHandler[Any]] = {
+    "distill": DistillHandler(),
+    "adapt": AdaptHandler(),
+}
+"""By kind of stage."""
+
+
+def handler_of(kind: str) -> StageHandler[Any]:
+    """Return the handler of a kind of stage; raises UnknownNameError with the known kinds."""
+    if kind not in HANDLERS:
+        raise UnknownNameError("kind of stage", kind, tuple(HANDLERS))
+    return HANDLERS[kind]
+
+
+__all__ = ["HANDLERS", "AskTeacher", "StageHandler", "StageWork", "handler_of"]

@@ -1,0 +1,25 @@
+"""What methods of distillation compute, one a file; their settings are in spaces.methods."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from objectives.training.methods.logit import LogitTraining
+from objectives.training.methods.method import Seen, TrainingMethod
+from objectives.training.methods.no_teacher import NoTeacherTraining
+from spaces import Method, UnknownNameError
+
+METHODS: Mapping[str, Callable[[Any], TrainingMethod]] = {
+    "none": NoTeacherTraining,
+    "logit": LogitTraining,
+}
+"""By the kind of their settings."""
+
+
+def training_method(settings: Method) -> TrainingMethod:
+    """Return the method of these settings; an unknown one raises and never trains as another."""
+    if settings.kind not in METHODS:
+        raise UnknownNameError("method", settings.kind, tuple(METHODS))
+    return METHODS[settings.kind](settings)
+
+
+__all__ = ["METHODS", "Seen", "TrainingMethod", "training_method"]

@@ -1,0 +1,59 @@
+"""What a method of distillation is to the training loop."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from objectives.data import Batch
+from spaces import Method
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a network made of a batch."""
+
+    logits: Tensor
+    """[b, classes]."""
+    taps: Mapping[str, Tensor] = field(default_factory=dict)
+    """Outputs of the modules that the method taps, by their names."""
+
+
+class TrainingMethod(nn.Module):
+    """A loss from what student and teacher made of a batch, and what is learned beside the student.
+
+    Its parameters and buffers (a regressor, a memory bank, a second student) are optimised,
+    checkpointed and restored together with the student, and thrown away at the end.
+    """
+
+    learns: ClassVar[bool] = False
+    """Whether it has such parts, which `prepare` makes."""
+
+    def __init__(self, settings: Method) -> None:
+        super().__init__()
+        self.settings = settings
+
+    def student_taps(self, student: nn.Module) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the names of the student's modules whose outputs the loss needs."""
+        return ()
+
+    def teacher_taps(self, teacher: nn.Module) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the names of the teacher's modules whose outputs the loss needs.
+
+        With none, logits that were recorded once serve as well as the teacher itself.
+        """
+        return ()
+
+    def prepare(self, student: Seen, teacher: Seen | None) -> None:
+        """Make the parts that are learned, whose shapes depend on what is tapped.
+
+        Called once with what both make of a batch, before the optimizer is made; global RNG.
+        """
+
+    def forward(self, student: Seen, teacher: Seen | None, batch: Batch, epoch: int) -> Tensor:
+        """Return the loss, a scalar.
+
+        teacher: None when the settings need none. epoch: from 1.
+        """
+        raise NotImplementedError

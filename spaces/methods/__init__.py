@@ -1,0 +1,17 @@
+"""How a student learns from its teacher: one small dataclass of settings a method, one a file.
+
+What a method computes stands under the same name in objectives.training.methods.
+"""
+
+from collections.abc import Mapping
+
+from spaces.methods.logit import Logit
+from spaces.methods.method import Method, NoTeacher, Softened
+
+METHODS: Mapping[str, type[Method]] = {
+    "none": NoTeacher,
+    "logit": Logit,
+}
+"""By name, as a study file has it under `distill.method`."""
+
+__all__ = ["METHODS", "Logit", "Method", "NoTeacher", "Softened"]

@@ -1,0 +1,74 @@
+"""Which network: what costs are made of."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from spaces.domains import Choice
+from spaces.errors import InputError
+from spaces.settings import Number, Setting, Settings, Word, setting
+
+_WIDTHS = ("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "resnet8x4", "resnet32x4")
+
+
+def has_width(architecture: str) -> bool:
+    """Say whether an architecture has a channel multiplier.
+
+    Those of torchvision's that take one, the CIFAR ResNets, and a user's `module:function`, which
+    is called with it.
+    """
+    users = ":" in architecture and not architecture.startswith("timm:")
+    return architecture in _WIDTHS or architecture.startswith("cifar_resnet") or users
+
+
+@dataclass(frozen=True)
+class Network(Settings):
+    """A network without its weights; how many classes it tells apart comes from the data."""
+
+    architecture: str = setting(
+        "mobilenet_v2", Setting("architecture", Word(), decides_costs=True, length=0.8)
+    )
+    """A torchvision or CIFAR name, `timm:NAME` or `module:function`."""
+    width: float = setting(
+        1.0,
+        Setting(
+            "width",
+            Number(above=0, most=4),
+            Choice((0.25, 0.5, 0.75, 1.0)),
+            lambda known: has_width(known["architecture"]),
+            decides_costs=True,
+            length=0.8,
+        ),
+    )
+    """Channel multiplier, where the architecture has one."""
+    stem: Literal["imagenet", "small"] = setting(
+        "imagenet", Setting("stem", Word(("imagenet", "small")), decides_costs=True, length=0.8)
+    )
+    """`small`: the first convolution has stride 1 and there is no max-pool (small images)."""
+    image_size: int = setting(
+        32,
+        Setting(
+            "image size", Number(least=8, most=1024, whole=True), decides_costs=True, length=0.8
+        ),
+    )
+    """Height and width in pixels of the images that it sees."""
+
+    def __post_init__(self) -> None:
+        if self.width != 1 and not has_width(self.architecture):
+            raise InputError(f"{self.architecture} has no width: it must be 1, got {self.width}")
+        super().__post_init__()
+
+    @cached_property
+    def key(self) -> str:
+        """Short text that tells two networks apart, as in a cost table: `mobilenet_v2@0.5`."""
+        stem = "" if self.stem == "imagenet" else f"+{self.stem}"
+        size = "" if self.image_size == 32 else f"/{self.image_size}px"
+        return f"{self.architecture}@{self.width:g}{stem}{size}"
+
+    @property
+    def in_words(self) -> str:
+        """As one says it: `mobilenet_v2 x0.5`, `resnet18, small stem, 24 px`."""
+        width = "" if self.width == 1 else f" x{self.width:g}"
+        stem = "" if self.stem == "imagenet" else f", {self.stem} stem"
+        size = "" if self.image_size == 32 else f", {self.image_size} px"
+        return f"{self.architecture}{width}{stem}{size}"

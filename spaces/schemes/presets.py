@@ -1,0 +1,52 @@
+"""The schemes that a study can name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spaces.domains import Choice
+from spaces.errors import UnknownNameError
+from spaces.schemes.calibration import Calibration
+from spaces.schemes.layouts import DynamicLinear, Float16, Float32, Layout, Static, WeightOnly
+from spaces.settings import Setting, Settings, Word, setting
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A layout, and how it is filled."""
+
+    name: str
+    """Its key in SCHEMES."""
+    layout: Layout
+    calibration: Calibration = Calibration()
+
+
+SCHEMES: Mapping[str, Scheme] = {
+    name: Scheme(name, layout)
+    for name, layout in {
+        "fp32": Float32(),
+        "fp16": Float16(),
+        "int8_weight_only": WeightOnly(8),
+        "int8_static": Static(8),
+        "int4_weight_only": WeightOnly(4),
+        "w4a8": Static(4),
+        "int8_dynamic": DynamicLinear(),
+    }.items()
+}
+"""By name, from the least to the most compressed arithmetic."""
+
+
+def scheme_named(name: str) -> Scheme:
+    """Return the scheme of that name; raises UnknownNameError with the known names."""
+    if name not in SCHEMES:
+        raise UnknownNameError("scheme", name, tuple(SCHEMES))
+    return SCHEMES[name]
+
+
+@dataclass(frozen=True)
+class Quantize(Settings):
+    """The leaf of a chain: what is chosen once a student is trained."""
+
+    scheme: str = setting(
+        "fp32", Setting("scheme", Word(SCHEMES), Choice(tuple(SCHEMES)), decides_costs=True)
+    )
+    """A name in SCHEMES."""

@@ -1,0 +1,80 @@
+"""Which values a setting may have at all."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from spaces.errors import InputError
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number within bounds; `above` and `below` leave the bound itself out."""
+
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    below: float | None = None
+    whole: bool = False
+    among: tuple[float, ...] = ()
+    """The only values there are; empty: any within the bounds."""
+
+    def read(self, name: str, value: object) -> int | float:
+        """Return `value` as the field has it; raises InputError with the rule and the value."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(f"{name} must be a number, got {value!r}")
+        if self.whole and value != int(value):
+            raise InputError(f"{name} must be a whole number, got {value}")
+        if self.among and value not in self.among:
+            known = ", ".join(f"{each:g}" for each in self.among)
+            raise InputError(f"{name} must be one of {known}, got {value}")
+        low = self.least if self.least is not None else self.above
+        high = self.most if self.most is not None else self.below
+        inside = (
+            (self.least is None or value >= self.least)
+            and (self.above is None or value > self.above)
+            and (self.most is None or value <= self.most)
+            and (self.below is None or value < self.below)
+        )
+        if not inside:
+            raise InputError(f"{name} must be {self._bounds(low, high)}, got {value}")
+        return int(value) if self.whole else float(value)
+
+    def _bounds(self, low: float | None, high: float | None) -> str:
+        if low is not None and high is not None:
+            opening = "[" if self.least is not None else "("
+            closing = "]" if self.most is not None else ")"
+            return f"in {opening}{low:g}, {high:g}{closing}"
+        if low is not None:
+            return f"at least {low:g}" if self.least is not None else f"greater than {low:g}"
+        return f"at most {high:g}" if self.most is not None else f"less than {high:g}"
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word, one of `choices` where there are any: names, or a mapping from names."""
+
+    choices: Collection[str] = ()
+
+    def read(self, name: str, value: object) -> str:
+        """Return `value`; raises InputError with the rule and the value."""
+        if not isinstance(value, str):
+            raise InputError(f"{name} must be a word, got {value!r}")
+        if self.choices and value not in self.choices:
+            raise InputError(f"{name} must be one of {', '.join(self.choices)}, got {value!r}")
+        if not value:
+            raise InputError(f"{name} must not be empty")
+        return value
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or false."""
+
+    def read(self, name: str, value: object) -> bool:
+        """Return `value`; raises InputError with the rule and the value."""
+        if not isinstance(value, bool):
+            raise InputError(f"{name} must be true or false, got {value!r}")
+        return value
+
+
+Rule = Number | Word | Flag

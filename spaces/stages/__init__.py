@@ -1,0 +1,18 @@
+"""The steps of training that a study can chain: one dataclass a kind, one a file.
+
+How a kind is trained stands under the same name in objectives.chain.handlers.
+"""
+
+from collections.abc import Mapping
+
+from spaces.stages.adapt import Adapt, TargetLayers
+from spaces.stages.distill import Distill
+from spaces.stages.stage import Prior, Stage
+
+STAGES: Mapping[str, type[Stage]] = {
+    "distill": Distill,
+    "adapt": Adapt,
+}
+"""By kind, as a study file has it under `chain.stages`, in the order of the default chain."""
+
+__all__ = ["STAGES", "Adapt", "Distill", "Prior", "Stage", "TargetLayers"]

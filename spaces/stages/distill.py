@@ -1,0 +1,43 @@
+"""Training a student from fresh weights, or from a parent's, with the teacher's help."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from spaces.codec import one_of
+from spaces.domains import Choice
+from spaces.methods import METHODS, Logit, Method
+from spaces.schedule import EPOCHS
+from spaces.settings import Number, Setting, Word, choice_of, setting
+from spaces.stages.stage import Prior, Stage
+
+
+@dataclass(frozen=True)
+class Distill(Stage):
+    """The whole network learns, by one of METHODS."""
+
+    kind: ClassVar[str] = "distill"
+    done: ClassVar[str] = "distilled"
+    absent: ClassVar[str] = "not distilled"
+    can_begin: ClassVar[bool] = True
+    prior: ClassVar[Prior] = Prior(fall=0.75, noise=0.23)
+
+    method: Annotated[Method, *one_of(METHODS)] = choice_of(
+        METHODS, Logit(), Setting("method", Word(METHODS), alone="none")
+    )
+    """How it learns from the teacher."""
+    epochs: int = setting(8, EPOCHS)
+    learning_rate: float = setting(
+        0.002,
+        Setting("learning rate", Number(above=0), Choice((0.0005, 0.002, 0.01, 0.02)), length=0.5),
+    )
+    """It decides most."""
+
+    @property
+    def teaching(self) -> Method:
+        """Its method."""
+        return self.method
+
+    @property
+    def in_words(self) -> str:
+        """Its method, in words."""
+        return self.method.in_words

@@ -1,0 +1,69 @@
+"""What all stages have in common."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import ClassVar
+
+from spaces.methods import Method
+from spaces.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is assumed of a kind of stage before any was seen to end.
+
+    `fall`, `noise` and `gain` are log errors, as shares of what there is to learn: of the teacher's
+    own. Variances are shares of those of all students' log errors. All are what recorded tables had
+    in common (docs/decisions).
+    """
+
+    fall: float
+    """By how much log error falls from a stage's first epoch to its end: times the square of the
+    share that is ahead."""
+    noise: float
+    """Standard deviation of that, times the share that is ahead."""
+    gain: float = 0.0
+    """What the stage takes away of the log error that its parent has; of a first stage, nothing."""
+    checkpoint: float = 0.06
+    """Variance of the luck that all students made from one checkpoint of this kind share."""
+    family: float = 0.01
+    """Variance of the luck that students share whose last stage is this one: those of one parent
+    and one label."""
+    families: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """Where a label has a variance of its own."""
+
+
+@dataclass(frozen=True)
+class Stage(Schedule):
+    """One step of training: from a parent's weights, or fresh ones, to weights.
+
+    It is a schedule, with what is done by it beside.
+    """
+
+    kind: ClassVar[str]
+    """Its name in STAGES."""
+    done: ClassVar[str]
+    """What a student is after it: `distilled`."""
+    absent: ClassVar[str]
+    """What is said of a student that leaves it out: `no adapter`."""
+    can_begin: ClassVar[bool] = False
+    """Whether it can be a chain's first, without a parent."""
+    leaves: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Folders that it leaves beside the weights, with what is in them; an export has them too."""
+    prior: ClassVar[Prior]
+
+    @property
+    def teaching(self) -> Method | None:
+        """How it learns from the teacher; None: as the stage before it does."""
+        return None
+
+    @property
+    def label(self) -> str:
+        """What its families are told apart by beside their parent; empty where nothing does."""
+        return ""
+
+    @property
+    def in_words(self) -> str:
+        """What is done, in a few words: `rank 8 on classifier`."""
+        return self.done

@@ -1,0 +1,90 @@
+"""A student, and the chain that ends in a file: what is trained, sampled, stopped and cached."""
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache
+from typing import Annotated, Any
+
+from spaces.codec import by_name, digest, essence, one_of
+from spaces.errors import InputError
+from spaces.methods import Method, NoTeacher
+from spaces.network import Network
+from spaces.schemes import Scheme, scheme_named
+from spaces.stages import STAGES, Stage
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """One trained set of weights: a network, and the stages that train it."""
+
+    network: Network
+    stages: tuple[Annotated[Stage, *one_of(STAGES)], ...]
+    """In order; one that the student leaves out is not among them."""
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise InputError("a student needs at least one stage of training")
+        if not self.stages[0].can_begin:
+            raise InputError(f"{self.stages[0].kind} needs weights to begin with: not the first")
+
+    @cached_property
+    def epochs(self) -> tuple[int, ...]:
+        """Epochs of each stage."""
+        return tuple(stage.epochs for stage in self.stages)
+
+    @property
+    def total_epochs(self) -> int:
+        """All together: what a curve's progress 1 stands for."""
+        return sum(self.epochs)
+
+    def prefix(self, stages: int) -> "StudentConfig":
+        """Return the student after its first `stages` stages: what others may share with it."""
+        return self if stages == len(self.stages) else _prefix(self, stages)
+
+    @property
+    def prefixes(self) -> tuple["StudentConfig", ...]:
+        """All of them, the student itself last."""
+        return tuple(self.prefix(count) for count in range(1, len(self.stages) + 1))
+
+    def teaching(self, index: int) -> Method:
+        """Return how the stage at `index` learns from the teacher: as it says, or as before it."""
+        for stage in reversed(self.stages[: index + 1]):
+            if stage.teaching is not None:
+                return stage.teaching
+        return NoTeacher()
+
+    @cached_property
+    def needs_teacher(self) -> bool:
+        """Whether the teacher is asked in any stage."""
+        return any(self.teaching(index).needs_teacher for index in range(len(self.stages)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # What chooses the next student looks thousands of them up, several times each.
+        return hash((self.network, self.stages, self.seed))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the settings alone: another process hashes their words otherwise."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@lru_cache(maxsize=2**16)
+def _prefix(student: StudentConfig, stages: int) -> StudentConfig:
+    return replace(student, stages=student.stages[:stages])
+
+
+@lru_cache(maxsize=2**16)
+def student_key(student: StudentConfig) -> str:
+    """Return the short name (12 hex digits) under which a study knows a student."""
+    return digest(essence(student))[:12]
+
+
+@dataclass(frozen=True)
+class ChainConfig:
+    """A student and the scheme that turns it into an artifact: one point."""
+
+    student: StudentConfig
+    scheme: Annotated[Scheme, *by_name(scheme_named)]

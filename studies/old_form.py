@@ -1,0 +1,45 @@
+"""Study files of the form that had one chain written into it: what to write instead."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_SPACE = {
+    "width": "space.network.width",
+    "alpha": "space.distill.alpha",
+    "temperature": "space.distill.temperature",
+    "learning_rate": "space.distill.learning_rate",
+    "lora_rank": "space.adapt.rank",
+    "lora_alpha": "space.adapt.lora_alpha",
+    "lora_dropout": "space.adapt.dropout",
+    "lora_targets": "space.adapt.targets",
+    "lora_learning_rate": "space.adapt.learning_rate",
+    "scheme": "space.quantize.scheme",
+}
+_TABLES = {"student": "space.network", "distill": "space.distill", "adapt": "space.adapt"}
+
+
+def renamed_keys(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return every key of the old form that a study file has, with what it is called now."""
+    return dict(_renamed(values))
+
+
+def _renamed(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for table, now in _TABLES.items():
+        content = values.get(table)
+        for key in content if isinstance(content, Mapping) else ():
+            yield f"{table}.{key}", f"{now}.{key}"
+    space = values.get("space")
+    for key, now in _SPACE.items():
+        if isinstance(space, Mapping) and key in space:
+            yield f"space.{key}", now
+
+
+def in_the_new_form(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a study of the old form, as it was stored, in the one of today."""
+    kept = {key: value for key, value in values.items() if key not in {*_TABLES, "space"}}
+    space: dict[str, Any] = {}
+    for old, now in renamed_keys(values).items():
+        table, _, key = old.partition(".")
+        _, stage, name = now.split(".")
+        space.setdefault(stage, {})[name] = values[table][key]
+    return {**kept, "chain": {"stages": ["distill", "adapt"]}, "space": space}
