@@ -1,9 +1,10 @@
 """What a chosen point must be better than: simpler ways to the same end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from reports.summary import StudySummary
-from spaces import ChainConfig, NoAdapter, PlainTraining
+from spaces import STAGES, StudentConfig
 from studies.records import Point
 
 
@@ -19,12 +20,8 @@ def baselines(summary: StudySummary) -> tuple[tuple[str, Point], ...]:
         for point in points
         if point.baseline and point is not summary.teacher_point
     ]
-    simpler: Sequence[tuple[str, Callable[[ChainConfig], bool]]] = (
-        ("best student without the teacher", _alone),
-        ("best distilled student without an adapter", _not_adapted),
-    )
-    for words, fits in simpler:
-        fitting = [point for point in points if point.chain is not None and fits(point.chain)]
+    for words, fits in _simpler(summary.space.stages):
+        fitting = [point for point in points if point.chain and fits(point.chain.student)]
         if fitting:
             found.append((words, max(fitting, key=lambda p: (p.accuracy, -p.size_bytes))))
     once: dict[int, str] = {}
@@ -33,9 +30,14 @@ def baselines(summary: StudySummary) -> tuple[tuple[str, Point], ...]:
     return tuple((words, summary.points[number]) for number, words in once.items())
 
 
-def _alone(chain: ChainConfig) -> bool:
-    return isinstance(chain.student.method, PlainTraining)
+def _simpler(kinds: Sequence[str]) -> Iterator[tuple[str, Callable[[StudentConfig], bool]]]:
+    """Yield, in words, what students of a chain of these kinds leave out, and who does."""
+    yield "best student without the teacher", lambda student: not student.needs_teacher
+    for count in range(1, len(kinds)):
+        done, left_out = STAGES[kinds[count - 1]].done, STAGES[kinds[count]].done
+        yield f"best student {done}, not {left_out}", partial(_is_prefix, kinds[:count])
 
 
-def _not_adapted(chain: ChainConfig) -> bool:
-    return isinstance(chain.student.adaptation, NoAdapter) and not _alone(chain)
+def _is_prefix(kinds: Sequence[str], student: StudentConfig) -> bool:
+    own = tuple(stage.kind for stage in student.stages)
+    return own == tuple(kinds) and student.needs_teacher

@@ -41,7 +41,7 @@ def confirmation_table(before: Mapping[int, float], summary: StudySummary) -> Ta
             point, accuracies = summary.points[number], scored[number].accuracies
             table.add_row(
                 str(number),
-                title_of(point),
+                title_of(summary, point),
                 words.scheme(point.scheme),
                 words.percent(point.accuracy),
                 str(len(accuracies)),

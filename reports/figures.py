@@ -9,7 +9,7 @@ from reports.drawing import empty_figure
 from reports.hypervolumes import Growth
 from reports.palette import LIGHT
 from reports.summary import StudySummary
-from studies.records import Point, Stopped, Student
+from studies.records import Paused, Point, Stopped, Student
 
 MOST_CURVES = 300
 """Curves drawn of each kind; of more, the latest."""
@@ -47,7 +47,7 @@ def learning_curves(summary: StudySummary, chosen: Point | None) -> go.Figure:
         [student for student in students if not student.audited],
         {"color": LIGHT.other, "width": 1},
     )
-    _add_curves(figure, "stopped", history.stopped, {"color": LIGHT.stopped, "width": 1.5})
+    _add_curves(figure, "stopped", history.pruned, {"color": LIGHT.stopped, "width": 1.5})
     _add_curves(figure, "audited", audited, {"color": LIGHT.audited, "width": 1.5, "dash": "dash"})
     _add_curves(
         figure,
@@ -55,7 +55,7 @@ def learning_curves(summary: StudySummary, chosen: Point | None) -> go.Figure:
         [student for student in history.students if student.key == key],
         {"color": LIGHT.chosen, "width": 3},
     )
-    ends = [one for one in history.stopped[-MOST_CURVES:] if one.curve]
+    ends = [one for one in history.pruned[-MOST_CURVES:] if one.curve]
     figure.add_scatter(
         x=[100 * one.curve[-1][0] for one in ends],
         y=[100 * one.curve[-1][1] for one in ends],
@@ -71,12 +71,12 @@ def learning_curves(summary: StudySummary, chosen: Point | None) -> go.Figure:
 
 
 def importance_bars(shares: Mapping[str, float]) -> go.Figure:
-    """Draw one objective's importances, the largest on top."""
+    """Draw one objective's importances, by the settings' titles, the largest on top."""
     names = list(shares)[::-1]
     figure = empty_figure()
     figure.add_bar(
         x=[100 * shares[name] for name in names],
-        y=[name.replace("_", " ") for name in names],
+        y=names,
         orientation="h",
         marker={"color": LIGHT.front},
         text=[f"{100 * shares[name]:.0f}" for name in names],
@@ -92,7 +92,7 @@ def importance_bars(shares: Mapping[str, float]) -> go.Figure:
 
 
 def _add_curves(
-    figure: go.Figure, name: str, curves: Sequence[Student | Stopped], line: dict[str, Any]
+    figure: go.Figure, name: str, curves: Sequence[Student | Stopped | Paused], line: dict[str, Any]
 ) -> None:
     """Add the latest MOST_CURVES as one line with gaps: thousands of traces would be slow."""
     x: list[float | None] = []

@@ -54,7 +54,7 @@ def front_pair(summary: StudySummary, x: str, y: str, chosen: Point | None) -> g
             mode="markers",
             name=name,
             marker=marker,
-            customdata=[_hover(point) for point in points],
+            customdata=[_hover(summary, point) for point in points],
             hovertemplate="%{customdata}<extra></extra>",
         )
     figure.add_scatter(
@@ -63,7 +63,7 @@ def front_pair(summary: StudySummary, x: str, y: str, chosen: Point | None) -> g
         mode="markers",
         name="teacher",
         marker={"color": LIGHT.ink, "size": 12, "symbol": "diamond"},
-        hovertemplate=f"teacher, {words.network(summary.teacher.architecture)}<extra></extra>",
+        hovertemplate=f"teacher, {words.network(summary.teacher.network)}<extra></extra>",
     )
     figure.update_xaxes(**axis_of(x, _values(summary, x)))
     figure.update_yaxes(**axis_of(y, _values(summary, y)))
@@ -104,7 +104,7 @@ def front_space(summary: StudySummary, chosen: Point | None) -> go.Figure:
             mode="markers",
             name=name,
             marker=_solid(marker),
-            customdata=[_hover(point) for point in points],
+            customdata=[_hover(summary, point) for point in points],
             hovertemplate="%{customdata}<extra></extra>",
         )
     x, y, z = ([_teacher(summary, axis)] for axis in axes)
@@ -115,7 +115,7 @@ def front_space(summary: StudySummary, chosen: Point | None) -> go.Figure:
         mode="markers",
         name="teacher",
         marker={"color": LIGHT.ink, "size": 6, "symbol": "diamond"},
-        hovertemplate=f"teacher, {words.network(summary.teacher.architecture)}<extra></extra>",
+        hovertemplate=f"teacher, {words.network(summary.teacher.network)}<extra></extra>",
     )
     plain = {"gridcolor": LIGHT.line, "showbackground": False, "zeroline": False}
     figure.update_layout(
@@ -201,9 +201,9 @@ def _crowd(points: Sequence[Point]) -> str:
     return first if len(points) == 1 else f"{first}, and {len(points) - 1} more here"
 
 
-def _hover(point: Point) -> str:
+def _hover(summary: StudySummary, point: Point) -> str:
     return (
-        f"trial {point.number}: {words.scheme(point.scheme)}<br>{title_of(point)}<br>"
+        f"trial {point.number}: {words.scheme(point.scheme)}<br>{title_of(summary, point)}<br>"
         f"{words.percent(point.accuracy)}, {words.size(point.size_bytes)}, "
         f"{words.milliseconds(point.latency_ms)}"
     )

@@ -33,7 +33,7 @@ def growth(summary: StudySummary) -> tuple[Growth, ...]:
     ends = sorted(
         [
             *(student.completed for student in history.students),
-            *(stopped.completed for stopped in history.stopped),
+            *(pruned.completed for pruned in history.pruned),
         ]
     )
     begin = min([points[0].completed, *ends[:1]])
@@ -62,7 +62,7 @@ def end_of(summary: StudySummary, steps: Sequence[Growth], over: str) -> float:
     history = summary.history
     times = [
         *(point.completed for point in history.points),
-        *(stopped.completed for stopped in history.stopped),
+        *(pruned.completed for pruned in history.pruned),
     ]
     return float((max(times) - min(times)).total_seconds() / 60)
 

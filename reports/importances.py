@@ -6,41 +6,42 @@ from contextlib import contextmanager
 import optuna
 
 from reports.summary import StudySummary
-from spaces import params_of
 
 MOST_POINTS = 400
 """More points make the forest slow and change little; they are taken evenly over the study."""
 FEWEST_POINTS = 8
 """With fewer, an importance says nothing."""
-COSTLY = ("width", "scheme")
-"""All that size and latency depend on, by construction; the rest would show chance."""
 ABSENT = "none"
-"""A setting that does not apply (no temperature at alpha 0) is a choice like any other."""
+"""A setting that does not apply is a choice like any other."""
 
 
 def importances(summary: StudySummary) -> Mapping[str, Mapping[str, float]]:
     """Return by objective each setting's share of the variance (Hutter 2014), largest first.
 
-    Every setting counts as categorical, so that those that apply only to some students (the
-    adapter's at rank 0) are weighed as well; Optuna alone would leave them out. Size and latency
-    are weighed by COSTLY alone. An objective that did not vary, or too few points, has none.
+    By the settings' titles. Every one counts as categorical, so that those that apply only to some
+    students are weighed as well; Optuna alone would leave them out. Size and latency are weighed by
+    the settings that decide costs alone: the rest would show chance. An objective that did not
+    vary, or too few points, has none.
     """
     points = [point for point in summary.history.points if point.chain is not None]
     stride = max(1, -(-len(points) // MOST_POINTS))
     points = points[::stride]
     if len(points) < FEWEST_POINTS:
         return {}
-    settings = [params_of(point.chain) for point in points if point.chain is not None]
+    space = summary.space
+    settings = [space.params_of(point.chain) for point in points if point.chain is not None]
+    costly = {name for name, (key, *_) in space.keys.items() if key.declared.setting.decides_costs}
     names = dict.fromkeys(name for params in settings for name in params)
     varied = [name for name in names if len({_choice(p.get(name)) for p in settings}) > 1]
     shares: dict[str, Mapping[str, float]] = {}
     for objective in summary.objectives:
         values = [float(getattr(point, objective)) for point in points]
-        weighed = [name for name in varied if objective == "accuracy" or name in COSTLY]
+        weighed = [name for name in varied if objective == "accuracy" or name in costly]
         if not weighed or len(set(values)) < 2:
             continue
         rows = [{name: _choice(params.get(name)) for name in weighed} for params in settings]
-        shares[objective] = _variance_shares(rows, values)
+        found = _variance_shares(rows, values)
+        shares[objective] = {space.title(name): share for name, share in found.items()}
     return shares
 
 

@@ -1,13 +1,11 @@
 """A trial, and a study, in words: Markdown for whoever browses the study."""
 
-from collections.abc import Callable
-
 from reports import words
 from reports.advice import advise, against_teacher
 from reports.intervals import wilson
 from reports.summary import StudySummary
-from spaces import ChainConfig, InputError
-from studies.records import Failed, Point, Running, Stopped
+from spaces import STAGES, ChainConfig, InputError
+from studies.records import Failed, Paused, Point, Running, Stopped
 
 
 def trial_note(summary: StudySummary, number: int) -> str:
@@ -15,9 +13,9 @@ def trial_note(summary: StudySummary, number: int) -> str:
     history = summary.history
     if number in summary.points:
         return _point(summary, summary.points[number])
-    for stopped in history.stopped:
-        if stopped.number == number:
-            return _stopped(stopped)
+    for pruned in history.pruned:
+        if pruned.number == number:
+            return _pruned(summary, pruned)
     for failed in history.failed:
         if failed.number == number:
             return _failed(failed)
@@ -33,9 +31,9 @@ def study_note(summary: StudySummary) -> str:
     sentence = advise(summary).sentence
     trained, stopped = len(history.students), len(history.ruled_out)
     fates = f"{trained} students trained to the end, {stopped} stopped"
-    fates += f", {len(history.paused)} set aside" if history.paused else ""
+    fates += f", {len(history.waiting)} paused" if history.waiting else ""
     known = [
-        words.network(teacher.architecture),
+        words.network(teacher.network),
         words.percent(teacher.accuracy),
         words.size(teacher.cost.size_bytes),
         words.milliseconds(teacher.cost.median_ms),
@@ -54,10 +52,10 @@ def study_note(summary: StudySummary) -> str:
 
 
 def _point(summary: StudySummary, point: Point) -> str:
-    images = int(point.evaluation["images"])
+    images = point.evaluation.images
     low, high = wilson(point.accuracy * images, images)
     interval = f"95 % interval {words.percent(low)} to {words.percent(high)}, {images} images"
-    f1 = f"F1 {point.evaluation['f1']:.3f}"
+    f1 = f"F1 {point.evaluation.f1:.3f}"
     entered = any(point.number in member.numbers for member in summary.front)
     lines = [
         f"**{words.scheme(point.scheme)}: {against_teacher(summary, point)}.**",
@@ -65,7 +63,7 @@ def _point(summary: StudySummary, point: Point) -> str:
         if entered
         else "Not on the front: another point is nowhere worse and somewhere better.",
         "",
-        *_chain(point.chain),
+        *_chain(summary, point.chain),
         f"- Validation accuracy {words.percent(point.accuracy)} ({interval}), {f1}",
         f"- {words.size(point.size_bytes)}, {words.milliseconds(point.latency_ms)} an image",
     ]
@@ -78,15 +76,16 @@ def _point(summary: StudySummary, point: Point) -> str:
         None,
     )
     if audited:
-        lines.append(f"- Audited, or it had been stopped: {audited['words']}")
+        lines.append(f"- Audited, or it had been stopped: {audited.words}")
     return "\n".join(lines)
 
 
-def _stopped(stopped: Stopped) -> str:
-    if stopped.paused:
-        words = str(stopped.ruling["words"])
-        return "\n".join([f"**{words[0].upper()}{words[1:]}.**", "", *_chain(stopped.chain)])
-    return "\n".join([f"**Stopped**: {stopped.ruling['words']}.", "", *_chain(stopped.chain)])
+def _pruned(summary: StudySummary, pruned: Stopped | Paused) -> str:
+    words = pruned.ruling.words
+    said = f"**Stopped**: {words}."
+    if isinstance(pruned, Paused):
+        said = f"**{words[0].upper()}{words[1:]}.**"
+    return "\n".join([said, "", *_chain(summary, pruned.chain)])
 
 
 def _failed(failed: Failed) -> str:
@@ -102,12 +101,13 @@ def _running(running: Running) -> str:
     return f"**Running**: {100 * progress:.0f} % of its epochs, accuracy {words.percent(accuracy)}."
 
 
-def _chain(chain: ChainConfig | None) -> list[str]:
+def _chain(summary: StudySummary, chain: ChainConfig | None) -> list[str]:
     if chain is None:
         return ["- The teacher itself"]
-    tell: tuple[tuple[str, Callable[[ChainConfig], str]], ...] = (
-        ("Distilled", words.method),
-        ("Adapted", words.adapter),
-    )
-    network = words.network(chain.student.architecture.key)
-    return [f"- Student: {network}", *(f"- {what}: {text(chain)}" for what, text in tell)]
+    kinds = summary.space.stages
+    there = {stage.kind: stage.became for stage in chain.student.stages}
+    lines = [f"- Student: {chain.student.network.in_words}"]
+    for kind, told in zip(kinds, words.stages(chain.student, kinds), strict=True):
+        title = there.get(kind, STAGES[kind].done)
+        lines.append(f"- {title.capitalize()}: {told}")
+    return lines

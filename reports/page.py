@@ -19,10 +19,10 @@ from reports.figures import hypervolume_steps, importance_bars, learning_curves
 from reports.front_figures import PAIRS, front_pair, front_space
 from reports.hypervolumes import end_of, growth
 from reports.importances import importances
-from reports.ledger import ledger
 from reports.palette import DARK, LIGHT, swaps
 from reports.rows import baseline_rows, front_rows, row_of, teacher_row
 from reports.savings import savings
+from reports.stage_breakdown import stage_breakdown
 from reports.summary import DOUBT, StudySummary
 from reports.tables import COLUMNS, points_csv, report_json
 from spaces import InputError
@@ -75,11 +75,11 @@ def render(summary: StudySummary) -> str:
         front=(front := front_rows(summary)),
         doubted=[row for row in front if (row.front_probability or 0) < DOUBT],
         baselines=baseline_rows(summary),
-        ledger=ledger(summary, chosen) if chosen else (),
+        breakdown=stage_breakdown(summary, chosen) if chosen else (),
         savings=savings(summary.history),
         audit=audit_rate(summary.history, summary.objectives, summary.floor),
         stopped=stopped[-1] if stopped else None,
-        paused=next(reversed(summary.history.paused), None),
+        paused=next(reversed(summary.history.waiting), None),
         config=tomli_w.dumps(_without_none(summary.config)),
         figures=(figures := _figures(summary, chosen)),
         data=_json({name: json.loads(figure.to_json()) for name, figure in figures.items()}),

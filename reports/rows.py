@@ -54,12 +54,13 @@ def row_of(summary: StudySummary, point: Point, also: tuple[int, ...] = (), titl
         trial=point.number,
         also=also,
         origin=point.origin,
-        title=title or title_of(point),
+        title=title or title_of(summary, point),
         accuracy=point.accuracy,
-        images=int(point.evaluation["images"]),
+        images=point.evaluation.images,
         front_probability=summary.front_probability[point.number],
         test_accuracy=float(test["accuracy"]) if test else None,
-        f1=float(point.evaluation["f1"]),
+        f1=point.evaluation.f1,
+        scheme=point.scheme,
         cost=summary.cost(point),
     )
 
@@ -73,12 +74,13 @@ def teacher_row(summary: StudySummary) -> Row:
         trial=None,
         also=(),
         origin="teacher",
-        title=f"teacher, {words.network(teacher.architecture)}",
+        title=f"teacher, {words.network(teacher.network)}",
         accuracy=teacher.accuracy,
         images=summary.images,
         front_probability=None,
         test_accuracy=float(test["accuracy"]) if test else None,
-        f1=float(scored.evaluation["f1"]) if scored else None,
+        f1=scored.evaluation.f1 if scored else None,
+        scheme="fp32",
         cost=teacher.cost,
     )
 
@@ -95,6 +97,7 @@ def _row(
     front_probability: float | None,
     test_accuracy: float | None,
     f1: float | None,
+    scheme: str,
     cost: Cost,
 ) -> Row:
     low, high = wilson(accuracy * images, images) if images else (None, None)
@@ -104,7 +107,7 @@ def _row(
         also=also,
         origin=origin,
         title=title,
-        scheme=cost.scheme,
+        scheme=scheme,
         accuracy=accuracy,
         images=images,
         accuracy_low=low,
@@ -122,10 +125,10 @@ def _row(
     )
 
 
-def title_of(point: Point) -> str:
+def title_of(summary: StudySummary, point: Point) -> str:
     """Say what a point is: its student's settings, or which baseline."""
     if point.chain is not None:
-        return words.student(point.chain)
+        return words.student(point.chain, summary.space.stages)
     return point.baseline or "the teacher itself"
 
 
@@ -137,6 +140,8 @@ def front_rows(summary: StudySummary) -> tuple[Row, ...]:
 def baseline_rows(summary: StudySummary) -> tuple[Row, ...]:
     """Return the rows of the baselines; a student's baseline says its settings too."""
     return tuple(
-        row_of(summary, point, title=role if point.baseline else f"{role}: {title_of(point)}")
+        row_of(
+            summary, point, title=role if point.baseline else f"{role}: {title_of(summary, point)}"
+        )
         for role, point in baselines(summary)
     )

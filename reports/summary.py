@@ -7,10 +7,11 @@ from typing import Any
 
 import optuna
 
-from objectives.costs import Cost, CostTable
+from objectives import Cost, CostTable
 from objectives.fronts import OBJECTIVES, ReferencePoint, Scored, front_probabilities
 from reports.front import FrontPoint, front_of
-from spaces import InputError, digest, from_dict
+from spaces import InputError, Space, digest, from_dict
+from studies import parse_stored
 from studies.records import (
     History,
     Point,
@@ -31,8 +32,8 @@ DOUBT = 0.9
 class TeacherReference:
     """What every point is compared with: the teacher as it would ship without any compression."""
 
-    architecture: str
-    """Architecture.key."""
+    network: str
+    """Network.key."""
     accuracy: float
     """Of the float network on the validation split."""
     seconds: float
@@ -89,6 +90,11 @@ class StudySummary:
             replicates=replicates_of(attrs),
         )
 
+    @cached_property
+    def space(self) -> Space:
+        """What the study searches; raises InputError when its settings are not of today's form."""
+        return parse_stored(self.config, f"the settings stored in {self.name!r}").search_space()
+
     @property
     def objectives(self) -> tuple[str, ...]:
         """Names of the objectives the study chose, accuracy first."""
@@ -139,7 +145,7 @@ class StudySummary:
     def images(self) -> int | None:
         """Images of the validation split, None while no point tells."""
         points = self.history.points
-        return int(points[0].evaluation["images"]) if points else None
+        return points[0].evaluation.images if points else None
 
     @cached_property
     def front_probability(self) -> Mapping[int, float]:
@@ -163,8 +169,8 @@ class StudySummary:
 
     def cost(self, point: Point) -> Cost:
         """Return what the cost table says about a point's artifact."""
-        architecture = point.chain.student.architecture.key if point.chain else self.costs.teacher
-        return self.costs.of(architecture, point.scheme)
+        network = point.chain.student.network.key if point.chain else self.costs.teacher
+        return self.costs.of(network, point.scheme)
 
     @cached_property
     def teacher_point(self) -> Point | None:

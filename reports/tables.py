@@ -10,7 +10,7 @@ from reports import words
 from reports.advice import advise, goals
 from reports.rows import Row, baseline_rows, front_rows, row_of, teacher_row
 from reports.summary import StudySummary
-from spaces import params_of
+from spaces import SCHEME_KEY
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "what",
         lambda row: row.title,
-        "The student's network, its distillation and its adapter.",
+        "The student's network, and what each stage did.",
         numeric=False,
     ),
     Column(
@@ -123,28 +123,23 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 
-PARAMS = (
-    "width", "alpha", "temperature", "learning_rate", "lora_rank", "lora_alpha", "lora_dropout",
-    "lora_targets", "lora_learning_rate",
-)  # fmt: skip
-
-
 def points_csv(summary: StudySummary) -> str:
-    """Return every point as CSV: numbers in base units, whether it is on the front, settings."""
+    """Return every point as CSV: numbers in base units, its place, and what was searched."""
     on_front = {number for member in summary.front for number in member.numbers}
+    settings = [name for name in summary.space.searched if name != SCHEME_KEY]
     text = io.StringIO()
     writer: csv.DictWriter[str] | None = None
     for point in summary.history.points:
         record = dict(vars(row_of(summary, point)))
         del record["also"]
-        params: Mapping[str, Any] = params_of(point.chain) if point.chain else {}
+        params: Mapping[str, Any] = summary.space.params_of(point.chain) if point.chain else {}
         record |= {
             "latency_ms": point.latency_ms,
             "on_front": point.number in on_front,
             "student": point.student,
             "baseline": point.baseline or "",
             "completed": point.completed.isoformat(),
-            **{name: params.get(name, "") for name in PARAMS},
+            **{name: params.get(name, "") for name in settings},
         }
         if writer is None:
             writer = csv.DictWriter(text, list(record), lineterminator="\n")
@@ -173,7 +168,7 @@ def report_json(summary: StudySummary) -> dict[str, Any]:
             "sampled_ended": history.ended,
             "students": len(history.students),
             "stopped": len(history.ruled_out),
-            "paused": len(history.paused),
+            "paused": len(history.waiting),
             "failed": sum(failure.kind != "interrupted" for failure in history.failed),
             "running": len(history.running),
             "offered": sum(point.origin == "offered" for point in history.points),

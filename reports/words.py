@@ -1,6 +1,8 @@
 """Numbers and settings in the words that a reader of a report meets, the same everywhere."""
 
-from spaces import ChainConfig, Distillation, LoRA
+from collections.abc import Sequence
+
+from spaces import STAGES, ChainConfig, StudentConfig
 
 NOTHING = "–"  # noqa: RUF001 - a dash
 """Stands where there is no number."""
@@ -64,33 +66,24 @@ def scheme(name: str) -> str:
     return name.replace("weight_only", "weight-only").replace("_", " ")
 
 
-def method(chain: ChainConfig) -> str:
-    """How a student was distilled: `T 4, alpha 0.3`, or `from labels alone`."""
-    taught = chain.student.method
-    if isinstance(taught, Distillation):
-        return f"T {taught.temperature:g}, alpha {taught.alpha:g}"
-    return "labels alone"
-
-
-def adapter(chain: ChainConfig) -> str:
-    """How a student was adapted: `rank 8 on classifier`, or `no adapter`."""
-    adaptation = chain.student.adaptation
-    if isinstance(adaptation, LoRA):
-        return f"rank {adaptation.rank} on {adaptation.targets}"
-    return "no adapter"
-
-
 def network(key: str) -> str:
-    """An Architecture.key as one says it: `resnet18@1` -> `resnet18`, `m@0.5` -> `m x0.5`."""
-    name, _, width = key.rpartition("@")
+    """A Network.key as one says it: `resnet18@1` -> `resnet18`, `m@0.5/24px` -> `m x0.5, 24 px`."""
+    rest, _, pixels = key.partition("/")
+    name, _, width = rest.rpartition("@")
     width, _, stem = width.partition("+")
-    return f"{name}{'' if width == '1' else f' x{width}'}{f', {stem} stem' if stem else ''}"
+    told = f"{name}{'' if width == '1' else f' x{width}'}{f', {stem} stem' if stem else ''}"
+    return f"{told}, {pixels.removesuffix('px')} px" if pixels else told
 
 
-def student(chain: ChainConfig) -> str:
+def stages(student: StudentConfig, kinds: Sequence[str]) -> list[str]:
+    """What was done to a student in each stage of a chain of these kinds, or that it was not."""
+    there = {stage.kind: stage for stage in student.stages}
+    return [there[kind].in_words if kind in there else STAGES[kind].absent for kind in kinds]
+
+
+def student(chain: ChainConfig, kinds: Sequence[str]) -> str:
     """A student in one line: `mobilenet_v2 x0.5, T 4, alpha 0.3, rank 8 on classifier`."""
-    architecture = chain.student.architecture
-    return f"{architecture.name} x{architecture.width:g}, {method(chain)}, {adapter(chain)}"
+    return ", ".join([chain.student.network.in_words, *stages(chain.student, kinds)])
 
 
 def _digits(value: float, digits: int = 3) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from objectives import EpochReport, OnEpoch
     from reports import StudySummary
     from search.cli import Session
-    from search.workers import Lifeline, Repeat
+    from search.workers import Repeat, StopSignal
     from studies.records import Replicate
 
 _AGAIN = "the same command goes on where this stopped"
@@ -107,18 +107,20 @@ def _repeat(
 
     # Imported here: what is there already is said before torch is loaded.
     from objectives import Workbench
-    from search.workers import Lifeline, ReleasedError, train
+    from search.workers import ReleasedError, StopSignal, train
     from studies.records import record_replicate
 
-    lifeline, done = Lifeline(deadline), 0
-    with Workbench(session.config.foundation(), session.folder.cache) as workbench:
+    stop_signal, done = StopSignal(deadline), 0
+    with Workbench(session.config.setup(), session.folder.cache) as workbench:
         workbench.cache.keep = _front_stages(summary)
-        while todo and not lifeline.stopping:
+        while todo and not stop_signal.stopping:
             repeat = todo[0]
             words = f"{_name(repeat)} ({done + 1} of about {done + len(todo)})"
             with console.status(words) as shown:
                 try:
-                    replicate = train(repeat, workbench, _teller(session, words, shown, lifeline))
+                    replicate = train(
+                        repeat, workbench, _teller(session, words, shown, stop_signal)
+                    )
                 except ReleasedError:
                     break
             record_replicate(session.study, replicate)
@@ -132,10 +134,12 @@ def _front_stages(summary: "StudySummary") -> frozenset[str]:
     """Return the stages that the cache is not to drop for these."""
     chosen = {member.point.student for member in summary.front}
     students = [student for student in summary.history.students if student.key in chosen]
-    return frozenset(str(stage["key"]) for student in students for stage in student.stages)
+    return frozenset(stage.key for student in students for stage in student.stages)
 
 
-def _teller(session: "Session", words: str, shown: "Status", lifeline: "Lifeline") -> "OnEpoch":
+def _teller(
+    session: "Session", words: str, shown: "Status", stop_signal: "StopSignal"
+) -> "OnEpoch":
     """Return what shows every epoch, and ends the training after one when the time is over."""
     from objectives import Verdict
     from search.workers import ReleasedError
@@ -153,7 +157,7 @@ def _teller(session: "Session", words: str, shown: "Status", lifeline: "Lifeline
         if not session.console.is_terminal and now - said_at >= _PLAIN_EVERY_S:
             said_at = now
             session.console.print(epoch, highlight=False)
-        if lifeline.stopping and not report.reused:
+        if stop_signal.stopping and not report.reused:
             raise ReleasedError
         return Verdict.GO_ON
 

@@ -60,11 +60,9 @@ def export(
         from objectives import Workbench
         from search.workers import trained
 
-        foundation = session.config.foundation()
-        recipe = Recipe(
-            foundation, point.chain, scheme_named(point.scheme), summary.name, point.number
-        )
-        with Workbench(foundation, session.folder.cache) as workbench:
+        setup = session.config.setup()
+        recipe = Recipe(setup, point.chain, scheme_named(point.scheme), summary.name, point.number)
+        with Workbench(setup, session.folder.cache) as workbench:
             metrics = write_model(
                 folder, workbench, recipe, trained(point, workbench), facts_of(summary, point)
             )
@@ -98,7 +96,7 @@ def facts_of(summary: "StudySummary", point: "Point") -> dict[str, Any]:
         "flops": cost.flops,
         "parameters": cost.parameters,
         "teacher": {
-            "architecture": teacher.architecture,
+            "architecture": teacher.network,
             "accuracy": teacher.accuracy,
             "size_bytes": teacher.cost.size_bytes,
             "median_ms": teacher.cost.median_ms,

@@ -22,27 +22,24 @@ def profile(
     """Write the artifacts of a study's cost table with a script that times them on any device."""
     import tempfile
 
-    from objectives import Workbench, check_foundation, write_bundle, write_candidates
+    from objectives import Workbench, check_setup, write_bundle, write_candidates
     from search.cli import command_console
-    from spaces import InputError, architectures
+    from spaces import InputError
     from studies import StudyFolder, load_study, made_folders
 
     console = command_console()
     config = load_study(study, overrides or [])
-    foundation = config.foundation()
-    networks = (
-        foundation.teacher.architecture,
-        *architectures(config.search_space(), config.settled()),
-    )
+    setup = config.setup()
+    space, teacher = config.search_space(), setup.teacher.network
+    networks = (teacher, *space.networks)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} is there and is no empty folder: choose another --out")
-    schemes = [str(name) for name in config.search_space().scheme.values]
-    check_foundation(foundation, config.settled().architecture, schemes)
+    check_setup(setup, space.networks, space.schemes)
     cache = StudyFolder(runs_dir, config.name).cache
     with (
         made_folders(out, hint="--out names another"),
         made_folders(cache, hint="--runs-dir names another"),
-        Workbench(foundation, cache) as workbench,
+        Workbench(setup, cache) as workbench,
         tempfile.TemporaryDirectory() as folder,
     ):
         for number, network in enumerate(networks, 1):
@@ -50,14 +47,13 @@ def profile(
                 f"{number}/{len(networks)}: {network.key} under every scheme", highlight=False
             )
             workbench.template(network)
-        candidates = write_candidates(workbench, networks, schemes, Path(folder))
+        candidates = write_candidates(workbench, networks, space.schemes, Path(folder))
         write_bundle(
             out,
             candidates,
-            foundation.teacher.architecture.key,
-            foundation.runtime,
+            teacher.key,
+            setup.runtime,
             study=study,
-            image_size=config.data.image_size,
             processes=config.costs.processes,
             calls=config.costs.calls,
             threads=config.runtime.threads,

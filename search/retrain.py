@@ -20,7 +20,7 @@ def retrain(
     epochs: Annotated[
         int | None,
         typer.Option(
-            "--epochs", help="Epochs of distilling; adapting is lengthened in proportion."
+            "--epochs", help="Epochs of the first stage; the others are lengthened in proportion."
         ),
     ] = None,
     seeds: Annotated[
@@ -40,7 +40,7 @@ def retrain(
         read_recipe,
         write_model,
     )
-    from spaces import InputError, scheme_name
+    from spaces import InputError
     from studies import made_folders
 
     recipe = read_recipe(config)
@@ -50,18 +50,16 @@ def retrain(
     students = [_longer(recipe.chain.student, epochs, seed) for seed in chosen]
     before = _metrics_beside(config, METRICS)
 
-    from objectives import EpochReport, TrainedStudent, Verdict, Workbench, check_foundation
+    from objectives import EpochReport, TrainedStudent, Verdict, Workbench, check_setup
 
-    check_foundation(
-        recipe.foundation, recipe.chain.student.architecture, [scheme_name(recipe.scheme)]
-    )
+    check_setup(recipe.setup, [recipe.chain.student.network], [recipe.scheme.name])
     console = command_console()
     results: list[dict[str, Any]] = []
     cache = runs_dir / "cache"
     with (
         new_folder(out) as folder,
         made_folders(cache, hint="--runs-dir names another"),
-        Workbench(recipe.foundation, cache) as workbench,
+        Workbench(recipe.setup, cache) as workbench,
     ):
         for student in students:
 
@@ -111,17 +109,14 @@ def _seeds(text: str | None, own: int) -> list[int]:
 
 
 def _longer(student: "StudentConfig", epochs: int | None, seed: int) -> "StudentConfig":
-    from spaces import LoRA
-
+    """Return the student on `seed`, its first stage of `epochs`, the others in proportion."""
     if epochs is None:
         return replace(student, seed=seed)
-    schedule = replace(student.schedule, epochs=epochs)
-    adaptation = student.adaptation
-    if isinstance(adaptation, LoRA):
-        share = adaptation.schedule.epochs / student.schedule.epochs
-        length = max(1, round(epochs * share))
-        adaptation = replace(adaptation, schedule=replace(adaptation.schedule, epochs=length))
-    return replace(student, schedule=schedule, adaptation=adaptation, seed=seed)
+    share = epochs / student.stages[0].epochs
+    stages = tuple(
+        replace(stage, epochs=max(1, round(stage.epochs * share))) for stage in student.stages
+    )
+    return replace(student, stages=stages, seed=seed)
 
 
 def _metrics_beside(config: Path, name: str) -> dict[str, Any]:

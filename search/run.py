@@ -129,7 +129,7 @@ def _search(
                         busy.add(item.worker)
                 elif isinstance(item, WorkerExit):
                     if item.code < 0 and item.worker in busy and not interrupts:
-                        # The ledger counts a trial's deaths, so this comes to an end.
+                        # The claims counts a trial's deaths, so this comes to an end.
                         busy.remove(item.worker)
                         view.say(f"{_death(item)}; another takes its place")
                         supervisor.start(item.worker)
@@ -199,10 +199,10 @@ def _show(session: "Session", *, interrupted: bool) -> None:
             style="yellow",
             highlight=False,
         )
-    standing = session.standing(summary)
-    words = f"{standing.ended} of {standing.trials} trials have ended; {again}."
-    if standing.ended_by is not None and not interrupted:
-        words = standing.words
+    study_end = session.study_end(summary)
+    words = f"{study_end.ended} of {study_end.trials} trials have ended; {again}."
+    if study_end.ended_by is not None and not interrupted:
+        words = study_end.words
     console.print(words, highlight=False)
 
 

@@ -16,7 +16,7 @@ from search.cli import (
 )
 
 if TYPE_CHECKING:
-    from search.cli import Session, Standing
+    from search.cli import Session, StudyEnd
 
 
 def status(
@@ -49,7 +49,7 @@ def status(
             f"hypervolume per hour: {rate['so_far']:.4f} so far, {rate['lately']:.4f} over the "
             "last quarter of the time"
         )
-    if words := found["standing"]["words"]:
+    if words := found["study_end"]["words"]:
         typer.echo(words)
     seconds = found["seconds"]
     ways = ("stopping", "pausing", "reuse", "offers")
@@ -71,7 +71,7 @@ def status_of(session: "Session") -> dict[str, Any]:
     try:
         summary = session.summary()
     except InputError:  # It has no cost table yet, and so neither points nor a front.
-        front, volume, rate, standing = 0, 0.0, None, None
+        front, volume, rate, study_end = 0, 0.0, None, None
         members: list[dict[str, Any]] = []
     else:
         front = len(summary.front)
@@ -81,7 +81,7 @@ def status_of(session: "Session") -> dict[str, Any]:
         ]
         volume = hypervolume(history.points, summary.reference, summary.objectives)
         rate = hypervolume_rate(summary)
-        standing = session.standing(summary)
+        study_end = session.study_end(summary)
     return {
         "study": session.config.name,
         "trials": session.config.trials,
@@ -89,7 +89,7 @@ def status_of(session: "Session") -> dict[str, Any]:
             "ended": history.ended,
             "complete": len(history.students),
             "pruned": len(history.ruled_out),
-            "paused": len(history.paused),
+            "paused": len(history.waiting),
             "failed": sum(failure.kind != "interrupted" for failure in history.failed),
             "interrupted": sum(failure.kind == "interrupted" for failure in history.failed),
             "running": len(history.running),
@@ -101,7 +101,7 @@ def status_of(session: "Session") -> dict[str, Any]:
         "front_members": members,
         "hypervolume": volume,
         "hypervolume_per_hour": None if rate is None else asdict(rate),
-        "standing": _as_json(standing),
+        "study_end": _as_json(study_end),
         "seconds": {
             "spent": saved.trained_s,
             "saved_by_stopping": saved.stopping_s,
@@ -113,11 +113,11 @@ def status_of(session: "Session") -> dict[str, Any]:
     }
 
 
-def _as_json(standing: "Standing | None") -> dict[str, Any]:
-    hour = None if standing is None else standing.next_hour
+def _as_json(study_end: "StudyEnd | None") -> dict[str, Any]:
+    hour = None if study_end is None else study_end.next_hour
     return {
-        "ended_by": None if standing is None else standing.ended_by,
-        "words": "" if standing is None else standing.words,
+        "ended_by": None if study_end is None else study_end.ended_by,
+        "words": "" if study_end is None else study_end.words,
         "expected_share_of_next_hour": None if hour is None else hour.share,
     }
 

@@ -1,6 +1,6 @@
 """`python -m search.worker`: one worker of a study, started by search.run.
 
-Its standard output carries events (search.workers.events), its standard input is its lifeline.
+Its standard output carries events (search.workers.events), its standard input is its stop_signal.
 """
 
 import logging
@@ -21,7 +21,7 @@ from search.cli import (
     make_app,
     run_app,
 )
-from search.workers import Event, Lifeline, to_line
+from search.workers import Event, StopSignal, to_line
 
 
 def worker(
@@ -36,16 +36,16 @@ def worker(
 ) -> None:
     """Run trials of a study until enough have ended."""
     emit = _event_pipe()
-    lifeline = Lifeline(deadline)
-    lifeline.watch_stdin()
+    stop_signal = StopSignal(deadline)
+    stop_signal.watch_stdin()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
     warnings.simplefilter("default")
 
-    # The imports take seconds; the lifeline is watched before them.
+    # The imports take seconds; the stop_signal is watched before them.
     from search.workers import ReleasedError, work
 
     try:
-        work(study, overrides or [], runs_dir, storage, index, lifeline, emit)
+        work(study, overrides or [], runs_dir, storage, index, stop_signal, emit)
     except ReleasedError:
         sys.exit(EXIT_INTERRUPTED)
 

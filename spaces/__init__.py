@@ -4,7 +4,7 @@ from spaces.codec import canonical_json, digest, essence, from_dict, to_dict
 from spaces.data import DataConfig
 from spaces.domains import Choice, Domain, Steps, TrialLike, Value
 from spaces.errors import DistilfrontError, InputError, UnknownNameError
-from spaces.keys import SCHEME_KEY, Key, keys_of
+from spaces.keys import NETWORK, SCHEME_KEY, Key, keys_of
 from spaces.methods import METHODS, Logit, Method, NoTeacher, Softened
 from spaces.network import Network, has_width
 from spaces.schedule import DecayName, OptimizerName, Schedule
@@ -28,6 +28,7 @@ from spaces.student import ChainConfig, StudentConfig, student_key
 
 __all__ = [
     "METHODS",
+    "NETWORK",
     "PLACES",
     "SCHEMES",
     "SCHEME_KEY",

@@ -48,13 +48,13 @@ class Space:
     @property
     def schemes(self) -> tuple[str, ...]:
         """Names of the schemes that a student can be offered to."""
-        return tuple(str(name) for name in self._values(SCHEME_KEY))
+        return tuple(str(name) for name in self.values(SCHEME_KEY))
 
     @cached_property
     def networks(self) -> tuple[Network, ...]:
         """Every network that a student can have, each once; numbers ascend."""
         names = [name for name, (key, *_) in self.keys.items() if key.table == NETWORK]
-        grid = product(*(_ascending(self._values(name)) for name in names))
+        grid = product(*(_ascending(self.values(name)) for name in names))
         made = (_network(dict(zip(names, values, strict=True))) for values in grid)
         return tuple(dict.fromkeys(made))
 
@@ -95,11 +95,17 @@ class Space:
                 params |= self._skipping(kind)
         return params | {SCHEME_KEY: chain.scheme.name}
 
+    def title(self, name: str) -> str:
+        """Return what a setting is, as a reader of a report meets it: `adapt rank`."""
+        key, *_ = self.keys[name]
+        method = "" if key.method is None or key.declared.setting.shared else f" {key.method}"
+        return f"{key.table}{method} {key.declared.setting.words}"
+
     def can_skip(self, kind: str) -> bool:
         """Say whether a student may leave the stage of that kind out."""
         skipping = self._skipping(kind)
         return bool(skipping) and all(
-            value in self._values(name) for name, value in skipping.items()
+            value in self.values(name) for name, value in skipping.items()
         )
 
     def students(self) -> Iterator[StudentConfig]:
@@ -132,13 +138,14 @@ class Space:
             if key.table == kind and key.declared.setting.skips is not None
         }
 
-    def _values(self, name: str) -> tuple[Value, ...]:
+    def values(self, name: str) -> tuple[Value, ...]:
+        """Return the values that a setting may have, one where it is settled."""
         if name in self.domains:
             return tuple(self.domains[name].values)
         return (_plain(self.keys[name][0].declared),)
 
     def _methods(self, key: Key) -> tuple[Value, ...]:
-        return self._values(f"{key.table}.method")
+        return self.values(f"{key.table}.method")
 
 
 def _network(values: Mapping[str, Value]) -> Network:

@@ -25,4 +25,4 @@ from .session import command_console as command_console
 from .session import open_existing as open_existing
 from .session import open_session as open_session
 from .session import read_study_costs as read_study_costs
-from .study_end import Standing as Standing
+from .study_end import StudyEnd as StudyEnd

@@ -14,18 +14,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from objectives import Evaluation, TrainedStudent, Workbench
 from search.cli.recipe import Recipe
-from spaces import InputError, scheme_name
+from spaces import STAGES, InputError
 from studies import made_folders
 
-CONFIG, WEIGHTS, ADAPTER, METRICS, CARD, COMPARISON = (
+CONFIG, WEIGHTS, METRICS, CARD, COMPARISON = (
     "config.toml",
     "student.safetensors",
-    "adapter",
     "metrics.json",
     "README.md",
     "comparison.json",
 )
-_OURS = (CONFIG, WEIGHTS, ADAPTER, METRICS, CARD, COMPARISON, "model.*", "seed-*")
+_LEFT = {name: words for stage in STAGES.values() for name, words in stage.leaves.items()}
+"""Folders that stages leave beside the weights."""
+_OURS = (CONFIG, WEIGHTS, METRICS, CARD, COMPARISON, "model.*", "seed-*", *_LEFT)
 """All that an export or a retrained model has in its folder."""
 
 
@@ -74,19 +75,17 @@ def write_model(
     """
     artifact = folder / workbench.runtime.file_name
     network = (
-        workbench.foundation.teacher.architecture
-        if recipe.chain is None
-        else recipe.chain.student.architecture
+        workbench.setup.teacher.network if recipe.chain is None else recipe.chain.student.network
     )
     validation = workbench.evaluate(student, network, recipe.scheme, "validation", keep=artifact)
     test = workbench.evaluate(student, network, recipe.scheme, "test")
     (folder / CONFIG).write_text(recipe.to_toml(), "utf-8")
     shutil.copyfile(student.weights, folder / WEIGHTS)
-    if student.adapter is not None:
-        shutil.copytree(student.adapter, folder / ADAPTER)
+    for name, left in student.leaves.items():
+        shutil.copytree(left, folder / name)
     metrics = {
-        "architecture": network.key,
-        "scheme": scheme_name(recipe.scheme),
+        "network": network.key,
+        "scheme": recipe.scheme.name,
         "float_validation_accuracy": student.accuracy,
         "validation": _figures(validation),
         "test": _figures(test),
@@ -102,11 +101,12 @@ def write_model(
             files=sorted(path.name for path in folder.iterdir()),
             artifact=artifact.name,
             runtime=workbench.runtime.name,
-            adapter=student.adapter is not None,
+            left={name: _LEFT[name] for name in student.leaves},
+            network=network,
             mean=[round(value, 6) for value in data.mean],
             std=[round(value, 6) for value in data.std],
             classes=list(data.class_names),
-            image_size=data.config.image_size,
+            image_size=network.image_size,
         ),
         "utf-8",
     )

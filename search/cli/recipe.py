@@ -9,23 +9,22 @@ import tomli_w
 
 from spaces import (
     ChainConfig,
-    Foundation,
     InputError,
     Scheme,
+    StudySetup,
     from_dict,
-    scheme_name,
     scheme_named,
     to_dict,
 )
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Data, teacher and chain of one model, and where it came from."""
 
-    foundation: Foundation
+    setup: StudySetup
     chain: ChainConfig | None
     """None for the teacher itself, only quantized."""
     scheme: Scheme
@@ -41,8 +40,8 @@ class Recipe:
                     "format": FORMAT,
                     "study": self.study,
                     "trial": self.trial,
-                    "scheme": scheme_name(self.scheme),
-                    "foundation": to_dict(self.foundation),
+                    "scheme": self.scheme.name,
+                    "setup": to_dict(self.setup),
                     **student,
                 }
             )
@@ -57,7 +56,7 @@ def read_recipe(path: Path) -> Recipe:
         raise InputError(f"cannot read the config {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid TOML: {error}") from error
-    missing = sorted({"format", "study", "trial", "scheme", "foundation"} - values.keys())
+    missing = sorted({"format", "study", "trial", "scheme", "setup"} - values.keys())
     if missing:
         raise InputError(
             f"{path} is not a config.toml of search.export: it lacks {', '.join(missing)}"
@@ -67,9 +66,9 @@ def read_recipe(path: Path) -> Recipe:
     scheme = scheme_named(str(values["scheme"]))
     chain = None
     if "student" in values:
-        chain = from_dict(ChainConfig, {"student": values["student"], "scheme": to_dict(scheme)})
-    foundation = from_dict(Foundation, values["foundation"])
-    return Recipe(foundation, chain, scheme, values["study"], values["trial"])
+        chain = from_dict(ChainConfig, {"student": values["student"], "scheme": scheme.name})
+    setup = from_dict(StudySetup, values["setup"])
+    return Recipe(setup, chain, scheme, values["study"], values["trial"])
 
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from rich.console import Console
 from objectives import CostTable
 from reports import StudySummary
 from search.cli.progress import Pace, ProgressView
-from search.cli.study_end import Standing, standing_of
-from spaces import InputError, architectures, to_dict
+from search.cli.study_end import StudyEnd, study_end_of
+from spaces import InputError, scheme_named, to_dict
 from studies import (
     StudyConfig,
     StudyFolder,
@@ -67,12 +67,12 @@ class Session:
         attrs = self.study.user_attrs
         return StudySummary.of(self.study.study_name, attrs, self.history())
 
-    def standing(self, summary: StudySummary | None = None) -> Standing:
+    def study_end(self, summary: StudySummary | None = None) -> StudyEnd:
         """Return whether the study is at its end and why; raises as `summary` does.
 
         summary: as it is now, where somebody has it already.
         """
-        return standing_of(self.config, summary or self.summary())
+        return study_end_of(self.config, summary or self.summary())
 
     def is_finished(self) -> bool:
         """Whether there is nothing left to run, and the front was scored."""
@@ -81,7 +81,7 @@ class Session:
         summary = self.summary()
         if summary.front_fingerprint not in summary.test_scores:
             return False
-        ended_by = self.standing(summary).ended_by
+        ended_by = self.study_end(summary).ended_by
         if ended_by == "least_gain":  # The search has enough; its report may lack baselines yet.
             return not any(map(is_late, self.study.get_trials(deepcopy=False)))
         return ended_by is not None
@@ -100,13 +100,15 @@ class Session:
         history = self.history()
         trials = self.study.get_trials(deepcopy=False)
         ended = [student.number for student in history.students]
-        ended += [stopped.number for stopped in history.stopped]
+        ended += [pruned.number for pruned in history.pruned]
         durations = [trials[number].duration for number in ended]
         config = self.config
+        names = dict.fromkeys(each.architecture for each in config.search_space().networks)
+        students = " or ".join(names)
         return ProgressView(
             self.console,
             f"Distilfront {config.name}: {config.teacher.architecture} → "
-            f"{config.student.architecture} on {config.data.name} at {config.data.image_size} px, "
+            f"{students} on {config.data.name} at {config.data.image_size} px, "
             f"{config.trials} trials, {config.workers} "
             f"worker{'s' if config.workers > 1 else ''}",
             total=config.trials,
@@ -152,10 +154,10 @@ def open_session(
     folder = StudyFolder(runs_dir, config.name)
     table = None if costs is None else read_study_costs(costs, config)
     if not folder.database.exists():
-        from objectives import check_foundation
+        from objectives import check_setup
 
-        schemes = [str(name) for name in config.search_space().scheme.values]
-        check_foundation(config.foundation(), config.settled().architecture, schemes)
+        space = config.search_space()
+        check_setup(config.setup(), space.networks, space.schemes)
     with folder.created():
         opened = _open(storage_target(folder, storage))
         begun = check_resume(config, opened)
@@ -194,11 +196,10 @@ def read_study_costs(path: Path, config: StudyConfig) -> CostTable:
     """Return the costs that a bundle's profile wrote to `path`; InputError unless of this study."""
     from objectives import read_costs
 
-    teacher = config.foundation().teacher.architecture
-    networks = (teacher, *architectures(config.search_space(), config.settled()))
-    schemes = [str(scheme) for scheme in config.search_space().scheme.values]
-    required = [(network.key, scheme) for network in networks for scheme in schemes]
-    table = read_costs(path, [*required, (teacher.key, "fp32")])
+    teacher, space = config.setup().teacher.network, config.search_space()
+    layouts = [scheme_named(name).layout.key for name in ("fp32", *space.schemes)]
+    required = [(one.key, layout) for one in (teacher, *space.networks) for layout in layouts]
+    table = read_costs(path, required)
     if table.runtime != config.runtime.name:
         raise InputError(
             f"{path} was measured with {table.runtime}, and the study runs {config.runtime.name}"

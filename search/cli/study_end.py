@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from reports import StudySummary
-from search.forecasts import Ground
+from search.problem import SearchProblem
 from search.strategy import FreezeThaw, HourlyGain, NewFirst, NextHour, Scheduler
 from studies import StudyConfig
 from studies.records import History
@@ -16,7 +16,7 @@ _SMALLEST = 1e-6
 
 
 @dataclass(frozen=True)
-class Standing:
+class StudyEnd:
     """What search.workers.claims would find, as one sees it without claiming anything."""
 
     ended: int
@@ -49,17 +49,17 @@ class Standing:
         )
 
 
-def standing_of(config: StudyConfig, summary: StudySummary) -> Standing:
+def study_end_of(config: StudyConfig, summary: StudySummary) -> StudyEnd:
     """Return where the study of `summary` stands under the settings `config`."""
     history = summary.history
-    search = FreezeThaw(_ground(config, summary), config.trials, config.seed)
+    search = FreezeThaw(_problem(config, summary), config.trials, config.seed)
     scheduler: Scheduler = search if config.pruning.name == "freeze_thaw" else NewFirst()
     ahead = NextHour(search, workers=config.workers, least=config.least_gain_per_hour)
     ended_by = _ended_by(config, history, scheduler, ahead)
     expected = None
     if config.makes_forecasts:
         expected = ahead.expected(history, any_trials=ended_by == "trials")
-    return Standing(
+    return StudyEnd(
         ended=history.ended,
         trials=config.trials,
         least=config.least_gain_per_hour,
@@ -79,15 +79,13 @@ def _ended_by(
     return None
 
 
-def _ground(config: StudyConfig, summary: StudySummary) -> Ground:
+def _problem(config: StudyConfig, summary: StudySummary) -> SearchProblem:
     # Before the first point nothing is forecast, and it does not matter how many images there are.
-    images = next((int(point.evaluation["images"]) for point in summary.history.points), 0)
-    return Ground(
+    return SearchProblem(
         config.search_space(),
-        config.settled(),
         summary.costs,
         summary.reference,
-        images,
+        summary.images or 0,
         summary.teacher.accuracy,
         config.objectives,
     )

@@ -6,17 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from spaces import (
-    Settled,
-    Space,
-    StudentConfig,
-    Value,
-    digest,
-    every_student,
-    params_of,
-    student_key,
-    suggest,
-)
+from spaces import Space, StudentConfig, Value, digest, student_key
 from studies.records import Failed, History
 
 _GRID = 3000
@@ -24,7 +14,8 @@ _GRID = 3000
 _DRAWN = 1500
 """Students drawn at random from a larger one, once: to draw and encode one takes 0.2 ms."""
 _BEST = 5
-"""Students whose neighbours, and further adapters, are looked at as well, drawn every time."""
+"""Students whose neighbours, and further stages of whose first checkpoints, are looked at as well,
+drawn every time."""
 _AROUND = 16
 """Of each of them."""
 
@@ -32,13 +23,13 @@ _AROUND = 16
 class Candidates:
     """Proposes students of one space."""
 
-    def __init__(self, space: Space, settled: Settled, seed: int) -> None:
+    def __init__(self, space: Space, seed: int) -> None:
         self._space = space
-        self._settled = settled
         self._seed = seed
+        self._later = tuple(f"{kind}." for kind in space.stages[1:])
         self._failures: tuple[Failed, ...] = ()
         self._failed_keys: set[str] = set()
-        grid = list(islice(every_student(space, settled), _GRID + 1))
+        grid = list(islice(space.students(), _GRID + 1))
         self._whole = len(grid) <= _GRID
         draws = np.random.default_rng(seed)
         fixed = grid if self._whole else [self._student(_Draw(draws, {})) for _ in range(_DRAWN)]
@@ -55,7 +46,7 @@ class Candidates:
         if not self._whole:
             around = ((student_key(student), student) for student in self._around(history))
             found |= {key: student for key, student in around if key not in taken}
-        found |= {paused.key: paused.chain.student for paused in history.paused}
+        found |= {paused.key: paused.chain.student for paused in history.waiting}
         return list(found.values())
 
     def failed(self, history: History) -> set[str]:
@@ -71,17 +62,18 @@ class Candidates:
         return self._failed_keys
 
     def _around(self, history: History) -> Iterator[StudentConfig]:
-        trials = len(history.students) + len(history.stopped) + len(history.running)
+        trials = len(history.students) + len(history.pruned) + len(history.running)
         draws = np.random.default_rng(int(digest("candidates", self._seed, trials)[:12], 16))
         for best in sorted(history.students, key=lambda one: -one.accuracy)[:_BEST]:
-            params = params_of(best.chain)
-            before_adapting = {k: v for k, v in params.items() if not k.startswith("lora_")}
+            params = self._space.params_of(best.chain)
+            first = {k: v for k, v in params.items() if not k.startswith(self._later)}
             for _ in range(_AROUND):
                 yield self._student(_Draw(draws, params, redrawn=0.25))
-                yield self._student(_Draw(draws, before_adapting))
+                if self._later:
+                    yield self._student(_Draw(draws, first))
 
     def _student(self, draw: "_Draw") -> StudentConfig:
-        return suggest(draw, self._space, self._settled).student
+        return self._space.suggest(draw).student
 
 
 class _Draw:
@@ -120,7 +112,7 @@ class _Draw:
 
 def _taken(history: History) -> set[str]:
     """Return the keys of students that nobody should begin."""
-    waiting = {trial.key for trial in history.paused}
-    stopped = {trial.key for trial in history.stopped} - waiting
+    waiting = {trial.key for trial in history.waiting}
+    stopped = {trial.key for trial in history.pruned} - waiting
     running = {one.student for one in history.running if one.student is not None}
     return {student.key for student in history.students} | stopped | running

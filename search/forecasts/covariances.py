@@ -1,24 +1,20 @@
-"""The surrogate's covariance, fitted anew whenever there is a fifth more to fit it to."""
+"""The process's covariance, fitted anew whenever there is a fifth more to fit it to."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate, repeat, takewhile
 from typing import Final
 
 import numpy as np
 
-from search.forecasts.features import Families, Features
+from search.forecasts.features import Features, RandomEffects
 from search.forecasts.gaussian_process import Covariance, Outcomes, fit
 from search.forecasts.learning_curves import Progress, ended_stages, log_error, progress_of
-from search.forecasts.prior_mean import Trend
+from search.forecasts.prior_mean import PriorMean
 from spaces import StudentConfig
-from studies.records import History, Stopped, Student
+from studies.records import History, Paused, Stopped, Student
 
 _SIGNAL: Final = 0.5
-"""What is assumed at first, like the next three: what recorded tables had in common
-(docs/decisions)."""
-_SHARED: Final = {"checkpoint": 0.06, "none": 0.01, "classifier": 0.004}
-_ADAPTED: Final = 0.017
-"""Shared by students that are adapted in any other layers."""
+"""What is assumed at first, like the next: what recorded tables had in common (docs/decisions)."""
 _OWN: Final = 0.008
 _MOST: Final = 200
 """Trials that a fit looks at: what settings matter is known by then."""
@@ -34,23 +30,25 @@ class Covariances:
     def __init__(
         self,
         features: Features,
+        effects: RandomEffects,
         images: int,
         scale: float,
-        trend: Callable[[Iterable[Progress]], Trend],
+        prior_mean: Callable[[Progress], PriorMean],
     ) -> None:
-        """Fit to log errors of `images`, above the `trend` that adapted students tell.
+        """Fit to log errors of `images`, above the `prior_mean` that trained students tell.
 
         scale: the standard deviation of these that is assumed.
         """
         self._features = features
+        self._effects = effects
         self._images = images
         self._scale = scale
-        self._trend = trend
+        self._prior_mean = prior_mean
         self._fits: dict[int, Covariance] = {}
 
     def under(self, history: History) -> Covariance:
         """Return the covariance to use under `history`."""
-        ended: list[Student | Stopped] = [*history.students, *history.stopped]
+        ended: list[Student | Stopped | Paused] = [*history.students, *history.pruned]
         ended.sort(key=lambda trial: (trial.completed, trial.number))
         size = _schedule(min(len(ended), _MOST))
         if size not in self._fits:
@@ -59,28 +57,31 @@ class Covariances:
                 History(
                     students=tuple(trial for trial in first if isinstance(trial, Student)),
                     stopped=tuple(trial for trial in first if isinstance(trial, Stopped)),
+                    paused=tuple(trial for trial in first if isinstance(trial, Paused)),
                 )
             )
         return self._fits[size]
 
     def _fit(self, history: History) -> Covariance:
-        checkpoints, adapted = progress_of(history)
-        stages = ended_stages(checkpoints, adapted)
-        start = assumed(self._features)
-        if len(stages) < 3:
+        progress = progress_of(history)
+        ends = list(ended_stages(progress))
+        start = assumed(self._features, self._effects)
+        if len(ends) < 3:
             return start
-        trend = self._trend(adapted.values())
-        return fit(outcomes(stages, self._features, trend, self._images, self._scale), start)
+        prior_mean = self._prior_mean(progress)
+        known = outcomes(ends, self._features, self._effects, prior_mean, self._images, self._scale)
+        return fit(known, start)
 
 
 def outcomes(
     ends: Sequence[tuple[StudentConfig, float]],
     features: Features,
-    trend: Trend,
+    effects: RandomEffects,
+    prior_mean: PriorMean,
     images: int,
     scale: float,
 ) -> Outcomes:
-    """Return what is known of students that ended: how far log errors are from the `trend`.
+    """Return what is known of students that ended: how far log errors are from the `prior_mean`.
 
     ends: students with their final accuracies, on `images`. scale: as in Outcomes.
     """
@@ -88,17 +89,16 @@ def outcomes(
     logs = np.array([log_error(accuracy, images) for _, accuracy in ends])
     return Outcomes(
         features.of_all(students),
-        Families().of(students),
-        logs - trend.of(students),
+        effects.of(students),
+        logs - prior_mean.of(students),
         np.zeros(len(ends)),
         scale,
     )
 
 
-def assumed(features: Features) -> Covariance:
+def assumed(features: Features, effects: RandomEffects) -> Covariance:
     """Return what is assumed of a space's students before any was seen to end."""
-    shared = tuple(_SHARED.get(kind, _ADAPTED) for kind in Families.kinds)
-    return Covariance(_SIGNAL, shared, _OWN, features.lengths, features.blocks)
+    return Covariance(_SIGNAL, effects.variances, _OWN, features.lengths, features.blocks)
 
 
 def _schedule(count: int) -> int:

@@ -1,38 +1,26 @@
-"""A student's settings as numbers between 0 and 1, for the surrogate."""
+"""A student's settings as numbers between 0 and 1, and the families it belongs to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Final, TypeGuard, get_args
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search.forecasts.learning_curves import checkpoint_key
 from spaces import (
+    NETWORK,
+    SCHEME_KEY,
     SCHEMES,
+    STAGES,
     ChainConfig,
     Domain,
-    LoRA,
     Space,
     StudentConfig,
-    TargetLayers,
-    domains,
-    params_of,
+    student_key,
 )
 
 _NOT_ASKED = 0.5
 """What stands for a setting that does not apply: the setting it depends on tells that."""
-
-_LENGTHS = {"learning_rate": 0.5, "width": 0.8, "lora_targets": 1.5, "lora": 5.0}
-"""The learning rate decides most, an adapter's numbers least."""
-
-_BLOCKS = {
-    "width": "network",
-    "alpha": "recipe",
-    "temperature": "recipe",
-    "learning_rate": "recipe",
-}
-"""What explains something by itself: see search.forecasts.gaussian_process."""
 
 _ANY_SCHEME = next(iter(SCHEMES.values()))
 
@@ -46,29 +34,31 @@ class Features:
     """
 
     def __init__(self, space: Space) -> None:
+        self._space = space
         self._columns: list[Callable[[dict[str, object]], float]] = []
         self._known: dict[StudentConfig, NDArray[np.float64]] = {}
         names: list[str] = []
         lengths: list[float] = []
         blocks: dict[str, list[int]] = {}
-        for name, domain in domains(space).items():
-            if name != "scheme" and len(domain.values) > 1:
-                columns = _columns(name, domain)
-                self._columns += columns
-                kind = "lora" if name.startswith("lora_") else name
-                block = _BLOCKS.get(kind)
-                if block is not None:
-                    places = range(len(lengths), len(lengths) + len(columns))
-                    blocks.setdefault(block, []).extend(places)
-                names += [name] * len(columns)
-                lengths += [_LENGTHS.get(name, _LENGTHS.get(kind, 1.3))] * len(columns)
+        alone = {NETWORK, space.stages[0]}
+        for name, domain in space.searched.items():
+            if name == SCHEME_KEY:
+                continue
+            key, *_ = space.keys[name]
+            columns = _columns(name, domain)
+            self._columns += columns
+            if key.table in alone:
+                places = range(len(lengths), len(lengths) + len(columns))
+                blocks.setdefault(key.table, []).extend(places)
+            names += [name] * len(columns)
+            lengths += [key.declared.setting.length] * len(columns)
         self.names = tuple(names)
         """The setting that each feature tells of."""
         self.lengths = tuple(lengths)
         """Over which distance, by feature, students are assumed to stay alike."""
         self.blocks = tuple(map(tuple, blocks.values())) if len(blocks) > 1 else ()
-        """Columns of the network, and of the recipe it is distilled by; none where one of the two
-        is settled."""
+        """Columns of the network, and of the first stage, which explain something by themselves
+        (see gaussian_process); none where one of the two is settled."""
 
     @property
     def count(self) -> int:
@@ -79,7 +69,8 @@ class Features:
         """Return [count] in [0, 1]."""
         known = self._known.get(student)
         if known is None:
-            params: dict[str, object] = dict(params_of(ChainConfig(student, _ANY_SCHEME)))
+            chain = ChainConfig(student, _ANY_SCHEME)
+            params: dict[str, object] = dict(self._space.params_of(chain))
             values = [column(params) for column in self._columns]
             known = self._known[student] = np.array(values, dtype=np.float64)
         return known
@@ -92,35 +83,59 @@ class Features:
         return rows.reshape(len(students), self.count)
 
 
-class Families:
-    """Numbers the families of one history, whose students share a luck: see gaussian_process.
+class RandomEffects:
+    """The families of a space's students, whose members share noise: see gaussian_process.
 
-    All students of a distilled checkpoint are one; those of them that are not adapted are one; and
-    so are, for each choice of layers, those that are adapted there.
+    All students made from one checkpoint are a family, for each stage that has others after it.
+    And so are students of one parent whose last stage is of one kind and label.
     """
 
-    kinds: Final = ("checkpoint", "none", *get_args(TargetLayers))
-
-    def __init__(self) -> None:
+    def __init__(self, space: Space) -> None:
+        self._prefixes = len(space.stages) - 1
+        self._columns = {
+            family: self._prefixes + place for place, family in enumerate(_last_stages(space))
+        }
         self._numbers: dict[str, float] = {}
+        self.variances = (
+            *(STAGES[kind].prior.checkpoint for kind in space.stages[:-1]),
+            *(_variance(kind, label) for kind, label in self._columns),
+        )
+        """Of the noise that members of a family share, by column: what is assumed at first."""
 
     def of(self, students: Sequence[StudentConfig]) -> NDArray[np.float64]:
-        """Return [students, kinds] numbers, NaN where a student is of no family."""
-        numbers, kinds = [], []
-        for checkpoint, kind in map(_family, students):
-            numbers.append(self._numbers.setdefault(checkpoint, float(len(self._numbers))))
-            kinds.append(kind)
-        rows = np.full((len(students), len(self.kinds)), np.nan)
-        rows[:, 0] = rows[np.arange(len(students)), kinds] = numbers
+        """Return [students, columns] numbers of families, NaN where a student is of none."""
+        rows = np.full((len(students), len(self.variances)), np.nan)
+        for row, (keys, kind, label) in zip(rows, map(_family, students), strict=True):
+            numbers = [self._numbers.setdefault(key, float(len(self._numbers))) for key in keys]
+            shared = numbers[: self._prefixes]
+            row[: len(shared)] = shared
+            row[self._columns[kind, label]] = numbers[max(0, len(numbers) - 2)]
         return rows
 
 
+def _last_stages(space: Space) -> Iterator[tuple[str, str]]:
+    """Yield kind and label of every stage that a student can end with."""
+    for kind in space.stages:
+        telling = [
+            name
+            for name, meanings in space.keys.items()
+            if meanings[0].table == kind and meanings[0].declared.setting.tells_family
+        ]
+        labels = dict.fromkeys(label for name in telling for label in map(str, space.values(name)))
+        for label in labels or ("",):
+            yield kind, label
+
+
+def _variance(kind: str, label: str) -> float:
+    prior = STAGES[kind].prior
+    return prior.families.get(label, prior.family)
+
+
 @lru_cache(maxsize=2**16)
-def _family(student: StudentConfig) -> tuple[str, int]:
-    """Return the checkpoint that `student` is made from, and the place of its other kind."""
-    adaptation = student.adaptation
-    adapted = adaptation.targets if isinstance(adaptation, LoRA) else "none"
-    return checkpoint_key(student), Families.kinds.index(adapted)
+def _family(student: StudentConfig) -> tuple[tuple[str, ...], str, str]:
+    """Return the keys of the student's prefixes, and kind and label of its last stage."""
+    last = student.stages[-1]
+    return tuple(map(student_key, student.prefixes)), last.kind, last.label
 
 
 def _is(name: str, word: object) -> Callable[[dict[str, object]], float]:
@@ -139,7 +154,7 @@ def _columns(name: str, domain: Domain) -> list[Callable[[dict[str, object]], fl
     places = np.linspace(0, 1, len(ordered))
 
     def place(params: dict[str, object]) -> float:
-        # A checkpoint's rank 0 need not be a value of the domain: it counts as the nearest.
+        # A prefix leaves stages out though the domain may not: it counts as the nearest value.
         value = params.get(name)
         return float(np.interp(value, ordered, places)) if _is_number(value) else _NOT_ASKED
 

@@ -2,60 +2,51 @@
 
 Around what is expected of every student (prior_mean), the known outcomes of a history condition a
 Gaussian process (gaussian_process). Its predictions become expected gains in hypervolume at known
-costs (gains), and those are divided by the seconds that are left: a checkpoint that exists
-need not be trained again. So new students, new adapters of distilled checkpoints and paused
-students are compared in one unit.
+costs (gains), and those are divided by the seconds that are left: a checkpoint that exists need
+not be trained again. So new students, further stages of trained checkpoints and paused students
+are compared in one unit.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from objectives.costs import CostTable
-from objectives.fronts import OBJECTIVES, ReferencePoint
-from search.forecasts.features import Families, Features
+from search.forecasts.features import Features, RandomEffects
 from search.forecasts.gains import Gains
-from search.forecasts.gaussian_process import Covariance, Outcomes, Surrogate
+from search.forecasts.gaussian_process import Covariance, GaussianProcess, Outcomes
 from search.forecasts.learning_curves import (
-    Drift,
-    Progress,
-    Reading,
+    CurveExtrapolators,
+    Extrapolation,
     accuracy_of,
-    checkpoint_key,
-    distilled,
+    epochs_left,
     log_error,
     progress_of,
     seconds_an_epoch,
     split_curve,
 )
-from search.forecasts.prior_mean import Trend
-from spaces import Settled, Space, StudentConfig, architectures, student_key
+from search.forecasts.prior_mean import PriorMean
+from search.problem import SearchProblem
+from spaces import StudentConfig, student_key
 from studies.records import History
 
 Floats = NDArray[np.float64]
 
-_DISTILLING = {"fall": 0.75, "noise": 0.23}
-"""What is assumed of a stage before any was seen to end: see Drift. As shares of what there is to
-learn (Ground.to_learn): where the teacher errs in half of all images, no curve falls by 2.6 in log
-error. These and the covariance's first guess are what recorded tables had in common
-(docs/decisions)."""
-_ADAPTING = {"fall": 0.03, "noise": 0.07}
 _SCALE = 0.26
-"""Standard deviation of final log errors that is assumed, as such a share too."""
+"""Standard deviation of final log errors that is assumed, as a share of what there is to learn:
+like the stages' own priors, what recorded tables had in common (docs/decisions)."""
 _LEAST_TO_LEARN = 0.1
 """Of a teacher that learned next to nothing: somebody is trying things out."""
 _EVALUATION_S = 0.5
 _OPTIMISM = 2.5
 """Standard deviations of a best case."""
 _MOST = 250
-"""Outcomes a surrogate is conditioned on; of more, the best and the latest."""
+"""Outcomes that the process is conditioned on; of more, the best and the latest."""
 
 
-class Prospect(NamedTuple):
+class StudentForecast(NamedTuple):
     """What is expected of one student."""
 
     student: StudentConfig
@@ -76,81 +67,52 @@ class Prospect(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What a study settles before its first trial, as far as an outlook needs it."""
+class BegunStudent:
+    """What was expected of a student before its own curve: after each stage, the last its end."""
 
-    space: Space
-    settled: Settled
-    costs: CostTable
-    reference: ReferencePoint
-    validation_images: int
-    teacher_accuracy: float
-    objectives: tuple[str, ...] = OBJECTIVES
-
-    @property
-    def schemes(self) -> tuple[str, ...]:
-        """Names of the schemes a student can be offered to."""
-        return tuple(str(name) for name in self.space.scheme.values)
-
-    @property
-    def to_learn(self) -> float:
-        """How far the teacher came: the fall of the log error from 1, where nothing is right."""
-        return max(-log_error(self.teacher_accuracy, self.validation_images), _LEAST_TO_LEARN)
-
-    @cached_property
-    def flops(self) -> dict[str, int]:
-        """Those of every architecture of the space, by its key."""
-        names = [network.key for network in architectures(self.space, self.settled)]
-        return {name: self.costs.of(name, self.schemes[0]).flops for name in names}
-
-    def trend(self, adapted: Iterable[Progress]) -> Trend:
-        """Return what is expected before likeness counts, as `adapted` students tell."""
-        return Trend(self.flops, self.to_learn, self.validation_images, adapted)
+    student: StudentConfig
+    means: tuple[float, ...]
+    variances: tuple[float, ...]
+    common: tuple[float, ...]
+    """Covariance of each with the end."""
 
 
-class Outlook:
-    """The prospects of students under one history."""
+class Forecast:
+    """The forecasts of students under one history."""
 
     def __init__(
-        self, ground: Ground, features: Features, covariance: Covariance, history: History
+        self,
+        problem: SearchProblem,
+        features: Features,
+        effects: RandomEffects,
+        covariance: Covariance,
+        history: History,
     ) -> None:
         """Read a history in which at least one student ended."""
-        self._ground = ground
+        self._problem = problem
         self._features = features
-        self._images = ground.validation_images
-        self.running = {
-            student_key(one.chain.student) for one in history.running if one.chain is not None
+        self._effects = effects
+        self._images = problem.validation_images
+        running = [one for one in history.running if one.chain is not None]
+        self._running = {student_key(one.chain.student) for one in running if one.chain}
+        self._in_training = {
+            student_key(prefix)
+            for one in running
+            if one.chain is not None
+            for prefix in _in_training(one.chain.student, len(one.curve))
         }
-        self.distilling = {
-            checkpoint_key(one.chain.student)
-            for one in history.running
-            if one.chain is not None and len(one.curve) < one.chain.student.schedule.epochs
-        }
-        self._checkpoints, self._adapted = progress_of(history)
-        epochs = ground.settled.distill.epochs, ground.settled.adapt.epochs
-        self._distill_drift = Drift(
-            [one.distill for one in self._checkpoints.values()],
-            epochs[0],
-            self._images,
-            **_shares(_DISTILLING, ground),
-        )
-        self._adapt_drift = Drift(
-            [one.adapt for one in self._adapted.values()],
-            epochs[1],
-            self._images,
-            **_shares(_ADAPTING, ground),
-        )
-        self._paces = seconds_an_epoch(history, ground.flops)
-        self._families = Families()
-        self._trend = ground.trend(self._adapted.values())
-        self._surrogate = Surrogate(covariance, self._known())
+        self._progress = progress_of(history)
+        self._extrapolators = CurveExtrapolators(self._progress, self._images, to_learn(problem))
+        self._paces = seconds_an_epoch(history, problem.flops, problem.space.stages)
+        self._prior_mean = PriorMean(problem.flops, to_learn(problem), self._images, self._progress)
+        self._process = GaussianProcess(covariance, self._known())
         self._gains = Gains(
             history,
             self._believed(history),
-            ground.costs,
-            ground.schemes,
-            ground.reference,
-            ground.objectives,
+            problem.costs,
+            problem.schemes,
+            problem.reference,
+            problem.objectives,
         )
 
     @property
@@ -158,23 +120,24 @@ class Outlook:
         """Of the front that is there and believed to come."""
         return self._gains.hypervolume
 
-    def is_being_distilled(self, student: StudentConfig) -> bool:
-        """Say whether its checkpoint is in training now: whoever wants it too must wait."""
-        return bool(self.distilling) and checkpoint_key(student) in self.distilling
+    def must_wait(self, student: StudentConfig) -> bool:
+        """Say whether something it is made from is in training now: whoever shares it must wait."""
+        return bool(self._in_training) and not self._in_training.isdisjoint(
+            map(student_key, student.prefixes)
+        )
 
-    def accuracy(self, prospect: Prospect) -> float:
+    def accuracy(self, forecast: StudentForecast) -> float:
         """Return the final accuracy of its mean log error."""
-        return accuracy_of(prospect.mean, self._images)
+        return accuracy_of(forecast.mean, self._images)
 
-    def prospects(self, students: Sequence[StudentConfig]) -> list[Prospect]:
+    def of(self, students: Sequence[StudentConfig]) -> list[StudentForecast]:
         """Return what is expected of students that nobody trains now."""
         if not students:
             return []
-        rows, families = self._rows(students)
-        means, variances = self._surrogate.predict(rows, families)
-        means += self._trend.of(students)
+        means, variances = self._process.predict(*self._rows(students))
+        means += self._prior_mean.of(students)
         gains = np.zeros(len(students))
-        names = np.array([student.architecture.key for student in students])
+        names = np.array([student.network.key for student in students])
         for name in set(names):
             chosen = names == name
             gains[chosen] = self._gains.expected(
@@ -182,169 +145,164 @@ class Outlook:
             )
         seconds = map(self._seconds, students)
         return list(
-            map(Prospect, students, means.tolist(), variances.tolist(), gains.tolist(), seconds)
+            map(
+                StudentForecast,
+                students,
+                means.tolist(),
+                variances.tolist(),
+                gains.tolist(),
+                seconds,
+            )
         )
 
-    def gain_of_all(self, chosen: Sequence[tuple[Prospect, float]]) -> float:
+    def gain_of_all(self, chosen: Sequence[tuple[StudentForecast, float]]) -> float:
         """Return the expected gain of training all of `chosen`, each with its probability.
 
-        Students of one architecture add what the best of them does (Gains.expected_of_all). What
-        architectures add is summed: gains in hypervolume are submodular, so that is an upper bound.
+        Students of one network add what the best of them does (Gains.expected_of_all). What
+        networks add is summed: gains in hypervolume are submodular, so that is an upper bound.
         """
         by_name: dict[str, list[tuple[float, float, float]]] = {}
-        for prospect, share in chosen:
-            name = prospect.student.architecture.key
-            by_name.setdefault(name, []).append((prospect.mean, prospect.variance, share))
+        for one, share in chosen:
+            name = one.student.network.key
+            by_name.setdefault(name, []).append((one.mean, one.variance, share))
         gain = 0.0
         for name, rows in by_name.items():
             means, variances, shares = np.array(rows).T
             gain += self._gains.expected_of_all(name, means, variances, shares, self._images)
         return gain
 
-    def distilling_seconds(self, student: StudentConfig) -> float:
-        """Return those of the seconds left that every student of its checkpoint needs once."""
-        left, _ = self._epochs_left(student)
-        return left * self._paces[student.architecture.key][0]
+    def stage_seconds(self, student: StudentConfig) -> tuple[float, ...]:
+        """Return the seconds of training left in each of its stages."""
+        return self._stage_seconds(student, epochs_left(student, self._progress))
 
-    def best_scheme(self, prospect: Prospect) -> str:
+    def best_scheme(self, forecast: StudentForecast) -> str:
         """Return the scheme under which it gains most."""
-        architecture = prospect.student.architecture.key
-        return self._gains.best_scheme(architecture, prospect.mean, self._images)
+        network = forecast.student.network.key
+        return self._gains.best_scheme(network, forecast.mean, self._images)
 
-    def begun(self, student: StudentConfig) -> "Begun":
+    def begun(self, student: StudentConfig) -> BegunStudent:
         """Return what is expected of a student in training, whatever its curve will be."""
-        base = distilled(student)
-        rows, families = self._rows([base, student])
-        means, variances = self._surrogate.predict(rows, families)
-        means += self._trend.of([base, student])
-        if base == student:
-            common = float(variances[0])
-        else:
-            common = self._surrogate.covariance_of(rows, families)
-        return Begun(
+        prefixes = student.prefixes
+        rows, families = self._rows(prefixes)
+        means, variances = self._process.predict(rows, families)
+        means += self._prior_mean.of(prefixes)
+        common = [
+            self._process.covariance_of(rows[[index, -1]], families[[index, -1]])
+            for index in range(len(prefixes) - 1)
+        ]
+        return BegunStudent(
             student,
-            (float(means[0]), float(means[1])),
-            (float(variances[0]), float(variances[1])),
-            common,
+            tuple(means.tolist()),
+            tuple(variances.tolist()),
+            (*common, float(variances[-1])),
         )
 
-    def of_curve(self, begun: "Begun", curve: Sequence[tuple[float, float]]) -> Prospect:
+    def of_curve(
+        self, begun: BegunStudent, curve: Sequence[tuple[float, float]]
+    ) -> StudentForecast:
         """Return what is expected of a student in training, now that its curve is `curve`."""
         student = begun.student
-        mean, variance = self._forecast(begun, curve)
+        mean, variance = self._end_of(begun, curve)
         gain = self._gains.expected(
-            student.architecture.key, np.array([mean]), np.array([variance]), self._images
+            student.network.key, np.array([mean]), np.array([variance]), self._images
         )
         best_case = self._gains.expected(
-            student.architecture.key,
+            student.network.key,
             np.array([mean - _OPTIMISM * variance**0.5]),
             np.array([1e-12]),
             self._images,
         )
-        left = Progress(student, *split_curve(student, curve)).epochs_left
-        seconds = self._price(student, left)
-        return Prospect(student, mean, variance, float(gain[0]), seconds, float(best_case[0]))
+        left = tuple(
+            epochs - len(part)
+            for epochs, part in zip(student.epochs, split_curve(student, curve), strict=True)
+        )
+        seconds = sum(self._stage_seconds(student, left)) + _EVALUATION_S
+        return StudentForecast(
+            student, mean, variance, float(gain[0]), seconds, float(best_case[0])
+        )
 
-    def _forecast(
-        self, begun: "Begun", curve: Sequence[tuple[float, float]]
+    def _end_of(
+        self, begun: BegunStudent, curve: Sequence[tuple[float, float]]
     ) -> tuple[float, float]:
         """Return mean and variance of where it ends, by its accuracies in the stage it is in."""
-        mean, variance = begun.means[1], begun.variances[1]
-        distill, adapt = split_curve(begun.student, curve)
-        if adapt:
-            reading = self._adapt_drift.read(adapt)
-            return _update(mean, variance, variance, mean, variance, reading)
-        if distill:
-            reading = self._distill_drift.read(distill)
-            seen = begun.means[0], begun.variances[0]
-            return _update(mean, variance, begun.common, *seen, reading)
-        return mean, variance
+        mean, variance = begun.means[-1], begun.variances[-1]
+        parts = split_curve(begun.student, curve)
+        seen = [index for index, part in enumerate(parts) if part]
+        if not seen:
+            return mean, variance
+        at = seen[-1]
+        reading = self._extrapolators.read(begun.student.stages[at], parts[at])
+        # Gaussian conditioning of the end on what the stage under way is expected to end with.
+        weight = begun.common[at] / (begun.variances[at] + reading.noise + 1e-9)
+        moved = mean + weight * (reading.value - begun.means[at])
+        return moved, max(variance - weight * begun.common[at], 1e-9)
 
     def _seconds(self, student: StudentConfig) -> float:
-        return self._price(student, self._epochs_left(student))
+        return sum(self.stage_seconds(student)) + _EVALUATION_S
 
-    def _epochs_left(self, student: StudentConfig) -> tuple[int, int]:
-        """Return what is left to be trained, with what the stage cache has of it."""
-        checkpoint = self._checkpoints.get(checkpoint_key(student))
-        if checkpoint is None:  # Of a wide space, nearly always.
-            return student.epochs
-        adapted = self._adapted.get(student_key(student))
-        return Progress(student, checkpoint.distill, adapted.adapt if adapted else ()).epochs_left
-
-    def _price(self, student: StudentConfig, left: tuple[int, int]) -> float:
-        paces = self._paces[student.architecture.key]
-        return left[0] * paces[0] + left[1] * paces[1] + _EVALUATION_S
+    def _stage_seconds(self, student: StudentConfig, left: Sequence[int]) -> tuple[float, ...]:
+        paces = self._paces[student.network.key]
+        return tuple(
+            epochs * paces[stage.kind] for epochs, stage in zip(left, student.stages, strict=True)
+        )
 
     def _believed(self, history: History) -> dict[str, list[float]]:
-        """Return what the students in training are believed to reach, by architecture."""
+        """Return what the students in training are believed to reach, by network."""
         believed: dict[str, list[float]] = {}
         for one in history.running:
             if one.chain is not None:
-                mean, _ = self._forecast(self.begun(one.chain.student), one.curve)
+                mean, _ = self._end_of(self.begun(one.chain.student), one.curve)
                 accuracy = accuracy_of(mean, self._images)
-                believed.setdefault(one.chain.student.architecture.key, []).append(accuracy)
+                believed.setdefault(one.chain.student.network.key, []).append(accuracy)
         return believed
 
     def _known(self) -> Outcomes:
-        known: list[tuple[StudentConfig, Reading]] = []
-        for key, one in self._checkpoints.items():
-            if one.distill and key not in self.distilling:
-                known.append((one.student, self._distill_drift.read(one.distill)))
-        for key, one in self._adapted.items():
-            if one.adapt and key not in self.running:
-                known.append((one.student, self._adapt_drift.read(one.adapt)))
+        known: list[tuple[StudentConfig, Extrapolation]] = []
+        for position, stages in enumerate(self._progress):
+            # What is in training is believed, not known. So is where a running student ends, unless
+            # that is its first stage, which others share once it is whole.
+            believed = self._in_training | (self._running if position else set())
+            for key, one in stages.items():
+                if one.accuracies and key not in believed:
+                    stage = one.student.stages[-1]
+                    known.append((one.student, self._extrapolators.read(stage, one.accuracies)))
         known = _chosen(known)
         students = [student for student, _ in known]
         rows, families = self._rows(students)
         return Outcomes(
             rows,
             families,
-            np.array([reading.value for _, reading in known]) - self._trend.of(students),
+            np.array([reading.value for _, reading in known]) - self._prior_mean.of(students),
             np.array([reading.noise for _, reading in known]),
-            assumed_scale(self._ground),
+            assumed_scale(self._problem),
         )
 
-    def _rows(self, students: Iterable[StudentConfig]) -> tuple[Floats, Floats]:
-        students = list(students)
-        return self._features.of_all(students), self._families.of(students)
+    def _rows(self, students: Sequence[StudentConfig]) -> tuple[Floats, Floats]:
+        return self._features.of_all(students), self._effects.of(students)
 
 
-def assumed_scale(ground: Ground) -> float:
-    """Return the standard deviation of final log errors that is assumed on `ground`."""
-    return _SCALE * ground.to_learn
+def to_learn(problem: SearchProblem) -> float:
+    """Return how far the teacher came: the fall of the log error from 1, where nothing is right."""
+    learned = -log_error(problem.teacher_accuracy, problem.validation_images)
+    return max(learned, _LEAST_TO_LEARN)
 
 
-def _shares(assumed: Mapping[str, float], ground: Ground) -> dict[str, float]:
-    return {name: share * ground.to_learn for name, share in assumed.items()}
+def assumed_scale(problem: SearchProblem) -> float:
+    """Return the standard deviation of final log errors that is assumed."""
+    return _SCALE * to_learn(problem)
 
 
-@dataclass(frozen=True)
-class Begun:
-    """What was expected of a student before its own curve: distilled, and at its end."""
-
-    student: StudentConfig
-    means: tuple[float, float]
-    variances: tuple[float, float]
-    common: float
-    """Covariance of the two."""
-
-
-def _update(
-    mean: float,
-    variance: float,
-    common: float,
-    seen_mean: float,
-    seen_variance: float,
-    reading: Reading,
-) -> tuple[float, float]:
-    """Return mean and variance of an outcome once another was read (Gaussian conditioning)."""
-    weight = common / (seen_variance + reading.noise + 1e-9)
-    return mean + weight * (reading.value - seen_mean), max(variance - weight * common, 1e-9)
+def _in_training(student: StudentConfig, epochs_done: int) -> tuple[StudentConfig, ...]:
+    """Return the prefix whose last stage a running student is at; none when its curve is whole."""
+    for prefix in student.prefixes:
+        if epochs_done < prefix.total_epochs:
+            return (prefix,)
+    return ()
 
 
 def _chosen(
-    known: list[tuple[StudentConfig, Reading]],
-) -> list[tuple[StudentConfig, Reading]]:
+    known: list[tuple[StudentConfig, Extrapolation]],
+) -> list[tuple[StudentConfig, Extrapolation]]:
     """Return at most _MOST of the outcomes: half of them the best, the rest the latest."""
     if len(known) <= _MOST:
         return known

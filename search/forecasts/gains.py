@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 _FINE = 513
 """Accuracies at which the distribution of the best of several students is looked at."""
 _LOSS_WEIGHT = 2.0
-"""Students' worth of belief that a scheme costs on one architecture what it costs on all."""
+"""Students' worth of belief that a scheme costs on one network what it costs on all."""
 
 
 @dataclass(frozen=True)
@@ -29,32 +29,32 @@ class _Outcome:
 
 
 class SchemeLosses:
-    """The accuracy that each scheme is seen to cost an architecture, on average."""
+    """The accuracy that each scheme is seen to cost an network, on average."""
 
     def __init__(self, history: History) -> None:
         finals = {
-            student.key: (student.accuracy, student.chain.student.architecture.key)
+            student.key: (student.accuracy, student.chain.student.network.key)
             for student in history.students
         }
         losses: dict[tuple[str, str], list[float]] = defaultdict(list)
         everywhere: dict[str, list[float]] = defaultdict(list)
         for point in history.points:
             if final := finals.get(point.student):
-                accuracy, architecture = final
-                losses[architecture, point.scheme].append(accuracy - point.accuracy)
+                accuracy, network = final
+                losses[network, point.scheme].append(accuracy - point.accuracy)
                 everywhere[point.scheme].append(accuracy - point.accuracy)
         self._losses = losses
         self._everywhere = {scheme: float(np.mean(seen)) for scheme, seen in everywhere.items()}
 
-    def of(self, architecture: str, scheme: str) -> float:
-        """Return what `scheme` costs `architecture`; 0 for a scheme that was never seen."""
+    def of(self, network: str, scheme: str) -> float:
+        """Return what `scheme` costs `network`; 0 for a scheme that was never seen."""
         typical = self._everywhere.get(scheme, 0.0)
-        seen = self._losses.get((architecture, scheme), ())
+        seen = self._losses.get((network, scheme), ())
         return (sum(seen) + _LOSS_WEIGHT * typical) / (len(seen) + _LOSS_WEIGHT)
 
 
 @dataclass(frozen=True)
-class Hinges:
+class PiecewiseLinearGain:
     """A gain by the error that is reached: the sum of weight * max(0, knot - error)."""
 
     knots: Floats
@@ -98,7 +98,7 @@ class Gains:
     ) -> None:
         """Measure from the complete trials of `history`.
 
-        expected: accuracies, by architecture, that students now in training are believed to reach;
+        expected: accuracies, by network, that students now in training are believed to reach;
         what they will add is not to be gained again.
         """
         self._costs = costs
@@ -107,26 +107,26 @@ class Gains:
         self._objectives = objectives
         self._losses = SchemeLosses(history)
         there = _best_of_each_cost(history)
-        for architecture, accuracies in expected.items():
+        for network, accuracies in expected.items():
             for accuracy in accuracies:
-                there += self._points(architecture, accuracy)
+                there += self._points(network, accuracy)
         scaled = np.maximum(self._scaled(there), 0)
         self._there = scaled[nondominated(scaled)]
         self.hypervolume = volume(self._there)
         """Of what is there and believed to come."""
-        self._hinges: dict[str, Hinges] = {}
+        self._gain_of: dict[str, PiecewiseLinearGain] = {}
 
-    def expected(self, architecture: str, means: Floats, variances: Floats, images: int) -> Floats:
+    def expected(self, network: str, means: Floats, variances: Floats, images: int) -> Floats:
         """Return the expected gains, [m], of students whose final log error is normal.
 
         means, variances: [m] of log(1 - accuracy + 1 / (2 images)).
         """
-        return self._gain(architecture).expected(means, variances, 1 / (2 * images))
+        return self._gain(network).expected(means, variances, 1 / (2 * images))
 
     def expected_of_all(
-        self, architecture: str, means: Floats, variances: Floats, shares: Floats, images: int
+        self, network: str, means: Floats, variances: Floats, shares: Floats, images: int
     ) -> float:
-        """Return the expected gain of training several students of one architecture.
+        """Return the expected gain of training several students of one network.
 
         As costs are known, that is the gain of the best of them: its points dominate the others'.
         Outcomes count as independent, under which the best is better than if they went together
@@ -139,27 +139,27 @@ class Gains:
         best_is_worse = np.prod(1 - shares * (1 - worse), axis=1)
         best_is_worse[-1] = 1  # No accuracy is above 1.
         better = 1 - (best_is_worse[1:] + best_is_worse[:-1]) / 2
-        return float(better @ np.diff(self._gain(architecture).at(errors)))
+        return float(better @ np.diff(self._gain(network).at(errors)))
 
-    def best_scheme(self, architecture: str, mean: float, images: int) -> str:
+    def best_scheme(self, network: str, mean: float, images: int) -> str:
         """Return the scheme that gains most alone when a student's log error ends at `mean`."""
-        points = self._scaled(self._points(architecture, accuracy_of(mean, images)))
+        points = self._scaled(self._points(network, accuracy_of(mean, images)))
         volumes = [self._with(point[None, :]) for point in points]
         return self._schemes[int(np.argmax(volumes))]
 
-    def _gain(self, architecture: str) -> Hinges:
-        if architecture not in self._hinges:
-            self._hinges[architecture] = self._made(architecture)
-        return self._hinges[architecture]
+    def _gain(self, network: str) -> PiecewiseLinearGain:
+        if network not in self._gain_of:
+            self._gain_of[network] = self._made(network)
+        return self._gain_of[network]
 
-    def _made(self, architecture: str) -> Hinges:
-        """Return what a student of `architecture` gains by its error.
+    def _made(self, network: str) -> PiecewiseLinearGain:
+        """Return what a student of `network` gains by its error.
 
         Its costs are known, so they and those that are there cut the plane of costs into cells. In
         each, the best loss that is there stands against the student's best scheme, whose loss
         is its error and what the scheme costs: from there on it gains the cell's area.
         """
-        own = self._scaled(self._points(architecture, 1.0))
+        own = self._scaled(self._points(network, 1.0))
         edges = [
             np.unique(np.concatenate([column[column < 1], [1.0]]))
             for column in np.vstack([self._there, own])[:, 1:].T
@@ -179,13 +179,13 @@ class Gains:
         rising = knots > 0
         knots, places = np.unique(np.append(knots[rising], 0.0), return_inverse=True)
         weights = np.append(weights[rising], -weights[rising].sum())
-        return Hinges(knots, np.bincount(places, weights).astype(np.float64))
+        return PiecewiseLinearGain(knots, np.bincount(places, weights).astype(np.float64))
 
-    def _points(self, architecture: str, accuracy: float) -> list[_Outcome]:
+    def _points(self, network: str, accuracy: float) -> list[_Outcome]:
         points = []
         for scheme in self._schemes:
-            cost: Cost = self._costs.of(architecture, scheme)
-            reached = accuracy - self._losses.of(architecture, scheme)
+            cost: Cost = self._costs.of(network, scheme)
+            reached = accuracy - self._losses.of(network, scheme)
             points.append(_Outcome(reached, cost.size_bytes, cost.latency_ms))
         return points
 

@@ -4,10 +4,10 @@ Rasmussen and Williams 2006, chapters 2 and 5. The covariance of two outcomes is
 
     signal * alike(settings, other settings) + shared_1 * [same family of kind 1] + ... (+ own)
 
-so that students with similar settings are alike, students of one family share a luck, and each
-outcome has a luck of its own, which no other outcome tells. Families are all students of one
-distilled checkpoint, and those of them in which the same layers are adapted: what an adapter does
-to a checkpoint, another rank of it does too, and the checkpoint itself does not tell. How alike
+so that students with similar settings are alike, students of one family share a random effect, and
+each outcome has noise of its own, which no other outcome tells. Families are all students made from
+one checkpoint, and those of one parent whose last stage is of one kind: what an adapter does to a
+checkpoint, another rank of it does too, and the checkpoint itself does not tell. How alike
 settings are is a sum of Matern 5/2 correlations: of all settings together, and of blocks of them
 by themselves, so that what a recipe is seen to do at one width is expected of it at the others
 (additive kernels: Duvenaud et al. 2011).
@@ -45,7 +45,7 @@ class Covariance:
     shared: tuple[float, ...]
     """Variance that outcomes of one family share, by kind of family."""
     own: float
-    """Variance of an outcome's own luck."""
+    """Variance of an outcome's own noise."""
     lengths: tuple[float, ...]
     """Distance, per feature, over which settings stay alike; features lie in [0, 1]."""
     blocks: tuple[tuple[int, ...], ...] = ()
@@ -61,7 +61,7 @@ class Covariance:
         return [(_TOGETHER, whole), *((share, list(block)) for block in self.blocks)]
 
     def between(self, a: Floats, families_a: Floats, b: Floats, families_b: Floats) -> Floats:
-        """Return [n, m] of n features [n, d] against m features [m, d], own luck left out."""
+        """Return [n, m] of n features [n, d] against m features [m, d], own noise left out."""
         between: Floats = np.zeros((len(a), len(b)))
         for variance, of_a, of_b in zip(self.shared, families_a.T, families_b.T, strict=True):
             related = np.isin(of_a, of_b)  # In a wide space, few; NaN equals nothing.
@@ -75,7 +75,7 @@ class Covariance:
         return between
 
     def prior(self, families: Floats) -> Floats:
-        """Return [n], the variances before anything is known, own luck left out."""
+        """Return [n], the variances before anything is known, own noise left out."""
         prior: Floats = self.signal + ~np.isnan(families) @ np.array(self.shared)
         return prior
 
@@ -108,7 +108,7 @@ class Outcomes:
         return float((squares / (count + _BELIEF)) ** 0.5)
 
 
-class Surrogate:
+class GaussianProcess:
     """The process, conditioned on outcomes."""
 
     def __init__(self, covariance: Covariance, known: Outcomes) -> None:
@@ -122,7 +122,7 @@ class Surrogate:
         self._weights = cho_solve((self._factor, True), (known.values - self._mean) / self._scale)
 
     def predict(self, features: Floats, families: Floats) -> tuple[Floats, Floats]:
-        """Return mean and variance, [m] each, of new outcomes, their own luck included."""
+        """Return mean and variance, [m] each, of new outcomes, their own noise included."""
         blocks = [slice(at, at + _BLOCK) for at in range(0, len(features), _BLOCK)]
         parts = [self._predict(features[block], families[block]) for block in blocks]
         means, variances = zip(*parts, strict=True)
@@ -139,7 +139,7 @@ class Surrogate:
         return mean, self._scale**2 * variance
 
     def covariance_of(self, features: Floats, families: Floats) -> float:
-        """Return the covariance of two new outcomes, [2, d]; own luck is not common to them."""
+        """Return the covariance of two new outcomes, [2, d]; own noise is not common to them."""
         known = self._known
         across = self._covariance.between(features, families, known.features, known.families)
         prior = self._covariance.between(features[:1], families[:1], features[1:], families[1:])

@@ -1,4 +1,4 @@
-"""How far every student of a history got, and what that says of where it ends.
+"""How far every stage of a history got, and what that says of where it ends.
 
 Accuracies are compared as log errors, log(1 - accuracy + 1 / (2 images)): half the errors is the
 same step everywhere. What an unfinished stage ends with is read off its latest epoch by a straight
@@ -6,22 +6,22 @@ line, fitted to the stages that ended: log error at the end against log error at
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces import LoRA, NoAdapter, StudentConfig, student_key
-from studies.records import History, Stopped, Student
+from spaces import Stage, StudentConfig, student_key
+from studies.records import History, Paused, Stopped, Student
 
 _BELIEF = 3.0
 """Stages' worth of belief in what is assumed of unfinished stages before any was seen to end."""
 
 
 @dataclass(frozen=True)
-class Reading:
+class Extrapolation:
     """What an unfinished stage says of the log error it ends with."""
 
     value: float
@@ -30,64 +30,69 @@ class Reading:
 
 
 @dataclass
-class Progress:
-    """How far training got under some settings: accuracies by epoch and stage."""
+class StageProgress:
+    """How far one stage of some students was trained."""
 
     student: StudentConfig
-    distill: tuple[float, ...] = ()
-    adapt: tuple[float, ...] = ()
+    """Whose last stage it is: of those that share it, the common prefix."""
+    accuracies: tuple[float, ...] = ()
+    """By epoch."""
 
     @property
-    def epochs_left(self) -> tuple[int, int]:
-        """Epochs of distilling and of adapting that are still to be trained."""
-        distill, adapt = self.student.epochs
-        return distill - len(self.distill), adapt - len(self.adapt)
+    def ended(self) -> bool:
+        """Whether every epoch is done."""
+        return len(self.accuracies) == self.student.stages[-1].epochs
 
 
-@lru_cache(maxsize=2**16)
-def distilled(student: StudentConfig) -> StudentConfig:
-    """Return the student before adapting: what students of one distilled checkpoint share."""
-    return replace(student, adaptation=NoAdapter())
+Progress = list[dict[str, StageProgress]]
+"""By position of the stage in its student, and then by the key of the student it ends."""
 
 
-@lru_cache(maxsize=2**16)
-def checkpoint_key(student: StudentConfig) -> str:
-    """Return the name of the distilled checkpoint that `student` is made from."""
-    return student_key(distilled(student))
+def progress_of(history: History) -> Progress:
+    """Return what was trained of every stage; of several curves the longest counts."""
+    progress: Progress = []
+    curves = [
+        *((one.chain, one.curve) for one in history.students),
+        *((one.chain, one.curve) for one in history.pruned),
+        *((one.chain, one.curve) for one in history.running if one.chain is not None),
+    ]
+    for chain, curve in curves:
+        prefixes, parts = chain.student.prefixes, split_curve(chain.student, curve)
+        for position, (prefix, part) in enumerate(zip(prefixes, parts, strict=True)):
+            if position == len(progress):
+                progress.append({})
+            known = progress[position].setdefault(student_key(prefix), StageProgress(prefix))
+            known.accuracies = max(known.accuracies, part, key=len)
+    return progress
 
 
 def split_curve(
     student: StudentConfig, curve: Sequence[tuple[float, float]]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the accuracies of distilling and of adapting."""
+) -> tuple[tuple[float, ...], ...]:
+    """Return the accuracies of each of the student's stages."""
     accuracies = tuple([accuracy for _, accuracy in curve])
-    return accuracies[: student.schedule.epochs], accuracies[student.schedule.epochs :]
+    bounds = accumulate(student.epochs, initial=0)
+    return tuple(accuracies[begin:end] for begin, end in pairwise(bounds))
 
 
-def progress_of(history: History) -> tuple[dict[str, Progress], dict[str, Progress]]:
-    """Return what was trained, by key: distilled checkpoints, and adapted students.
+def epochs_left(student: StudentConfig, progress: Progress) -> tuple[int, ...]:
+    """Return the epochs of each stage that are still to be trained."""
+    if not progress or student_key(student.prefix(1)) not in progress[0]:
+        return student.epochs  # Of a wide space, nearly always.
+    left = []
+    for position, (prefix, epochs) in enumerate(zip(student.prefixes, student.epochs, strict=True)):
+        there = progress[position] if position < len(progress) else {}
+        known = there.get(student_key(prefix))
+        left.append(epochs - (len(known.accuracies) if known else 0))
+    return tuple(left)
 
-    The longest curve counts. Under a distilled checkpoint's key stands the student at rank 0.
-    """
-    checkpoints: dict[str, Progress] = {}
-    adapted: dict[str, Progress] = {}
-    curves = [
-        *((one.chain, one.curve) for one in history.students),
-        *((one.chain, one.curve) for one in history.stopped),
-        *((one.chain, one.curve) for one in history.running if one.chain is not None),
-    ]
-    for chain, curve in curves:
-        student = chain.student
-        distill, adapt = split_curve(student, curve)
-        checkpoint = checkpoint_key(student)
-        known = checkpoints.get(checkpoint)
-        if known is None:
-            known = checkpoints[checkpoint] = Progress(distilled(student))
-        known.distill = max(known.distill, distill, key=len)
-        if isinstance(student.adaptation, LoRA):
-            one = adapted.setdefault(student_key(student), Progress(student))
-            one.distill, one.adapt = known.distill, max(one.adapt, adapt, key=len)
-    return checkpoints, adapted
+
+def ended_stages(progress: Progress) -> Iterator[tuple[StudentConfig, float]]:
+    """Yield every student whose last stage ended, with its final accuracy."""
+    for stages in progress:
+        for one in stages.values():
+            if one.ended:
+                yield one.student, one.accuracies[-1]
 
 
 def log_error(accuracy: float, images: int) -> float:
@@ -95,27 +100,13 @@ def log_error(accuracy: float, images: int) -> float:
     return math.log(1 - accuracy + 1 / (2 * images))
 
 
-def ended_stages(
-    checkpoints: Mapping[str, Progress], adapted: Mapping[str, Progress]
-) -> list[tuple[StudentConfig, float]]:
-    """Return every student whose last stage ended, with its final accuracy; see progress_of."""
-    found = [
-        (one.student, one.distill[-1])
-        for one in checkpoints.values()
-        if len(one.distill) == one.student.schedule.epochs
-    ]
-    return found + [
-        (one.student, one.adapt[-1]) for one in adapted.values() if one.epochs_left == (0, 0)
-    ]
-
-
 def accuracy_of(log: float, images: int) -> float:
     """Return the accuracy, at most 1, whose log error is `log`."""
     return min(1.0, 1 + 1 / (2 * images) - math.exp(log))
 
 
-class Drift:
-    """How the log error of a stage moves from an epoch to the stage's end.
+class CurveExtrapolator:
+    """Reads the log error at a stage's end off its latest epoch.
 
     end = offset + slope * now + error, a Bayesian straight line per epoch: before any stage was
     seen to end, the slope is 1, the offset is what is assumed, and belief in it is worth _BELIEF
@@ -150,13 +141,41 @@ class Drift:
             for epoch in range(1, epochs)
         ]
 
-    def read(self, curve: Sequence[float]) -> Reading:
+    def read(self, curve: Sequence[float]) -> Extrapolation:
         """Return what a curve of at least one epoch says of its end."""
         now = log_error(curve[-1], self._images)
         if len(curve) >= self._epochs:
-            return Reading(now, 0.0)
+            return Extrapolation(now, 0.0)
         offset, slope, centre, noise = self._lines[len(curve) - 1]
-        return Reading(offset + slope * (now - centre), noise)
+        return Extrapolation(offset + slope * (now - centre), noise)
+
+
+class CurveExtrapolators:
+    """One for every kind of stage and its number of epochs."""
+
+    def __init__(self, progress: Progress, images: int, to_learn: float) -> None:
+        """Learn from the stages of `progress`; to_learn: of the teacher, see SearchProblem."""
+        self._images = images
+        self._to_learn = to_learn
+        self._curves: dict[tuple[str, int], list[Sequence[float]]] = {}
+        self._made: dict[tuple[str, int], CurveExtrapolator] = {}
+        for stages in progress:
+            for one in stages.values():
+                stage = one.student.stages[-1]
+                self._curves.setdefault((stage.kind, stage.epochs), []).append(one.accuracies)
+
+    def read(self, stage: Stage, curve: Sequence[float]) -> Extrapolation:
+        """Return what `curve`, of at least one epoch of `stage`, says of its end."""
+        key = stage.kind, stage.epochs
+        if key not in self._made:
+            self._made[key] = CurveExtrapolator(
+                self._curves.get(key, ()),
+                stage.epochs,
+                self._images,
+                fall=stage.prior.fall * self._to_learn,
+                noise=stage.prior.noise * self._to_learn,
+            )
+        return self._made[key].read(curve)
 
 
 def _line(
@@ -178,35 +197,39 @@ def _line(
     return offset, slope, centre, noise
 
 
-def seconds_an_epoch(history: History, flops: Mapping[str, int]) -> dict[str, tuple[float, float]]:
-    """Return, by architecture, what an epoch of distilling and of adapting takes.
+Paces = Mapping[str, Mapping[str, float]]
+"""Seconds of an epoch, by network and kind of stage."""
 
-    An architecture that was never trained takes what the others do, by FLOPs to the power 0.7:
-    what is small uses the machine less well. Before anything was trained an epoch of the largest
-    takes a second, so that only ratios mean something.
+
+def seconds_an_epoch(history: History, flops: Mapping[str, int], kinds: Sequence[str]) -> Paces:
+    """Return, by network and kind of stage, what an epoch takes.
+
+    flops: by key of every network there is. A network that was never trained takes what the
+    others do, by FLOPs to the power 0.7: what is small uses the machine less well. A stage that
+    nobody was seen at takes what the one before it does. Before anything was trained an epoch of
+    the largest takes a second, so that only ratios mean something.
     """
     spent: dict[tuple[str, str], list[float]] = {}
-    trained: list[Student | Stopped] = [*history.students, *history.stopped]
+    trained: list[Student | Stopped | Paused] = [*history.students, *history.pruned]
     for one in trained:
         for stage in one.stages:
-            if stage["epochs"] and stage["seconds"] > 0:
-                key = (one.chain.student.architecture.key, str(stage["stage"]))
-                spent.setdefault(key, []).append(stage["seconds"] / stage["epochs"])
+            if stage.epochs and stage.seconds > 0:
+                key = (one.chain.student.network.key, stage.stage)
+                spent.setdefault(key, []).append(stage.seconds / stage.epochs)
     typical = {key: float(np.median(seen)) for key, seen in spent.items()}
     largest = max(flops.values())
-    found = {}
-    for architecture in flops:
-        paces: list[float] = []
-        for name in ("distill", "adapt"):
-            own = typical.get((architecture, name))
+    found: dict[str, dict[str, float]] = {}
+    for network in flops:
+        pace = (flops[network] / largest) ** 0.7
+        paces = found[network] = {}
+        for kind in kinds:
+            own = typical.get((network, kind))
             if own is None:
                 scaled = [
-                    seconds * (flops[architecture] / flops[other]) ** 0.7
-                    for (other, its_stage), seconds in typical.items()
-                    if its_stage == name and other in flops
+                    seconds * (flops[network] / flops[other]) ** 0.7
+                    for (other, its_kind), seconds in typical.items()
+                    if its_kind == kind and other in flops
                 ]
-                relative = (flops[architecture] / largest) ** 0.7
-                own = float(np.mean(scaled)) if scaled else (paces[0] if paces else relative)
-            paces.append(own)
-        found[architecture] = (paces[0], paces[1])
+                own = float(np.mean(scaled)) if scaled else pace
+            pace = paces[kind] = own
     return found

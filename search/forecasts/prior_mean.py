@@ -1,62 +1,69 @@
 """What every student is expected to end with before any likeness to others counts.
 
-Wider students err less and an adapter takes errors away: by how much differs between studies, that
-it is so does not. A process that expects all students to end alike takes a recipe that fails at the
-largest width for the width's fault, and does not come back to it.
+Larger students err less and a later stage takes errors away: by how much differs between studies,
+that it is so does not. A process that expects all students to end alike takes a recipe that fails
+on the largest network for the network's fault, and does not come back to it.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from search.forecasts.learning_curves import Progress, log_error
-from spaces import LoRA, StudentConfig
+from spaces import Stage, StudentConfig, student_key
 
 Floats = NDArray[np.float64]
 
 _WIDENING = 0.06
-"""Log error that e times the FLOPs take away, as a share of what there is to learn; like the next,
-what recorded tables had in common (docs/decisions)."""
-_ADAPTING = 0.025
-"""Likewise, what an adapter takes away before any was seen to."""
+"""Log error that e times the FLOPs take away, as a share of what there is to learn: what recorded
+tables had in common (docs/decisions)."""
 _BELIEF = 2.0
-"""Adapted students' worth of belief in that."""
+"""Students' worth of belief in what a stage is assumed to take away (spaces.Prior.gain)."""
 
 
-class Trend:
+class PriorMean:
     """Expected log errors, from which those that are seen deviate."""
 
     def __init__(
-        self, flops: Mapping[str, int], to_learn: float, images: int, adapted: Iterable[Progress]
+        self, flops: Mapping[str, int], to_learn: float, images: int, progress: Progress
     ) -> None:
-        """Learn what adapting takes away from students that were adapted to their ends.
+        """Learn what later stages take away from students that were trained to their ends.
 
-        flops: by key of every architecture there is. to_learn: of the teacher, a log error (see
-        Ground). images: of the validation split. What adapts other layers is another adapter.
+        flops: by key of every network there is. to_learn: of the teacher, a log error (see
+        SearchProblem). images: of the validation split. Stages of another label are others.
         """
         most = max(flops.values())
-        self._of_width = {
+        self._of_network = {
             name: _WIDENING * to_learn * math.log(most / count) for name, count in flops.items()
         }
-        self._unseen = -_ADAPTING * to_learn
-        seen: dict[str, list[float]] = {}
-        for one in adapted:
-            if isinstance(lora := one.student.adaptation, LoRA) and one.epochs_left == (0, 0):
-                before, after = (log_error(s[-1], images) for s in (one.distill, one.adapt))
-                seen.setdefault(lora.targets, []).append(after - before)
-        self._of_adapting = {
-            targets: (sum(changes) + _BELIEF * self._unseen) / (len(changes) + _BELIEF)
-            for targets, changes in seen.items()
-        }
+        self._to_learn = to_learn
+        seen: dict[tuple[str, str], list[float]] = {}
+        for position, stages in enumerate(progress[1:], start=1):
+            for one in stages.values():
+                if one.ended:
+                    parent = progress[position - 1][student_key(one.student.prefix(position))]
+                    before, after = (
+                        log_error(accuracies[-1], images)
+                        for accuracies in (parent.accuracies, one.accuracies)
+                    )
+                    stage = one.student.stages[-1]
+                    seen.setdefault((stage.kind, stage.label), []).append(after - before)
+        self._seen = seen
+        self._changes: dict[tuple[str, str], float] = {}
 
     def of(self, students: Sequence[StudentConfig]) -> Floats:
-        """Return [n] expected log errors, above that of the widest without an adapter."""
+        """Return [n] expected log errors, above that of the largest after its first stage."""
         return np.array([self._of(student) for student in students], dtype=np.float64)
 
     def _of(self, student: StudentConfig) -> float:
-        change = 0.0
-        if isinstance(student.adaptation, LoRA):
-            change = self._of_adapting.get(student.adaptation.targets, self._unseen)
-        return self._of_width[student.architecture.key] + change
+        change = sum(map(self._change, student.stages[1:]))
+        return self._of_network[student.network.key] + change
+
+    def _change(self, stage: Stage) -> float:
+        key = stage.kind, stage.label
+        if key not in self._changes:
+            assumed, seen = -stage.prior.gain * self._to_learn, self._seen.get(key, ())
+            self._changes[key] = (sum(seen) + _BELIEF * assumed) / (len(seen) + _BELIEF)
+        return self._changes[key]

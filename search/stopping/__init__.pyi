@@ -8,7 +8,8 @@ from .pruning import Pause as Pause
 from .pruning import Pruner as Pruner
 from .pruning import Ruling as Ruling
 from .pruning import Stop as Stop
+from .pruning import StudentInTraining as StudentInTraining
 from .pruning import as_record as as_record
 from .pruning import pruner_named as pruner_named
-from .stopping_statistics import Evidence as Evidence
+from .stopping_statistics import StoppingStatistics as StoppingStatistics
 from .watched_trials import WatchedAttr as WatchedAttr

@@ -1,17 +1,16 @@
 """Stop a student that can no longer matter: its costs are known, so only its accuracy is open."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any, Protocol
 
-from objectives.costs import CostTable
-from objectives.fronts import OBJECTIVES
+from search.problem import SearchProblem
 from search.stopping import conformal
 from search.stopping.audits import audit_due
-from search.stopping.stopping_statistics import Evidence
-from spaces import ChainConfig, DistilfrontError, InputError, UnknownNameError, student_key
+from search.stopping.conformal import Curve
+from search.stopping.stopping_statistics import StoppingStatistics
+from spaces import ChainConfig, InputError, UnknownNameError, student_key
 from studies.records import History
 
 
@@ -80,7 +79,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class Pause:
-    """Something else is worth more now: the student is set aside and may go on later."""
+    """Something else is worth more now: the student is paused and may be resumed later."""
 
     reason: "Worded"
 
@@ -104,22 +103,23 @@ def as_record(ruling: Stop | Audit | Pause) -> dict[str, Any]:
     return asdict(reason) | kind | {"words": reason.words}
 
 
+@dataclass(frozen=True)
+class StudentInTraining:
+    """What a ruling is about: a student after one more epoch, and what else there is."""
+
+    history: History
+    chain: ChainConfig
+    curve: Curve
+    """So far, at least one epoch."""
+
+
 class Pruner(Protocol):
     """Rules, at every epoch report, whether a student goes on."""
 
-    def rule(
-        self,
-        history: History,
-        chain: ChainConfig,
-        curve: conformal.Curve,
-        costs: CostTable,
-        schemes: Sequence[str],
-        validation_images: int,
-    ) -> Ruling:
-        """Rule on the student of `chain` with this `curve` so far.
+    def rule(self, student: StudentInTraining) -> Ruling:
+        """Rule on a student in training.
 
-        `schemes` are the names it could be offered to. A student that was audited once runs to
-        its end: the caller asks no more.
+        One that was audited once runs to its end: the caller asks no more.
         """
         ...
 
@@ -127,15 +127,7 @@ class Pruner(Protocol):
 class NoPruner:
     """Every student runs to its end."""
 
-    def rule(
-        self,
-        history: History,  # noqa: ARG002
-        chain: ChainConfig,  # noqa: ARG002
-        curve: conformal.Curve,  # noqa: ARG002
-        costs: CostTable,  # noqa: ARG002
-        schemes: Sequence[str],  # noqa: ARG002
-        validation_images: int,  # noqa: ARG002
-    ) -> Ruling:
+    def rule(self, student: StudentInTraining) -> Ruling:  # noqa: ARG002
         """Return GoOn."""
         return GoOn()
 
@@ -154,13 +146,7 @@ class KnownCostPruner:
     """
 
     def __init__(
-        self,
-        *,
-        delta: float = 0.1,
-        audit_share: float = 0.2,
-        seed: int = 0,
-        objectives: Sequence[str] = OBJECTIVES,
-        accuracy_floor: float | None = None,
+        self, problem: SearchProblem, *, delta: float = 0.1, audit_share: float = 0.2, seed: int = 0
     ) -> None:
         if not 0 < delta <= 0.5:
             raise InputError(f"delta must be in (0, 0.5], got {delta}")
@@ -169,35 +155,30 @@ class KnownCostPruner:
         self._delta = delta
         self._audit_share = audit_share
         self._seed = seed
-        self._evidence = Evidence(objectives, accuracy_floor)
+        self._problem = problem
+        self._statistics = StoppingStatistics(problem.objectives, problem.reference.accuracy_floor)
 
-    def rule(
-        self,
-        history: History,
-        chain: ChainConfig,
-        curve: conformal.Curve,
-        costs: CostTable,
-        schemes: Sequence[str],
-        validation_images: int,
-    ) -> Ruling:
-        """Rule on the student of `chain`; see Pruner."""
-        if not schemes:
-            raise DistilfrontError("a ruling needs the schemes a student could be offered to")
-        evidence, key = self._evidence, student_key(chain.student)
-        evidence.update(history)
-        if curve[-1][0] >= 1 or evidence.final_accuracy(key) is not None:
+    def rule(self, student: StudentInTraining) -> Ruling:
+        """Rule on a student in training; see Pruner."""
+        statistics, problem = self._statistics, self._problem
+        chain, curve, images = student.chain, student.curve, problem.validation_images
+        key = student_key(chain.student)
+        statistics.update(student.history)
+        if curve[-1][0] >= 1 or statistics.final_accuracy(key) is not None:
             return GoOn()  # nothing is left to save: its end is here, or in the stage cache
-        q = evidence.quantile(self._delta, validation_images)
+        q = statistics.quantile(self._delta, images)
         if math.isinf(q):
             return GoOn()
-        bound = conformal.upper_bound(curve, validation_images, q)
+        bound = conformal.upper_bound(curve, images, q)
         reasons = []
-        for scheme in schemes:
-            incumbent = evidence.incumbents.at(costs.of(chain.student.architecture.key, scheme))
+        for scheme in problem.schemes:
+            incumbent = statistics.incumbents.at(
+                problem.costs.of(chain.student.network.key, scheme)
+            )
             if incumbent is None:
                 return GoOn()
-            reach = min(1.0, bound - evidence.optimistic_loss(scheme))
-            margin = paired_margin(reach, incumbent.accuracy, validation_images, self._delta)
+            reach = min(1.0, bound - statistics.optimistic_loss(scheme))
+            margin = paired_margin(reach, incumbent.accuracy, images, self._delta)
             shortfall = incumbent.accuracy - margin - reach
             if shortfall <= 0:
                 return GoOn()
@@ -207,7 +188,7 @@ class KnownCostPruner:
                     accuracy=curve[-1][1],
                     bound=bound,
                     level=1 - self._delta,
-                    students=evidence.natural + evidence.audited,
+                    students=statistics.natural + statistics.audited,
                     scheme=scheme,
                     reach=reach,
                     incumbent=incumbent.accuracy,
@@ -220,11 +201,11 @@ class KnownCostPruner:
         return Audit(closest) if self._audits(key) else Stop(closest)
 
     def _audits(self, key: str) -> bool:
-        evidence = self._evidence
+        statistics = self._statistics
         return audit_due(
-            evidence.natural,
-            evidence.audited,
-            evidence.stopped,
+            statistics.natural,
+            statistics.audited,
+            statistics.stopped,
             delta=self._delta,
             share=self._audit_share,
             seed=self._seed,
@@ -245,22 +226,15 @@ def paired_margin(a: float, b: float, images: int, delta: float) -> float:
 
 def pruner_named(
     name: str,
+    problem: SearchProblem,
     *,
     delta: float = 0.1,
     audit_share: float = 0.2,
     seed: int = 0,
-    objectives: Sequence[str] = OBJECTIVES,
-    accuracy_floor: float | None = None,
 ) -> Pruner:
     """Return the pruner of that name; raises UnknownNameError with the known names."""
     if name == "known_costs":
-        return KnownCostPruner(
-            delta=delta,
-            audit_share=audit_share,
-            seed=seed,
-            objectives=objectives,
-            accuracy_floor=accuracy_floor,
-        )
+        return KnownCostPruner(problem, delta=delta, audit_share=audit_share, seed=seed)
     if name == "none":
         return NoPruner()
     raise UnknownNameError("pruner", name, ("known_costs", "none"))

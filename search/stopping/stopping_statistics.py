@@ -6,15 +6,15 @@ from typing import TypeVar
 from objectives.fronts import OBJECTIVES
 from search.stopping import conformal
 from search.stopping.incumbents import Incumbents
-from studies.records import History, Point, Stopped, Student
+from studies.records import History, Paused, Point, Stopped, Student
 
-Item = TypeVar("Item", Point, Student, Stopped)
+Item = TypeVar("Item", Point, Student, Stopped | Paused)
 
 ENOUGH_LOSSES = 5
 """Students a scheme must have been seen on before it is believed to cost every one something."""
 
 
-class Evidence:
+class StoppingStatistics:
     """A history, reduced to what a ruling or an offer asks of it.
 
     `update` brings it up to another history. The answers depend on that history alone; when it
@@ -45,10 +45,10 @@ class Evidence:
         """Answer for `history` from now on."""
         points = _news(self._history.points, history.points)
         students = _news(self._history.students, history.students)
-        stopped = _news(self._history.stopped, history.stopped)
+        stopped = _news(self._history.pruned, history.pruned)
         if points is None or students is None or stopped is None or self._repeats(points, students):
             self._forget()
-            points, students, stopped = history.points, history.students, history.stopped
+            points, students, stopped = history.points, history.students, history.pruned
         self._history = history
         self._take_students(students, stopped)
         self._take_points(points)
@@ -59,7 +59,9 @@ class Evidence:
             point.scheme in self.schemes_of(point.student) for point in points
         )
 
-    def _take_students(self, students: Sequence[Student], stopped: Sequence[Stopped]) -> None:
+    def _take_students(
+        self, students: Sequence[Student], stopped: Sequence[Stopped | Paused]
+    ) -> None:
         for student in students:
             self._finals[student.key] = student.accuracy
             self._curves[student.key] = student.curve

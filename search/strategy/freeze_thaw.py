@@ -1,11 +1,11 @@
-"""Freeze-thaw search: train what promises most per second now, set the rest aside, come back.
+"""Freeze-thaw search: train what promises most per second now, pause the rest, come back.
 
 After Swersky, Snoek and Adams 2014 ("Freeze-Thaw Bayesian Optimization"), for several objectives of
-which all but one are known. Three parts share one outlook (forecast): the sampler begins the
+which all but one are known. Three parts share one forecast: the sampler begins the
 student that is worth most, the scheduler goes on with a paused one where that is worth more, and
 the pruner pauses the one in training when another promises more than it could in its best case.
-What cannot matter any more is stopped, at its level, by the rule of pruning; a pause
-promises nothing.
+What cannot matter any more is stopped, at its level, by the rule of search.stopping; a
+pause promises nothing.
 """
 
 from collections.abc import Sequence
@@ -17,22 +17,25 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from objectives.costs import CostTable
 from search.forecasts import (
-    Begun,
+    BegunStudent,
     Candidates,
     Covariances,
     Features,
-    Ground,
-    Outlook,
-    Prospect,
+    Forecast,
+    PriorMean,
+    Progress,
+    RandomEffects,
+    StudentForecast,
     assumed_scale,
+    to_learn,
 )
-from search.stopping import Curve, GoOn, Pause, Pruner, Ruling
+from search.problem import SearchProblem
+from search.stopping import GoOn, Pause, Pruner, Ruling, StudentInTraining
 from search.strategy.one_by_one import OneByOneSampler
 from search.strategy.scheduler import Enough
-from spaces import ChainConfig, StudentConfig, Value, params_of, scheme_named, student_key
-from studies.records import History, HistoryReader, Stopped
+from spaces import ChainConfig, StudentConfig, Value, scheme_named, student_key
+from studies.records import History, HistoryReader, Paused
 
 LEAST_GAIN = 0.0005
 """Share of the hypervolume below which finishing a paused student is not worth it."""
@@ -60,7 +63,7 @@ class Postponed:
     def words(self) -> str:
         """The reason as a sentence."""
         return (
-            f"set aside after {self.progress:.0%} of its epochs: it is expected to end at "
+            f"paused after {self.progress:.0%} of its epochs: it is expected to end at "
             f"{self.accuracy:.2%} and to add {self.gain:.5f} hypervolume in {self.seconds:.0f} s, "
             f"and another student promises {self._times} as much per second as this one in its "
             "best case"
@@ -70,70 +73,80 @@ class Postponed:
 class FreezeThaw:
     """The parts' common view of one study."""
 
-    def __init__(self, ground: Ground, trials: int, seed: int) -> None:
-        """Search `ground` with at most `trials` sampled trials."""
-        self.ground = ground
+    def __init__(self, problem: SearchProblem, trials: int, seed: int) -> None:
+        """Search `problem` with at most `trials` sampled trials."""
+        self.problem = problem
         self._trials = trials
         self._seed = seed
-        self._features = Features(ground.space)
+        self._features = Features(problem.space)
+        self._effects = RandomEffects(problem.space)
         self._covariances = Covariances(
-            self._features, ground.validation_images, assumed_scale(ground), ground.trend
+            self._features,
+            self._effects,
+            problem.validation_images,
+            assumed_scale(problem),
+            self._prior_mean,
         )
-        self._candidates = Candidates(ground.space, ground.settled, seed)
+        self._candidates = Candidates(problem.space, seed)
         self._seen: object = None
-        self._outlook: Outlook | None = None
-        self._prospects: list[Prospect] = []
+        self._forecast: Forecast | None = None
+        self._ranked: list[StudentForecast] = []
 
-    def outlook(self, history: History) -> Outlook | None:
-        """Return the outlook under `history`, None before the first student ended.
+    def forecast(self, history: History) -> Forecast | None:
+        """Return the forecast under `history`, None before the first student ended.
 
         It is made anew when a trial ended, failed or began, not after every epoch of another's.
         """
         seen = (
             len(history.students),
-            len(history.stopped),
+            len(history.pruned),
             len(history.failed),
             len(history.points),
             tuple(one.student for one in history.running if one.student is not None),
         )
         if seen != self._seen:
             self._seen = seen
-            self._outlook = self._made(history) if history.students else None
-            self._prospects = []
-        return self._outlook
+            self._forecast = self._made(history) if history.students else None
+            self._ranked = []
+        return self._forecast
 
-    def _made(self, history: History) -> Outlook:
+    def _made(self, history: History) -> Forecast:
         covariance = self._covariances.under(history)
-        return Outlook(self.ground, self._features, covariance, history)
+        return Forecast(self.problem, self._features, self._effects, covariance, history)
+
+    def _prior_mean(self, progress: Progress) -> PriorMean:
+        problem = self.problem
+        images = problem.validation_images
+        return PriorMean(problem.flops, to_learn(problem), images, progress)
 
     @property
-    def latest(self) -> Outlook | None:
-        """The outlook that was made last, whatever happened since."""
-        return self._outlook
+    def latest(self) -> Forecast | None:
+        """The forecast that was made last, whatever happened since."""
+        return self._forecast
 
-    def prospects(self, history: History) -> list[Prospect]:
-        """Return what can be trained next, the most worthy first; nothing before an outlook."""
-        outlook = self.outlook(history)
-        return [] if outlook is None else self.prospects_of(outlook, history)
+    def ranked(self, history: History) -> list[StudentForecast]:
+        """Return what can be trained next, the most worthy first; nothing before a forecast."""
+        forecast = self.forecast(history)
+        return [] if forecast is None else self.ranked_by(forecast, history)
 
-    def prospects_of(self, outlook: Outlook, history: History) -> list[Prospect]:
-        """Return the same by the `latest` outlook, of what `history` leaves to be trained."""
-        if not self._prospects:
+    def ranked_by(self, forecast: Forecast, history: History) -> list[StudentForecast]:
+        """Return the same by the `latest` forecast, of what `history` leaves to be trained."""
+        if not self._ranked:
             free = [
                 student
                 for student in self._candidates.of(history)
-                if not outlook.is_being_distilled(student)
+                if not forecast.must_wait(student)
             ]
-            self._prospects = sorted(outlook.prospects(free), key=self._rank)
-        return self._prospects
+            self._ranked = sorted(forecast.of(free), key=self._rank)
+        return self._ranked
 
-    def _rank(self, prospect: Prospect) -> float:
+    def _rank(self, one: StudentForecast) -> float:
         """Return the worth, negative, with its last tenth left to the study's seed.
 
         Forecasts are not that exact; two studies that differ in their seeds should differ.
         """
-        draw = int(student_key(prospect.student), 16) * (2 * self._seed + 1) % 2**48 / 2**48
-        return -prospect.worth * (0.9 + 0.2 * draw)
+        draw = int(student_key(one.student), 16) * (2 * self._seed + 1) % 2**48 / 2**48
+        return -one.worth * (0.9 + 0.2 * draw)
 
     def may_begin(self, history: History, key: str) -> bool:
         """Say whether a student that was not begun may be."""
@@ -149,29 +162,29 @@ class FreezeThaw:
         return max(0, self._trials - history.ended - running)
 
     def draw(self, history: History) -> dict[str, Value] | None:
-        """Return the settings of the new student that is worth most, None before an outlook."""
-        outlook = self.outlook(history)
-        waiting = {trial.key for trial in history.paused}
-        for prospect in self.prospects(history):
-            if outlook is not None and student_key(prospect.student) not in waiting:
-                chain = ChainConfig(prospect.student, scheme_named(outlook.best_scheme(prospect)))
-                return params_of(chain)
+        """Return the settings of the new student that is worth most, None before a forecast."""
+        forecast = self.forecast(history)
+        waiting = {trial.key for trial in history.waiting}
+        for one in self.ranked(history):
+            if forecast is not None and student_key(one.student) not in waiting:
+                chain = ChainConfig(one.student, scheme_named(forecast.best_scheme(one)))
+                return self.problem.space.params_of(chain)
         return None
 
-    def resumption(self, history: History, *, new_allowed: bool) -> Stopped | None:
+    def resumption(self, history: History, *, new_allowed: bool) -> Paused | None:
         """Return the paused trial that is worth more than any new one; see Scheduler."""
-        waiting = {trial.key: trial for trial in history.paused}
+        waiting = {trial.key: trial for trial in history.waiting}
         if not waiting:
             return None
-        outlook = self.outlook(history)
-        for prospect in self.prospects(history):
-            paused = waiting.get(student_key(prospect.student))
+        forecast = self.forecast(history)
+        for one in self.ranked(history):
+            paused = waiting.get(student_key(one.student))
             if paused is None:
                 if new_allowed:
                     return None
                 continue
-            least = LEAST_GAIN * outlook.hypervolume if outlook is not None else 0.0
-            return paused if new_allowed or prospect.gain >= least else None
+            least = LEAST_GAIN * forecast.hypervolume if forecast is not None else 0.0
+            return paused if new_allowed or one.gain >= least else None
         return None
 
 
@@ -184,26 +197,19 @@ class FreezeThawPruner:
         self._stopping = stopping
         self._enough = enough
         self._views: dict[str, _View] = {}
-        self._viewed: Outlook | None = None
+        self._viewed: Forecast | None = None
 
-    def rule(
-        self,
-        history: History,
-        chain: ChainConfig,
-        curve: Curve,
-        costs: CostTable,
-        schemes: Sequence[str],
-        validation_images: int,
-    ) -> Ruling:
-        """Rule on the student of `chain`; see Pruner."""
-        ruling = self._stopping.rule(history, chain, curve, costs, schemes, validation_images)
+    def rule(self, student: StudentInTraining) -> Ruling:
+        """Rule on a student in training; see Pruner."""
+        history, chain, curve = student.history, student.chain, student.curve
+        ruling = self._stopping.rule(student)
         if not isinstance(ruling, GoOn):
             return ruling
         key = student_key(chain.student)
         view = self._view(history, chain.student, key)
         if view is None:
             return ruling
-        own = view.outlook.of_curve(view.begun, curve)
+        own = view.forecast.of_curve(view.begun, curve)
         best = self._best_other(history, view, key)
         # Its forecast narrows while it trains, and a wide one is worth more than a narrow one of
         # the same mean: compared by expectations, whatever is new would look better every time.
@@ -215,7 +221,7 @@ class FreezeThawPruner:
         return Pause(
             Postponed(
                 progress=curve[-1][0],
-                accuracy=view.outlook.accuracy(own),
+                accuracy=view.forecast.accuracy(own),
                 gain=own.gain,
                 seconds=own.seconds,
                 better=best.worth / max(in_best_case, 1e-12),
@@ -223,7 +229,7 @@ class FreezeThawPruner:
         )
 
     def _view(self, history: History, student: StudentConfig, key: str) -> "_View | None":
-        """Return what `student` was chosen by, None before an outlook.
+        """Return what `student` was chosen by, None before a forecast.
 
         Others end and begin while it trains, and to look again takes as long as a choice does. So
         the pruner looks again only at the first epoch of a student for whom nobody chose.
@@ -231,29 +237,29 @@ class FreezeThawPruner:
         running = {key, *(one.student for one in history.running)}
         self._views = {known: view for known, view in self._views.items() if known in running}
         if key not in self._views:
-            outlook = self._search.latest
-            if outlook is None or outlook is self._viewed:
+            forecast = self._search.latest
+            if forecast is None or forecast is self._viewed:
                 others = tuple(one for one in history.running if one.student != key)
-                outlook = self._search.outlook(replace(history, running=others))
-            if outlook is None:
+                forecast = self._search.forecast(replace(history, running=others))
+            if forecast is None:
                 return None
-            self._viewed = outlook
-            prospects = self._search.prospects_of(outlook, history)
-            self._views[key] = _View(outlook, prospects, outlook.begun(student))
+            self._viewed = forecast
+            ranked = self._search.ranked_by(forecast, history)
+            self._views[key] = _View(forecast, ranked, forecast.begun(student))
         return self._views[key]
 
-    def _best_other(self, history: History, view: "_View", key: str) -> Prospect | None:
+    def _best_other(self, history: History, view: "_View", key: str) -> StudentForecast | None:
         running = {key, *(one.student for one in history.running)}
-        for prospect in view.prospects:
-            other = student_key(prospect.student)
+        for one in view.ranked:
+            other = student_key(one.student)
             if other not in running and self._is_open(history, other):
-                return prospect
+                return one
         return None
 
     def _is_open(self, history: History, key: str) -> bool:
         """Say whether a student may be begun, or gone on with; nearly always of the first asked."""
-        if key in {trial.key for trial in history.stopped}:
-            return any(trial.key == key for trial in history.paused)
+        if key in {trial.key for trial in history.pruned}:
+            return any(trial.key == key for trial in history.waiting)
         ended = key in {student.key for student in history.students}
         return not ended and self._search.may_begin(history, key)
 
@@ -262,14 +268,14 @@ class FreezeThawPruner:
 class _View:
     """What a student in training is compared by."""
 
-    outlook: Outlook
-    prospects: Sequence[Prospect]
+    forecast: Forecast
+    ranked: Sequence[StudentForecast]
     """The most worthy first."""
-    begun: Begun
+    begun: BegunStudent
 
 
 class FreezeThawSampler(OneByOneSampler):
-    """Draws the new student that is worth most per second; before an outlook, as another sampler.
+    """Draws the new student that is worth most per second; before a forecast, as another sampler.
 
     One sampler belongs to one study.
     """
@@ -277,7 +283,7 @@ class FreezeThawSampler(OneByOneSampler):
     def __init__(
         self, search: FreezeThaw, before: BaseSampler, reader: HistoryReader | None = None
     ) -> None:
-        """Draw as `before` does until there is an outlook; `reader` is of the study, if given."""
+        """Draw as `before` does until there is a forecast; `reader` is of the study, if given."""
         self._search = search
         self._before = before
         self._reader = reader

@@ -4,7 +4,7 @@ import math
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from search.forecasts import Outlook, Prospect, checkpoint_key
+from search.forecasts import Forecast, StudentForecast
 from search.strategy.freeze_thaw import FreezeThaw
 from spaces import student_key
 from studies.records import History
@@ -30,7 +30,7 @@ class NextHour:
     """Expects what an hour of all workers adds: that of the students that would fill it.
 
     The most worthy come first, the last one in part; what runs is believed to come and not gained
-    again. What they add together is bounded from above (Outlook.gain_of_all), so as far as the
+    again. What they add together is bounded from above (Forecast.gain_of_all), so as far as the
     forecasts are right a study stops late rather than early. Only that pausing lets an hour look at
     more students than it could train to their ends is left out.
     """
@@ -55,46 +55,47 @@ class NextHour:
 
         any_trials: as if any number of further trials might be sampled.
         """
-        outlook = self._search.outlook(history)
-        if outlook is None:
+        forecast = self._search.forecast(history)
+        if forecast is None:
             return None
         chosen = filled(
-            self._search.prospects(history),
-            outlook,
+            self._search.ranked(history),
+            forecast,
             self._seconds,
             new=math.inf if any_trials else self._search.trials_left(history),
-            paused={trial.key for trial in history.paused},
+            paused={trial.key for trial in history.waiting},
         )
-        return HourlyGain(outlook.gain_of_all(chosen), outlook.hypervolume)
+        return HourlyGain(forecast.gain_of_all(chosen), forecast.hypervolume)
 
 
 def filled(
-    prospects: Sequence[Prospect],
-    outlook: Outlook,
+    ranked: Sequence[StudentForecast],
+    forecast: Forecast,
     seconds: float,
     *,
     new: float,
     paused: Container[str],
-) -> list[tuple[Prospect, float]]:
-    """Return the prospects that fill `seconds`, and the share of each that still fits.
+) -> list[tuple[StudentForecast, float]]:
+    """Return the students that fill `seconds`, and the share of each that still fits.
 
     The most worthy first, and of those that are not `paused` at most `new`. Students of one
-    checkpoint distil it once.
+    checkpoint train it once.
     """
-    chosen: list[tuple[Prospect, float]] = []
-    distilling: set[str] = set()
-    for prospect in sorted(prospects, key=lambda one: -one.worth):
+    chosen: list[tuple[StudentForecast, float]] = []
+    trained: set[str] = set()
+    for one in sorted(ranked, key=lambda each: -each.worth):
         if seconds <= 0:
             break
-        if student_key(prospect.student) not in paused:
+        if student_key(one.student) not in paused:
             if new <= 0:
                 continue
             new -= 1
-        checkpoint = checkpoint_key(prospect.student)
-        needed = prospect.seconds
-        if checkpoint in distilling:
-            needed -= outlook.distilling_seconds(prospect.student)
-        distilling.add(checkpoint)
-        chosen.append((prospect, min(1.0, seconds / needed)))
+        keys = list(map(student_key, one.student.prefixes))
+        needed = one.seconds
+        if not trained.isdisjoint(keys):
+            stages = forecast.stage_seconds(one.student)
+            needed -= sum(s for key, s in zip(keys, stages, strict=True) if key in trained)
+        trained.update(keys)
+        chosen.append((one, min(1.0, seconds / needed)))
         seconds -= needed
     return chosen

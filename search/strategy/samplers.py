@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial
 
 from search.strategy.one_by_one import OneByOneSampler
 from search.strategy.sobol import SobolSampler
-from search.strategy.student_only_study import Learner, View
+from search.strategy.student_only_study import Learner, StudentOnlyStudy
 from spaces import DistilfrontError, UnknownNameError, digest
 
 
@@ -73,7 +73,7 @@ class StudentSampler(OneByOneSampler):
     def __init__(self, learner: Learner, seed: int) -> None:
         self._learner = learner
         self._seed = seed
-        self._view: View | None = None
+        self._view: StudentOnlyStudy | None = None
         self._number: int | None = None
         self._stand_in: optuna.Trial | None = None
 
@@ -87,7 +87,7 @@ class StudentSampler(OneByOneSampler):
         """Return the setting that the stand-in is given."""
         if self._stand_in is None or self._number != trial.number:
             if self._view is None:
-                self._view = View(study.directions, self._learner)
+                self._view = StudentOnlyStudy(study.directions, self._learner)
             seed = int(digest("sampler", self._seed, trial.number)[:8], 16)
             self._view.show(study.get_trials(deepcopy=False), besides=trial.number)
             self._stand_in = self._view.ask(self._learner.make(seed))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from objectives.costs import Cost, CostTable
 from objectives.fronts import OBJECTIVES
-from search.stopping import Evidence, Incumbent
-from spaces import ChainConfig, scheme_name, student_key
+from search.stopping import Incumbent, StoppingStatistics
+from spaces import ChainConfig, student_key
 from studies.records import History
 
 
@@ -47,14 +47,14 @@ def offers(
     those under which the student is a point already are left out. Largest gain first, of equal
     gains the smaller artifact. Ask again after each evaluation: it may settle the others.
     """
-    evidence = Evidence(objectives, accuracy_floor)
-    evidence.update(history)
-    done = evidence.schemes_of(student_key(chain.student)) | {scheme_name(chain.scheme)}
+    statistics = StoppingStatistics(objectives, accuracy_floor)
+    statistics.update(history)
+    done = statistics.schemes_of(student_key(chain.student)) | {chain.scheme.name}
     candidates = []
     for scheme in schemes:
-        cost = costs.of(chain.student.architecture.key, scheme)
-        best = min(1.0, accuracy - evidence.optimistic_loss(scheme))
-        offer = Offer(scheme, cost, best, evidence.incumbents.at(cost))
+        cost = costs.of(chain.student.network.key, scheme)
+        best = min(1.0, accuracy - statistics.optimistic_loss(scheme))
+        offer = Offer(scheme, cost, best, statistics.incumbents.at(cost))
         if scheme not in done and offer.gain > 0:
             candidates.append(offer)
     return tuple(sorted(candidates, key=lambda offer: (-offer.gain, offer.cost.size_bytes)))

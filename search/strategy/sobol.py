@@ -1,7 +1,5 @@
 """A quasi-random sampler for a space in which some settings exist only beside others."""
 
-from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -17,13 +15,14 @@ from optuna.trial import FrozenTrial
 
 from search.strategy.one_by_one import OneByOneSampler
 from search.strategy.student_only_study import is_sampled
-from spaces import DistilfrontError, Space
+from spaces import PLACES, DistilfrontError, digest
 
 Point = NDArray[np.float64]
-"""[dimensions], each in [0, 1)."""
+"""[DIMENSIONS], each in [0, 1)."""
 
-DIMENSIONS = tuple(field.name for field in fields(Space))
-"""Every setting has its own coordinate, asked for or not."""
+DIMENSIONS = 64
+"""Coordinates of every point, used or not: how a sequence is scrambled depends on how many there
+are, and a setting that is added must not move the others."""
 
 
 class SobolSampler(OneByOneSampler):
@@ -32,13 +31,13 @@ class SobolSampler(OneByOneSampler):
     Optuna's QMCSampler takes its dimensions from the first trial, so a setting that trial had no
     use for is random ever after, and counts points in the study, where two workers can take the
     same one. Here a trial's point is the number of sampled trials before it, which every worker
-    counts alike. Nothing is learnt from results.
+    counts alike, and each setting has a coordinate of its own (spaces.PLACES), asked for or not.
+    Nothing is learnt from results.
     """
 
-    def __init__(self, seed: int, dimensions: Sequence[str] = DIMENSIONS) -> None:
+    def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._dimensions = list(dimensions)
-        self._point: tuple[int, Point] | None = None
+        self._point: tuple[int, int, Point] | None = None
 
     def sample_independent(
         self,
@@ -48,26 +47,30 @@ class SobolSampler(OneByOneSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """Return the setting at the coordinate of `param_name` of this trial's point."""
-        if param_name not in self._dimensions:
-            raise DistilfrontError(f"{param_name} is not among {', '.join(self._dimensions)}")
         if self._point is None or self._point[0] != trial.number:
             before = sum(
                 other.number < trial.number and is_sampled(other)
                 for other in study.get_trials(deepcopy=False)
             )
-            self._point = (trial.number, self.point(before))
-        share = self._point[1][self._dimensions.index(param_name)]
-        return at(param_distribution, float(share))
+            self._point = (trial.number, before, self.point(before))
+        _, index, point = self._point
+        return at(param_distribution, self._share(param_name, index, point))
 
     def point(self, index: int) -> Point:
         """Return the sequence's point of that index."""
         from scipy.stats.qmc import Sobol  # takes longer to import than Optuna
 
-        sequence = Sobol(len(self._dimensions), rng=np.random.default_rng(self._seed))
+        sequence = Sobol(DIMENSIONS, rng=np.random.default_rng(self._seed))
         if index:
             sequence.fast_forward(index)
         point: Point = sequence.random(1)[0]
         return point
+
+    def _share(self, name: str, index: int, point: Point) -> float:
+        """Return the coordinate of a setting; of one that has no place, a random number."""
+        if name in PLACES:
+            return float(point[PLACES.index(name)])
+        return int(digest("share", self._seed, name, index)[:13], 16) / 16**13
 
 
 def at(distribution: BaseDistribution, share: float) -> Any:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from optuna.samplers import BaseSampler
 
-from search.forecasts import Ground
+from search.problem import SearchProblem
 from search.stopping import Pruner, pruner_named
 from search.strategy.freeze_thaw import FreezeThaw, FreezeThawPruner, FreezeThawSampler
 from search.strategy.next_hour import NextHour
@@ -31,7 +31,7 @@ class Parts:
 def parts_named(
     sampler: str,
     pruner: str,
-    ground: Ground,
+    problem: SearchProblem,
     *,
     trials: int,
     seed: int,
@@ -53,18 +53,17 @@ def parts_named(
         raise UnknownNameError("pruner", pruner, PRUNERS)
     stopping = pruner_named(
         "known_costs" if pruner == "freeze_thaw" else pruner,
+        problem,
         delta=delta,
         audit_share=audit_share,
         seed=seed,
-        objectives=ground.objectives,
-        accuracy_floor=ground.reference.accuracy_floor,
     )
-    search = FreezeThaw(ground, trials, seed)
+    search = FreezeThaw(problem, trials, seed)
     scheduler: Scheduler = NewFirst()
     enough: Enough | None = None
     if least_gain_per_hour > 0:
-        # It looks at other moments than the search does, which remembers one outlook at a time.
-        own = FreezeThaw(ground, trials, seed)
+        # It looks at other moments than the search does, which remembers one forecast at a time.
+        own = FreezeThaw(problem, trials, seed)
         enough = NextHour(own, workers=workers, least=least_gain_per_hour).is_not_worth_it
     if pruner == "freeze_thaw":
         stopping, scheduler = FreezeThawPruner(search, stopping, enough), search

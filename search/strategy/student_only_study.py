@@ -40,7 +40,7 @@ def is_sampled(trial: FrozenTrial) -> bool:
     return bool(trial.user_attrs.get(Attr.ORIGIN, "sampled") == "sampled")
 
 
-class View:
+class StudentOnlyStudy:
     """A study in memory that shows another study's sampled trials."""
 
     def __init__(self, directions: Sequence[StudyDirection], learner: Learner) -> None:

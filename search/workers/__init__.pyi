@@ -1,8 +1,8 @@
 from .baselines import TEACHER_ITSELF as TEACHER_ITSELF
 from .baselines import TEACHER_QUANTIZED as TEACHER_QUANTIZED
 from .baselines import student_baselines as student_baselines
-from .claims import Ledger as Ledger
-from .claims import open_ledger as open_ledger
+from .claims import Claims as Claims
+from .claims import open_claims as open_claims
 from .epoch_monitor import Emit as Emit
 from .epoch_monitor import ReleasedError as ReleasedError
 from .events import EpochEnded as EpochEnded
@@ -21,6 +21,6 @@ from .repeats import seconds_of as seconds_of
 from .repeats import train as train
 from .run_trials import Bench as Bench
 from .run_trials import Worker as Worker
-from .stop_signal import Lifeline as Lifeline
+from .stop_signal import StopSignal as StopSignal
 from .test_scores import trained as trained
 from .worker_process import work as work

@@ -1,27 +1,26 @@
 """The baselines of a study: simpler ways to the same end, in every study and every report."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from objectives import CostTable
 from spaces import (
+    NETWORK,
+    SCHEME_KEY,
+    STAGES,
     ChainConfig,
-    Distillation,
-    Domain,
-    NoAdapter,
-    PlainTraining,
-    Schedule,
-    StudentConfig,
-    architectures,
-    scheme_named,
+    Declared,
+    Network,
+    Space,
+    Value,
 )
-from studies import StudyConfig
 
 TEACHER_ITSELF = "teacher"
 TEACHER_QUANTIZED = "teacher quantized directly"
 STUDENT_ALONE = "student without the teacher"
-NOT_ADAPTED = "student distilled, not adapted"
 
-_TEMPERATURE, _ALPHA = 4.0, 0.9
-"""The published recipe of plain knowledge distillation (RepDistiller)."""
+_MOST_NETWORKS = 4
+"""Of more only the smallest, the middle one and the largest are trained without the teacher."""
 
 
 @dataclass(frozen=True)
@@ -35,51 +34,70 @@ class Baseline:
     who looks for a front can do without (docs/decisions)."""
 
 
-def student_baselines(config: StudyConfig) -> tuple[Baseline, ...]:
+def student_baselines(space: Space, costs: CostTable) -> tuple[Baseline, ...]:
     """Return the students that leave a step out, in the order in which they are trained.
 
-    Of every width (at most three, where there are many) the student without the teacher, so that
-    a chosen point finds its own; of the widest also the student distilled and not adapted. All at
-    rank 0, with the learning rate in the middle of its domain. The narrowest and the widest
-    without the teacher come before the search, which learns from them, the others after it. A
-    study whose space has no alpha 0 or no rank 0 has no such baseline.
+    Of every network (at most three, where there are many) the student without the teacher, after
+    its first stage alone, so that a chosen point finds its own. Of the largest also every prefix of
+    the chain. The smallest and the largest without the teacher come before the search, which learns
+    from them, the others after it. Settings are what they declare for baselines. A study has no
+    baseline that its space cannot make.
     """
-    space, settled = config.search_space(), config.settled()
-    if 0 not in space.lora_rank.values:
-        return ()
-    networks = architectures(space, settled)
-    if len(networks) > 4:
-        networks = (networks[0], networks[len(networks) // 2], networks[-1])
-    rates = sorted(float(rate) for rate in space.learning_rate.values)
-    alone = StudentConfig(
-        architecture=networks[0],
-        method=PlainTraining(),
-        schedule=_at_rate(settled.distill, rates[len(rates) // 2]),
-        adaptation=NoAdapter(),
-        seed=settled.seed,
-    )
-    scheme = scheme_named(str(space.scheme.values[0]))
-    found = []
-    if 0 in space.alpha.values:
-        found = [
-            Baseline(
-                STUDENT_ALONE,
-                ChainConfig(replace(alone, architecture=network), scheme),
-                late=network not in (networks[0], networks[-1]),
-            )
-            for network in networks
-        ]
-    alpha = _nearest(space.alpha, _ALPHA)
-    if alpha > 0:
-        method = Distillation(_nearest(space.temperature, _TEMPERATURE), alpha)
-        distilled = replace(alone, architecture=networks[-1], method=method)
-        found.append(Baseline(NOT_ADAPTED, ChainConfig(distilled, scheme), late=bool(found)))
+    networks = sorted(space.networks, key=lambda one: costs.of(one.key, space.schemes[0]).flops)
+    found = list(_alone(space, networks))
+    # A prefix that leaves nothing out is the search's own.
+    for stages in range(1, len(space.stages)):
+        if all(map(space.can_skip, space.stages[stages:])):
+            chain = _chain(space, networks[-1], stages, alone=False)
+            if chain.student.needs_teacher and len(chain.student.stages) == stages:
+                last, left_out = STAGES[space.stages[stages - 1]], STAGES[space.stages[stages]]
+                words = f"student {last.done}, not {left_out.done}"
+                found.append(Baseline(words, chain, late=bool(found)))
     return tuple(sorted(found, key=lambda one: one.late))
 
 
-def _nearest(domain: Domain, wanted: float) -> float:
-    return min((float(value) for value in domain.values), key=lambda value: abs(value - wanted))
+def _alone(space: Space, networks: list[Network]) -> list[Baseline]:
+    if not all(map(space.can_skip, space.stages[1:])):
+        return []
+    ends = networks[0], networks[-1]
+    if len(networks) > _MOST_NETWORKS:
+        networks = [networks[0], networks[len(networks) // 2], networks[-1]]
+    chains = [_chain(space, network, 1, alone=True) for network in networks]
+    return [
+        Baseline(STUDENT_ALONE, chain, late=chain.student.network not in ends)
+        for chain in chains
+        if not chain.student.needs_teacher
+    ]
 
 
-def _at_rate(schedule: Schedule, rate: float) -> Schedule:
-    return replace(schedule, learning_rate=rate)
+def _chain(space: Space, network: Network, stages: int, *, alone: bool) -> ChainConfig:
+    """Return the chain of a baseline's settings that ends after so many of the space's stages."""
+    kept = space.stages[:stages]
+
+    def ask(name: str, declared: Declared) -> Value:
+        table, setting = name.partition(".")[0], declared.setting
+        values = space.values(name)
+        if table == NETWORK:
+            value: Value = getattr(network, declared.name)
+            return value
+        if name == SCHEME_KEY:
+            return values[0]
+        if setting.skips is not None and table not in kept:
+            return setting.skips
+        if alone and setting.alone in values:
+            return setting.alone
+        left = [value for value in values if value != setting.skips]
+        return _baseline_value(left or list(values), setting.baseline)
+
+    return space.chain(ask)
+
+
+def _baseline_value(values: list[Value], wanted: Value | None) -> Value:
+    """Return the value nearest to what is wanted; without that the middle one, or first word."""
+    numbers = sorted(value for value in values if isinstance(value, int | float))
+    if len(numbers) < len(values):
+        return wanted if wanted in values else values[0]
+    if not isinstance(wanted, int | float):
+        return numbers[len(numbers) // 2]
+    distance: Callable[[float], float] = lambda value: abs(value - wanted)  # noqa: E731
+    return min(numbers, key=distance)

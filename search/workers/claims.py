@@ -20,7 +20,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from search.strategy import Enough, NewFirst, Scheduler, is_sampled
-from search.workers.heartbeat import Presence, ProcessPresence
+from search.workers.heartbeat import Heartbeat, ProcessHeartbeat
 from studies import Lock, study_lock
 from studies.records import Attr, FailureKind, HistoryReader, is_late
 
@@ -30,30 +30,30 @@ DEATHS = 3
 _GONE = "its worker is gone"
 
 
-def open_ledger(
+def open_claims(
     study: optuna.Study,
     storage: RDBStorage,
     reader: HistoryReader | None = None,
     scheduler: Scheduler | None = None,
     enough: Enough | None = None,
-) -> "Ledger":
-    """Return the ledger of this process for a study that lies in `storage`.
+) -> "Claims":
+    """Return the claims of this process for a study that lies in `storage`.
 
     reader: of `study`; whoever reads its history too gives the one that does. scheduler: NewFirst
     when None. enough: what ends the study before its trials are used up.
     """
-    return Ledger(
+    return Claims(
         study,
         storage,
         reader or HistoryReader(study),
         lock=study_lock(storage, study.study_name),
-        presence=ProcessPresence(),
+        heartbeat=ProcessHeartbeat(),
         scheduler=scheduler or NewFirst(),
         enough=enough,
     )
 
 
-class Ledger:
+class Claims:
     """The claims of one worker on one study."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Ledger:
         reader: HistoryReader,
         *,
         lock: Lock,
-        presence: Presence,
+        heartbeat: Heartbeat,
         scheduler: Scheduler,
         enough: Enough | None = None,
     ) -> None:
@@ -73,7 +73,7 @@ class Ledger:
         self._reader = reader
         self.lock = lock
         """The study's: held by one process at a time."""
-        self._presence = presence
+        self._heartbeat = heartbeat
         self._scheduler = scheduler
         self._enough = enough
         self.over = False
@@ -102,9 +102,9 @@ class Ledger:
             self.over = trial is None and not any(map(_runs, trials))
             if trial is None:
                 return None
-            for name, value in {Attr.ORIGIN: "sampled", **self._presence.signature()}.items():
+            for name, value in {Attr.ORIGIN: "sampled", **self._heartbeat.signature()}.items():
                 self._set(trial.number, name, value)
-        self._presence.begin(trial)
+        self._heartbeat.begin(trial)
         return trial
 
     def _has_enough(self) -> bool:
@@ -144,7 +144,7 @@ class Ledger:
 
     def release(self, trial: optuna.Trial) -> None:
         """Give back a trial that this worker will not end, for anyone to go on with."""
-        self._presence.end()
+        self._heartbeat.end()
         with self.lock():
             trials = self._study.get_trials(deepcopy=False)
             if trials[trial.number].state == TrialState.RUNNING:  # Nobody has ended it meanwhile.
@@ -165,7 +165,7 @@ class Ledger:
     def _settled(self) -> list[FrozenTrial]:
         """Return all trials, after those of dead workers were handed on."""
         trials = self._study.get_trials(deepcopy=False)
-        gone = [t for t in trials if _runs(t) and self._presence.is_gone(t)]
+        gone = [t for t in trials if _runs(t) and self._heartbeat.is_gone(t)]
         for trial in gone:
             self._hand_on(trial, trials, _GONE)
         trials = self._study.get_trials(deepcopy=False) if gone else trials

@@ -8,7 +8,7 @@ import optuna
 from objectives import EpochReport, Verdict
 from search.stopping import Audit, Pause, Ruling, Stop
 from search.workers.events import EpochEnded, Event
-from search.workers.stop_signal import Lifeline
+from search.workers.stop_signal import StopSignal
 from studies.records import add_epoch
 
 Emit = Callable[[Event], None]
@@ -22,7 +22,7 @@ class ReleasedError(Exception):
 
 
 @dataclass
-class Watch:
+class EpochMonitor:
     """Follows one student in training (an objectives.OnEpoch).
 
     Reused epochs are recorded and not ruled on. Raises ReleasedError after an epoch during which a
@@ -32,7 +32,7 @@ class Watch:
     trial: optuna.Trial
     rule: Rule | None
     """None for a student that runs to its end."""
-    lifeline: Lifeline
+    stop_signal: StopSignal
     emit: Emit
     curve: list[tuple[float, float]] = field(default_factory=list)
     stop: Stop | Pause | None = None
@@ -57,7 +57,7 @@ class Watch:
         )
         if report.reused or report.progress >= 1:
             return Verdict.GO_ON  # Nothing would be saved.
-        if self.lifeline.stopping:
+        if self.stop_signal.stopping:
             raise ReleasedError
         if self.audit is not None or self.rule is None:
             return Verdict.GO_ON

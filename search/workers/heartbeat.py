@@ -17,7 +17,7 @@ STALE_S = 180.0
 """A worker elsewhere that has not said so for this long is dead; clocks may differ by less."""
 
 
-class Presence(Protocol):
+class Heartbeat(Protocol):
     """How a worker shows the others that it lives, and sees whether they do."""
 
     def signature(self) -> dict[Attr, Any]:
@@ -37,8 +37,8 @@ class Presence(Protocol):
         ...
 
 
-class ProcessPresence:
-    """The presence of this process: one worker a process."""
+class ProcessHeartbeat:
+    """The heartbeat of this process: one worker a process."""
 
     def __init__(self) -> None:
         self._here = WorkerIdentity.of_this_process()

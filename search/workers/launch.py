@@ -1,6 +1,6 @@
 """Starts the workers of a study on this machine, listens to them and ends them.
 
-A worker's standard output carries its events; its standard input is its lifeline: a line there
+A worker's standard output carries its events; its standard input is its stop_signal: a line there
 asks it to stop after the current epoch, and the end of the file (this process is gone, however
 it went) ends it at once. So no worker outlives the command that started it.
 """
@@ -62,7 +62,7 @@ class Supervisor:
                 stderr=errors,
                 text=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
-                # Ctrl-C is this process's to answer; a worker hears of it on its lifeline.
+                # Ctrl-C is this process's to answer; a worker hears of it on its stop_signal.
                 start_new_session=True,
             )
         self._processes[index] = process

@@ -17,8 +17,8 @@ from reports import StudySummary, save_trial_note
 from search.workers.baselines import TEACHER_ITSELF, TEACHER_QUANTIZED, student_baselines
 from search.workers.epoch_monitor import ReleasedError
 from search.workers.events import EpochEnded, Event, Preparing
-from search.workers.stop_signal import Lifeline
-from spaces import architectures, params_of, scheme_named, to_dict
+from search.workers.stop_signal import StopSignal
+from spaces import scheme_named, to_dict
 from studies import Lock, StudyConfig
 from studies.records import (
     StudyAttr,
@@ -37,7 +37,7 @@ def prepare(
     config: StudyConfig,
     lock: Lock,
     workbench: Workbench,
-    lifeline: Lifeline,
+    stop_signal: StopSignal,
     emit: Emit,
     *,
     templates_first: bool,
@@ -51,19 +51,19 @@ def prepare(
 
     def on_epoch(report: EpochReport) -> Verdict:
         emit(_teacher_epoch(report))
-        if lifeline.stopping and not report.reused:
+        if stop_signal.stopping and not report.reused:
             raise ReleasedError
         return Verdict.GO_ON
 
     networks = (
-        workbench.foundation.teacher.architecture,
-        *architectures(config.search_space(), config.settled()),
+        workbench.setup.teacher.network,
+        *config.search_space().networks,
     )
 
     def export_templates() -> None:
         # From both ends, so that two workers meet in the middle and do not wait for each other.
         for network in networks if templates_first else reversed(networks):
-            if lifeline.stopping:
+            if stop_signal.stopping:
                 raise ReleasedError
             emit(Preparing(f"exporting the float graph of {network.key}"))
             workbench.template(network)
@@ -82,7 +82,7 @@ def prepare(
             costs = measure_study_costs(
                 workbench,
                 networks,
-                [str(name) for name in config.search_space().scheme.values],
+                config.search_space().schemes,
                 processes=config.costs.processes,
                 calls=config.costs.calls,
                 on_progress=lambda words: emit(Preparing(words)),
@@ -90,7 +90,7 @@ def prepare(
             study.set_user_attr(StudyAttr.COSTS.value, to_dict(costs))
         _record_teacher(study, teacher, costs)
         _add_teacher_baselines(study, config, workbench, teacher, costs, emit)
-        _enqueue_student_baselines(study, config)
+        _enqueue_student_baselines(study, config, costs)
     return teacher, costs
 
 
@@ -132,16 +132,16 @@ def _add_teacher_baselines(
     """Add the teacher under every scheme that is not there yet: what quantizing alone gives."""
     points = read_history(study).points
     there = {point.scheme for point in points if point.origin == "baseline"}
-    architecture = workbench.foundation.teacher.architecture
-    for name in map(str, config.search_space().scheme.values):
+    network = workbench.setup.teacher.network
+    for name in config.search_space().schemes:
         if name in there:
             continue
         emit(Preparing(f"scoring the teacher as {name}"))
-        evaluation = workbench.evaluate(teacher, architecture, scheme_named(name), "validation")
+        evaluation = workbench.evaluate(teacher, network, scheme_named(name), "validation")
         words = TEACHER_ITSELF if name == "fp32" else TEACHER_QUANTIZED
         latency_ms = costs.of(costs.teacher, name).latency_ms
         add_baseline(study, words, name, evaluation, latency_ms)
-    if there >= set(map(str, config.search_space().scheme.values)):
+    if there >= set(config.search_space().schemes):
         return
     summary = StudySummary.load(study)
     for point in summary.history.points:
@@ -149,11 +149,12 @@ def _add_teacher_baselines(
             save_trial_note(study, summary, point.number)
 
 
-def _enqueue_student_baselines(study: optuna.Study, config: StudyConfig) -> None:
+def _enqueue_student_baselines(study: optuna.Study, config: StudyConfig, costs: CostTable) -> None:
     """Make the students that leave a step out sampled trials, first ones or late ones.
 
     A worker that died here has enqueued the first of them.
     """
     done = sum(is_enqueued_baseline(trial) for trial in study.get_trials(deepcopy=False))
-    for one in student_baselines(config)[done:]:
-        enqueue_baseline(study, one.words, params_of(one.chain), late=one.late)
+    space = config.search_space()
+    for one in student_baselines(space, costs)[done:]:
+        enqueue_baseline(study, one.words, space.params_of(one.chain), late=one.late)

@@ -123,7 +123,7 @@ def train(repeat: Repeat, workbench: "Workbench", on_epoch: OnEpoch) -> Replicat
         raise TypeError("a student stopped that nobody had told to")
     accuracies = {
         scheme: workbench.evaluate(
-            trained, student.architecture, scheme_named(scheme), "validation"
+            trained, student.network, scheme_named(scheme), "validation"
         ).accuracy
         for scheme in repeat.schemes
     }
@@ -134,7 +134,7 @@ def train(repeat: Repeat, workbench: "Workbench", on_epoch: OnEpoch) -> Replicat
 def seconds_of(repeats: Sequence[Repeat], summary: StudySummary) -> float:
     """Return how long `repeats` will train, by how long their students did in the study."""
     took = {
-        student.key: sum(float(stage["seconds"]) for stage in student.stages)
+        student.key: sum(stage.seconds for stage in student.stages)
         for student in summary.history.students
     }
     return sum(took.get(repeat.point.student, 0.0) for repeat in repeats)

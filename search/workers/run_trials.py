@@ -1,9 +1,9 @@
 """The loop every worker runs: claim a trial, train its student, add its points."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,14 +12,15 @@ import optuna
 from objectives import DivergedError, Evaluation, StoppedStudent, TrainedStudent
 from objectives.costs import CostTable
 from objectives.fronts import losses_of, nondominated
-from search.stopping import Pause, Pruner, Ruling, as_record
+from search.problem import SearchProblem
+from search.stopping import Pause, Pruner, Ruling, StudentInTraining, as_record
 from search.strategy import Offer, offers
-from search.workers.claims import Ledger
-from search.workers.epoch_monitor import Emit, ReleasedError, Watch
+from search.workers.claims import Claims
+from search.workers.epoch_monitor import Emit, EpochMonitor, ReleasedError
 from search.workers.events import PointAdded, TrialBegan, TrialEnded
 from search.workers.presenter import Presenter
-from search.workers.stop_signal import Lifeline
-from spaces import SCHEMES, ChainConfig, LoRA, Scheme, Settled, Space, scheme_name, suggest
+from search.workers.stop_signal import StopSignal
+from spaces import SCHEME_KEY, ChainConfig, Scheme, Value, scheme_named
 from studies import StudyConfig
 from studies.records import (
     HistoryReader,
@@ -54,49 +55,36 @@ class Bench:
     reader: HistoryReader
     """Of `study`; the one of this worker."""
     workbench: "Workbench"
-    costs: CostTable
+    problem: SearchProblem
     pruner: Pruner
-    accuracy_floor: float
-    """Accuracy below which a point is worth nothing."""
     presenter: Presenter
     """Shows trials to whoever looks at the study."""
     offers: Offering = offers
     """Which further schemes of a trained student are worth evaluating."""
 
-    @cached_property
-    def space(self) -> Space:
-        """The study's search space."""
-        return self.config.search_space()
+    @property
+    def costs(self) -> CostTable:
+        """The study's cost table."""
+        return self.problem.costs
 
-    @cached_property
-    def settled(self) -> Settled:
-        """What the study does not search."""
-        return self.config.settled()
-
-    @cached_property
-    def schemes(self) -> tuple[str, ...]:
-        """Names of the schemes that a student could be offered to."""
-        return tuple(str(name) for name in self.space.scheme.values)
+    def in_words(self, chain: ChainConfig) -> str:
+        """Return the searched settings of a chain in a few words."""
+        space = self.problem.space
+        return in_words(chain, space.searched, space.params_of(chain))
 
     def rule(self, chain: ChainConfig, curve: Sequence[tuple[float, float]]) -> Ruling:
         """Rule on the student of `chain` by its curve so far."""
-        return self.pruner.rule(
-            self.reader.read(),
-            chain,
-            curve,
-            self.costs,
-            self.schemes,
-            self.workbench.data.images_in("validation"),
-        )
+        student = StudentInTraining(self.reader.read(), chain, tuple(curve))
+        return self.pruner.rule(student)
 
 
 class Worker:
     """Runs trials of one study until as many as asked for have ended."""
 
-    def __init__(self, bench: Bench, ledger: Ledger, lifeline: Lifeline, emit: Emit) -> None:
+    def __init__(self, bench: Bench, claims: Claims, stop_signal: StopSignal, emit: Emit) -> None:
         self._bench = bench
-        self._ledger = ledger
-        self._lifeline = lifeline
+        self._claims = claims
+        self._stop_signal = stop_signal
         self._emit = emit
 
     def run(self, total: int) -> None:
@@ -105,13 +93,13 @@ class Worker:
         That is when `total` sampled ones have ended and the scheduler resumes no paused student.
         """
         self._protect()
-        while not self._lifeline.stopping:
-            trial = self._ledger.claim(total)
+        while not self._stop_signal.stopping:
+            trial = self._claims.claim(total)
             if trial is None:
-                if self._ledger.over:
+                if self._claims.over:
                     return
                 # Others run the last ones; should one die or be paused, a trial comes free.
-                self._lifeline.wait(WAIT_S)
+                self._stop_signal.wait(WAIT_S)
                 continue
             self._run_trial(trial)
             self._protect()
@@ -120,14 +108,14 @@ class Worker:
         bench = self._bench
         try:
             try:
-                with self._ledger.lock():  # Or two that are free at once draw the same student.
-                    chain = suggest(trial, bench.space, bench.settled)
+                with self._claims.lock():  # Or two that are free at once draw the same student.
+                    chain = bench.problem.space.suggest(trial)
                     describe(trial, chain)
-                before = self._ledger.goes_on_with(trial)
-                self._emit(TrialBegan(trial.number, in_words(chain), before))
+                before = self._claims.goes_on_with(trial)
+                self._emit(TrialBegan(trial.number, bench.in_words(chain), before))
                 state, words = self._train(trial, chain)
             except ReleasedError:
-                self._ledger.release(trial)
+                self._claims.release(trial)
                 state, words = "interrupted", "goes on from here when the study is run again"
             except DivergedError as error:
                 fail(bench.study, trial, "diverged", str(error))
@@ -149,7 +137,7 @@ class Worker:
         bench = self._bench
         # A student that every report compares with runs to its end.
         rule = None if is_baseline(trial) else partial(bench.rule, chain)
-        watch = Watch(trial, rule, self._lifeline, self._emit)
+        watch = EpochMonitor(trial, rule, self._stop_signal, self._emit)
         student = bench.workbench.train_student(chain.student, watch)
         if isinstance(student, StoppedStudent):
             if watch.stop is None:
@@ -173,19 +161,19 @@ class Worker:
         """Add every further scheme of the student that could enter the front; return how many."""
         bench = self._bench
         added = 0
-        while not self._lifeline.stopping:
+        while not self._stop_signal.stopping:
             worth = bench.offers(
                 bench.reader.read(),
                 chain,
                 student.accuracy,
                 bench.costs,
-                bench.schemes,
-                objectives=bench.config.objectives,
-                accuracy_floor=bench.accuracy_floor,
+                bench.problem.schemes,
+                objectives=bench.problem.objectives,
+                accuracy_floor=bench.problem.reference.accuracy_floor,
             )
             if not worth:
                 return added
-            scheme = SCHEMES[worth[0].scheme]
+            scheme = scheme_named(worth[0].scheme)
             offered = ChainConfig(chain.student, scheme)
             evaluation = self._evaluate(student, offered)
             latency_ms = self._latency_ms(chain, scheme)
@@ -196,11 +184,10 @@ class Worker:
 
     def _evaluate(self, student: TrainedStudent, chain: ChainConfig) -> Evaluation:
         evaluation = self._bench.workbench.evaluate(
-            student, chain.student.architecture, chain.scheme, "validation"
+            student, chain.student.network, chain.scheme, "validation"
         )
-        expected = self._bench.costs.of(
-            chain.student.architecture.key, scheme_name(chain.scheme)
-        ).size_bytes
+        cost = self._bench.costs.of(chain.student.network.key, chain.scheme.name)
+        expected = cost.size_bytes
         if evaluation.size_bytes != expected:
             raise RuntimeError(
                 f"the artifact has {evaluation.size_bytes} bytes and the cost table "
@@ -217,32 +204,28 @@ class Worker:
         front = nondominated(losses_of(history.points, bench.config.objectives))
         chosen = {history.points[index].student for index in np.flatnonzero(front)}
         kept = [student.stages for student in history.students if student.key in chosen]
-        kept += [paused.stages for paused in history.paused]
+        kept += [paused.stages for paused in history.waiting]
         bench.workbench.cache.keep = frozenset(
             [
                 bench.workbench.keys.teacher(),
-                *(str(stage["key"]) for stages in kept for stage in stages),
+                *(stage.key for stages in kept for stage in stages),
             ]
         )
 
     def _latency_ms(self, chain: ChainConfig, scheme: Scheme) -> float:
-        architecture = chain.student.architecture.key
-        return self._bench.costs.of(architecture, scheme_name(scheme)).latency_ms
+        return self._bench.costs.of(chain.student.network.key, scheme.name).latency_ms
 
 
-def in_words(chain: ChainConfig) -> str:
-    """Return a chain's settings in a few words."""
-    student = chain.student
-    parts = [f"width {student.architecture.width:g}"]
-    if student.method.alpha > 0:
-        temperature = getattr(student.method, "temperature", 0.0)
-        parts.append(f"alpha {student.method.alpha:g} at T {temperature:g}")
-    else:
-        parts.append("without the teacher")
-    parts.append(f"lr {student.schedule.learning_rate:g}")
-    if isinstance(student.adaptation, LoRA):
-        parts.append(f"LoRA rank {student.adaptation.rank} on {student.adaptation.targets}")
-    return ", ".join([*parts, scheme_name(chain.scheme)])
+def in_words(chain: ChainConfig, searched: Collection[str], params: Mapping[str, Value]) -> str:
+    """Return a chain's searched settings in a few words: `width 0.5, alpha 0.9, rank 8, w4a8`."""
+    told = [
+        f"{name.rpartition('.')[2].replace('_', ' ')} {value:g}"
+        if isinstance(value, int | float)
+        else str(value)
+        for name, value in params.items()
+        if name in searched and name != SCHEME_KEY
+    ]
+    return ", ".join([*told, chain.scheme.name])
 
 
 def _point(
@@ -250,7 +233,7 @@ def _point(
 ) -> PointAdded:
     return PointAdded(
         trial=trial,
-        scheme=scheme_name(scheme),
+        scheme=scheme.name,
         origin=origin,
         accuracy=evaluation.accuracy,
         size_bytes=evaluation.size_bytes,

@@ -6,7 +6,7 @@ import threading
 import time
 
 
-class Lifeline:
+class StopSignal:
     """Watches standard input and the clock.
 
     A line on standard input asks for a stop after the current epoch; its end means that the

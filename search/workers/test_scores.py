@@ -37,7 +37,7 @@ def score_front(
             scores[str(point.number)] = asdict(_score(point, workbench))
         teacher = workbench.evaluate(
             workbench.teacher(_go_on),
-            workbench.foundation.teacher.architecture,
+            workbench.setup.teacher.network,
             scheme_named("fp32"),
             "test",
         )
@@ -61,9 +61,7 @@ def trained(point: Point, workbench: Workbench) -> TrainedStudent:
 
 def _score(point: Point, workbench: Workbench) -> Evaluation:
     network = (
-        workbench.foundation.teacher.architecture
-        if point.chain is None
-        else point.chain.student.architecture
+        workbench.setup.teacher.network if point.chain is None else point.chain.student.network
     )
     return workbench.evaluate(
         trained(point, workbench), network, scheme_named(point.scheme), "test"

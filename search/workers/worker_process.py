@@ -8,15 +8,15 @@ from optuna.artifacts import FileSystemArtifactStore
 
 from objectives import Workbench
 from objectives.fronts import ReferencePoint
-from search.forecasts import Ground
+from search.problem import SearchProblem
 from search.strategy import parts_named
-from search.workers.claims import open_ledger
+from search.workers.claims import open_claims
 from search.workers.epoch_monitor import ReleasedError
 from search.workers.events import Event
 from search.workers.prepare import prepare
 from search.workers.presenter import DashboardPresenter
 from search.workers.run_trials import Bench, Worker
-from search.workers.stop_signal import Lifeline
+from search.workers.stop_signal import StopSignal
 from search.workers.test_scores import score_front
 from studies import StudyFolder, create_or_resume, load_study, open_storage, preparation_lock
 from studies.records import HistoryReader
@@ -28,7 +28,7 @@ def work(
     runs_dir: Path,
     storage_url: str | None,
     index: int,
-    lifeline: Lifeline,
+    stop_signal: StopSignal,
     emit: Callable[[Event], None],
 ) -> None:
     """Run trials of a study until enough have ended, then score its front on the test split.
@@ -41,26 +41,25 @@ def work(
     storage = open_storage(storage_url or folder.database)
     study = create_or_resume(config, storage)
     lock = preparation_lock(storage, config.name)
-    with Workbench(config.foundation(), folder.cache) as workbench:
+    with Workbench(config.setup(), folder.cache) as workbench:
         teacher, costs = prepare(
-            study, config, lock, workbench, lifeline, emit, templates_first=index % 2 == 1
+            study, config, lock, workbench, stop_signal, emit, templates_first=index % 2 == 1
         )
-        floor = config.bounds.accuracy_of_teacher * teacher.accuracy
         itself = costs.of(costs.teacher, "fp32")
-        reference = ReferencePoint(floor, itself.size_bytes, itself.latency_ms)
+        floor = config.bounds.accuracy_of_teacher * teacher.accuracy
+        problem = SearchProblem(
+            config.search_space(),
+            costs,
+            ReferencePoint(floor, itself.size_bytes, itself.latency_ms),
+            workbench.data.images_in("validation"),
+            teacher.accuracy,
+            config.objectives,
+        )
         reader = HistoryReader(study, storage)
         parts = parts_named(
             config.sampler.name,
             config.pruning.name,
-            Ground(
-                config.search_space(),
-                config.settled(),
-                costs,
-                reference,
-                workbench.data.images_in("validation"),
-                teacher.accuracy,
-                config.objectives,
-            ),
+            problem,
             trials=config.trials,
             seed=config.seed,
             startup=config.sampler.startup,
@@ -76,17 +75,16 @@ def work(
             study=study,
             reader=reader,
             workbench=workbench,
-            costs=costs,
+            problem=problem,
             pruner=parts.pruner,
-            accuracy_floor=floor,
             presenter=DashboardPresenter(
                 study,
                 FileSystemArtifactStore(str(folder.artifacts)),
                 workbench.data.class_names,
             ),
         )
-        ledger = open_ledger(study, storage, reader, parts.scheduler, parts.enough)
-        Worker(bench, ledger, lifeline, emit).run(config.trials)
-        if lifeline.stopping:
+        claims = open_claims(study, storage, reader, parts.scheduler, parts.enough)
+        Worker(bench, claims, stop_signal, emit).run(config.trials)
+        if stop_signal.stopping:
             raise ReleasedError
         score_front(study, workbench, lock, emit)

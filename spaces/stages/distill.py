@@ -38,6 +38,11 @@ class Distill(Stage):
         return self.method
 
     @property
+    def became(self) -> str:
+        """`distilled`, or `trained` where no teacher was asked."""
+        return self.done if self.method.needs_teacher else "trained"
+
+    @property
     def in_words(self) -> str:
         """Its method, in words."""
         return self.method.in_words

@@ -59,6 +59,11 @@ class Stage(Schedule):
         return None
 
     @property
+    def became(self) -> str:
+        """What this very student is after it."""
+        return self.done
+
+    @property
     def label(self) -> str:
         """What its families are told apart by beside their parent; empty where nothing does."""
         return ""

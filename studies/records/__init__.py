@@ -1,6 +1,16 @@
 """What a study has recorded: Optuna's trials and attributes, written and read back typed."""
 
-from studies.records.model import Failed, History, Point, Running, Stopped, Student
+from studies.records.model import (
+    Curve,
+    Failed,
+    History,
+    Paused,
+    Point,
+    RecordedRuling,
+    Running,
+    Stopped,
+    Student,
+)
 from studies.records.names import Attr, Origin, StudyAttr
 from studies.records.reading import HistoryReader, costs_of, read_history
 from studies.records.replicates import Replicate, record_replicate, replicates_of
@@ -23,13 +33,16 @@ from studies.records.writing import (
 
 __all__ = [
     "Attr",
+    "Curve",
     "Failed",
     "FailureKind",
     "History",
     "HistoryReader",
     "LostTrialError",
     "Origin",
+    "Paused",
     "Point",
+    "RecordedRuling",
     "Replicate",
     "Running",
     "Stopped",

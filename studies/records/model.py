@@ -1,11 +1,29 @@
-"""What a study has recorded, typed: points, students, stopped, failed and running trials."""
+"""What a study has recorded, typed: points, students, stopped, paused, failed, running trials."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
+from objectives import Evaluation, StageRecord
 from spaces import ChainConfig
 from studies.records.names import Origin
+
+Curve = tuple[tuple[float, float], ...]
+"""(progress, accuracy) pairs of the float network, one an epoch."""
+
+
+@dataclass(frozen=True)
+class RecordedRuling:
+    """Why a student was stopped, paused or audited, as its trial keeps it."""
+
+    words: str
+    """The reason as a sentence."""
+    progress: float
+    """Share of the student's epochs that were done."""
+    facts: Mapping[str, Any]
+    """Every figure of the reason, by name."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +40,8 @@ class Point:
     accuracy: float
     size_bytes: int
     latency_ms: float
-    evaluation: dict[str, Any]
+    evaluation: Evaluation
+    """On the validation split."""
     baseline: str | None
     completed: datetime
     offered_by: int | None = None
@@ -35,10 +54,10 @@ class Student:
     number: int
     key: str
     chain: ChainConfig
-    curve: tuple[tuple[float, float], ...]
-    """(progress, accuracy) pairs, the last at progress 1."""
-    stages: tuple[dict[str, Any], ...]
-    audited: dict[str, Any] | None
+    curve: Curve
+    """The last pair is at progress 1."""
+    stages: tuple[StageRecord, ...]
+    audited: RecordedRuling | None
     """The ruling that would have stopped it, had it not been audited."""
     completed: datetime
     accuracy: float
@@ -48,23 +67,26 @@ class Student:
 
 
 @dataclass(frozen=True)
-class Stopped:
-    """A sampled trial that was pruned."""
-
+class _Pruned:
     number: int
     key: str
     chain: ChainConfig
-    curve: tuple[tuple[float, float], ...]
-    stages: tuple[dict[str, Any], ...]
-    ruling: dict[str, Any]
+    curve: Curve
+    stages: tuple[StageRecord, ...]
+    ruling: RecordedRuling
     completed: datetime
     resumes: int | None = None
     """The paused trial that this one went on with."""
 
-    @property
-    def paused(self) -> bool:
-        """Whether it was set aside for something better, not ruled out: it may go on."""
-        return bool(self.ruling.get("paused", False))
+
+@dataclass(frozen=True)
+class Stopped(_Pruned):
+    """A sampled trial whose student was ruled out for good."""
+
+
+@dataclass(frozen=True)
+class Paused(_Pruned):
+    """A sampled trial whose student made way for another: it may be resumed."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +106,7 @@ class Running:
 
     number: int
     worker: dict[str, Any] | None
-    curve: tuple[tuple[float, float], ...]
+    curve: Curve
     student: str | None = None
     """Its student's key, once that is known."""
     chain: ChainConfig | None = None
@@ -98,8 +120,16 @@ class History:
     points: tuple[Point, ...] = field(default=())
     students: tuple[Student, ...] = field(default=())
     stopped: tuple[Stopped, ...] = field(default=())
+    paused: tuple[Paused, ...] = field(default=())
+    """Every trial that ended so, resumed since or not."""
     failed: tuple[Failed, ...] = field(default=())
     running: tuple[Running, ...] = field(default=())
+
+    @cached_property
+    def pruned(self) -> tuple[Stopped | Paused, ...]:
+        """The stopped and the paused trials, in trial order."""
+        both: list[Stopped | Paused] = [*self.stopped, *self.paused]
+        return tuple(sorted(both, key=lambda trial: trial.number))
 
     @property
     def ended(self) -> int:
@@ -108,26 +138,32 @@ class History:
         A trial that resumes another is the same sample again and counts no more.
         """
         failed = [failure for failure in self.failed if failure.kind != "interrupted"]
-        ended: list[Student | Stopped | Failed] = [*self.students, *self.stopped, *failed]
+        ended: list[Student | Stopped | Paused | Failed] = [*self.students, *self.pruned, *failed]
         return [trial.resumes for trial in ended].count(None)
 
     @property
     def ruled_out(self) -> tuple[Stopped, ...]:
         """Trials whose student was stopped for good, one a student, and never ran to its end."""
         ended = {student.key for student in self.students}
-        last = {trial.key: trial for trial in self.stopped}
-        return tuple(t for t in last.values() if not t.paused and t.key not in ended)
+        return tuple(
+            trial
+            for trial in self._last_pruned.values()
+            if isinstance(trial, Stopped) and trial.key not in ended
+        )
 
     @property
-    def paused(self) -> tuple[Stopped, ...]:
-        """Trials set aside whose student waits to be resumed, one a student, the latest."""
-        last = {trial.key: trial for trial in self.stopped}
+    def waiting(self) -> tuple[Paused, ...]:
+        """Paused trials whose student waits to be resumed, one a student, the latest."""
         taken = {student.key for student in self.students}
         taken |= {trial.student for trial in self.running if trial.student is not None}
         resumed = {trial.resumes for trial in self.running}
         resumed |= {trial.resumes for trial in self.failed}
         return tuple(
             trial
-            for trial in last.values()
-            if trial.paused and trial.key not in taken and trial.number not in resumed
+            for trial in self._last_pruned.values()
+            if isinstance(trial, Paused) and trial.key not in taken and trial.number not in resumed
         )
+
+    @cached_property
+    def _last_pruned(self) -> Mapping[str, Stopped | Paused]:
+        return {trial.key: trial for trial in self.pruned}

@@ -1,7 +1,7 @@
 """From Optuna's trials to a History."""
 
 from bisect import insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -9,13 +9,23 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from objectives.costs import CostTable
+from objectives import CostTable, Evaluation, StageRecord
 from spaces import ChainConfig, DistilfrontError, from_dict
-from studies.records.model import Failed, History, Point, Running, Stopped, Student
+from studies.records.model import (
+    Curve,
+    Failed,
+    History,
+    Paused,
+    Point,
+    RecordedRuling,
+    Running,
+    Stopped,
+    Student,
+)
 from studies.records.names import Attr, Origin, StudyAttr
 from studies.stored_trials import StoredTrials
 
-Record = TypeVar("Record", Point, Student, Stopped, Failed)
+Record = TypeVar("Record", Point, Student, Stopped, Paused, Failed)
 
 
 def read_history(study: optuna.Study, storage: RDBStorage | None = None) -> History:
@@ -45,6 +55,7 @@ class HistoryReader:
         self._points: list[Point] = []
         self._students: list[Student] = []
         self._stopped: list[Stopped] = []
+        self._paused: list[Paused] = []
         self._failed: list[Failed] = []
         self._chains: dict[int, ChainConfig] = {}
 
@@ -61,6 +72,7 @@ class HistoryReader:
             tuple(self._points),
             tuple(self._students),
             tuple(self._stopped),
+            tuple(self._paused),
             tuple(self._failed),
             tuple(running),
         )
@@ -92,14 +104,18 @@ class HistoryReader:
             if point.origin == "sampled":
                 _insert(self._students, _student(trial))
         elif trial.state == TrialState.PRUNED:
-            _insert(self._stopped, _stopped(trial))
+            pruned = _pruned(trial)
+            if isinstance(pruned, Paused):
+                _insert(self._paused, pruned)
+            else:
+                _insert(self._stopped, pruned)
         else:
             _insert(self._failed, _failed(trial))
 
     def _point(self, trial: FrozenTrial) -> Point:
         attrs = trial.user_attrs
         values = dict(zip(self._objectives, trial.values, strict=True))
-        evaluation: dict[str, Any] = _required(trial, Attr.EVALUATION)
+        evaluation = _evaluation(_required(trial, Attr.EVALUATION))
         chain = _chain(trial) if Attr.CHAIN in attrs else None
         scheme: str = _required(trial, Attr.SCHEME)
         latency_ms = values.get("latency_ms")
@@ -110,7 +126,7 @@ class HistoryReader:
             scheme=scheme,
             chain=chain,
             accuracy=float(values["accuracy"]),
-            size_bytes=int(evaluation["size_bytes"]),
+            size_bytes=evaluation.size_bytes,
             latency_ms=self._latency_ms(chain, scheme) if latency_ms is None else latency_ms,
             evaluation=evaluation,
             baseline=attrs.get(Attr.BASELINE),
@@ -132,30 +148,46 @@ def _student(trial: FrozenTrial) -> Student:
     curve = _curve(trial)
     if not curve:
         raise DistilfrontError(f"trial {trial.number} is complete but has no learning curve")
+    ruling = trial.user_attrs.get(Attr.RULING)
     return Student(
         number=trial.number,
         key=_required(trial, Attr.STUDENT),
         chain=_chain(trial),
         curve=curve,
-        stages=tuple(trial.user_attrs.get(Attr.STAGES, ())),
-        audited=trial.user_attrs.get(Attr.RULING),
+        stages=_stages(trial),
+        audited=None if ruling is None else _ruling(ruling),
         completed=_completed(trial),
         accuracy=curve[-1][1],
         resumes=trial.user_attrs.get(Attr.RESUMES),
     )
 
 
-def _stopped(trial: FrozenTrial) -> Stopped:
-    return Stopped(
+def _pruned(trial: FrozenTrial) -> Stopped | Paused:
+    ruling = _required(trial, Attr.RULING)
+    kind = Paused if ruling.get("paused", False) else Stopped
+    return kind(
         number=trial.number,
         key=_required(trial, Attr.STUDENT),
         chain=_chain(trial),
         curve=_curve(trial),
-        stages=tuple(trial.user_attrs.get(Attr.STAGES, ())),
-        ruling=_required(trial, Attr.RULING),
+        stages=_stages(trial),
+        ruling=_ruling(ruling),
         completed=_completed(trial),
         resumes=trial.user_attrs.get(Attr.RESUMES),
     )
+
+
+def _ruling(values: Mapping[str, Any]) -> RecordedRuling:
+    return RecordedRuling(str(values["words"]), float(values.get("progress", 1.0)), values)
+
+
+def _evaluation(values: Mapping[str, Any]) -> Evaluation:
+    confusion = tuple(tuple(row) for row in values["confusion"])
+    return Evaluation(**{**values, "confusion": confusion})
+
+
+def _stages(trial: FrozenTrial) -> tuple[StageRecord, ...]:
+    return tuple(StageRecord(**values) for values in trial.user_attrs.get(Attr.STAGES, ()))
 
 
 def _failed(trial: FrozenTrial) -> Failed:
@@ -174,7 +206,7 @@ def _chain(trial: FrozenTrial) -> ChainConfig:
     return from_dict(ChainConfig, _required(trial, Attr.CHAIN))
 
 
-def _curve(trial: FrozenTrial) -> tuple[tuple[float, float], ...]:
+def _curve(trial: FrozenTrial) -> Curve:
     pairs = trial.user_attrs.get(Attr.CURVE, ())
     return tuple((float(progress), float(accuracy)) for progress, accuracy in pairs)
 
@@ -194,7 +226,7 @@ def _required(trial: FrozenTrial, name: Attr) -> Any:
     return trial.user_attrs[name]
 
 
-def _number(record: Point | Student | Stopped | Failed) -> int:
+def _number(record: Point | Student | Stopped | Paused | Failed) -> int:
     return record.number
 
 
