@@ -24,11 +24,11 @@ from statistics import median
 import optuna
 
 from benchmarks.freeze import code_commit
-from benchmarks.recorded import Table, load_table
 from benchmarks.script import run_script
 from benchmarks.simulated_study import NoPresenter, furnish
 from benchmarks.simulation import Strategy, no_offers, simulate
 from benchmarks.strategies import strategies
+from benchmarks.tables import Table, load_table
 from benchmarks.trace import FoundPoint, Spent, Trace
 from objectives import EpochReport, Verdict, Workbench
 from objectives.chain import StageCache
@@ -102,7 +102,7 @@ class Setting:
 def main() -> None:
     """Make the runs that are missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("table", type=Path, help="a file that benchmarks.record made")
+    parser.add_argument("table", type=Path, help="a file that benchmarks.tables.record made")
     parser.add_argument("--work-dir", type=Path, required=True, help="caches, studies and results")
     parser.add_argument("--data-root", help="where data that are not embedded lie")
     parser.add_argument("--strategies", nargs="+", default=DEFAULT, metavar="NAME")

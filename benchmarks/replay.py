@@ -12,11 +12,10 @@ import argparse
 import math
 from pathlib import Path
 
-from benchmarks.recorded import Table, load_table
 from benchmarks.script import run_script
 from benchmarks.simulation import Strategy, simulate
+from benchmarks.tables import Table, ground_of, load_table
 from benchmarks.trace import End, Trace, Work
-from search.forecasts import Ground
 from search.strategy import Parts, parts_named
 
 SHARES = (0.9, 0.95, 0.99)
@@ -29,7 +28,7 @@ ENDS: tuple[End, ...] = ("trained", "audited", "stopped", "paused")
 def main() -> None:
     """Replay one search and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("table", type=Path, help="a file that benchmarks.record made")
+    parser.add_argument("table", type=Path, help="a file that benchmarks.tables.record made")
     parser.add_argument("--sampler", default="ehvi", help="as `search.run --sampler`")
     parser.add_argument("--pruner", default="freeze_thaw", help="as `search.run --pruner`")
     parser.add_argument("--workers", type=int, default=1, help="simulated workers")
@@ -88,19 +87,6 @@ def named_strategy(
 
     name = f"{sampler} + {pruner}" + ("" if ours else " alone")
     return Strategy(name, parts, offers=ours, shares=ours, baselines=ours)
-
-
-def ground_of(table: Table) -> Ground:
-    """Return what a study on the table settles."""
-    return Ground(
-        table.config.search_space(),
-        table.config.settled(),
-        table.costs,
-        table.reference,
-        table.validation_images,
-        float(table.teacher["accuracy"]),
-        table.config.objectives,
-    )
 
 
 def summary(trace: Trace, table: Table) -> str:

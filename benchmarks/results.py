@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.compare import read_runs
-from benchmarks.oracle import position
 from benchmarks.run_record import GRID, SHARES, RunRecord
 from benchmarks.running import Family
+from benchmarks.tables import position
 from reports import wilson
 from spaces import InputError
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.recorded import Table, TablePoint
+from benchmarks.tables import Table, TablePoint
 from benchmarks.trace import FoundPoint, Step, Trace
 from objectives.fronts import Losses, losses_of
 
@@ -127,7 +127,7 @@ def measured(
 ) -> RunRecord:
     """Return what `trace` comes to, until it reached 99 % of the true hypervolume.
 
-    whole_s: see benchmarks.oracle.whole_table_s. baselines: whether the search knew the teacher's
+    whole_s: see benchmarks.tables.whole_table_s. baselines: whether the search knew the teacher's
     points. out_of_budget: whether it was the budget that ended the trace.
     """
     steps = trace.growth(table)

@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.oracle import compute_to, oracle, whole_table_s
-from benchmarks.recorded import Table, load_table
 from benchmarks.run_record import SHARES, RunKey, RunRecord, measured
 from benchmarks.simulation import Strategy, simulate
+from benchmarks.tables import Table, compute_to, load_table, oracle, whole_table_s
 from benchmarks.trace import FoundPoint
 from objectives.fronts import hypervolume, losses_of, nondominated
 

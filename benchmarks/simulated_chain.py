@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Literal
 
 from benchmarks.clock import Clock, Parked
-from benchmarks.recorded import RecordedStage, Table
+from benchmarks.tables import RecordedStage, Table
 from benchmarks.trace import Spent, Work
 from objectives import (
     EpochReport,

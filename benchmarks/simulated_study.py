@@ -9,7 +9,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.clock import Clock, Parked
-from benchmarks.recorded import Table
+from benchmarks.tables import Table
 from objectives import Evaluation
 from search.workers import TEACHER_ITSELF, TEACHER_QUANTIZED, student_baselines
 from spaces import params_of, to_dict

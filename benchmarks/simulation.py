@@ -19,7 +19,6 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from benchmarks.clock import Clock
-from benchmarks.recorded import Table
 from benchmarks.simulated_chain import SimulatedWorkbench, Stages
 from benchmarks.simulated_study import (
     NoPresenter,
@@ -29,6 +28,7 @@ from benchmarks.simulated_study import (
     furnish,
 )
 from benchmarks.stopwatch import Stopwatch, TimedSampler
+from benchmarks.tables import Table
 from benchmarks.trace import End, Ending, FoundPoint, Trace
 from objectives import Workbench
 from search.stopping import Pruner

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.recorded import Table, load_table
 from benchmarks.replay import named_strategy
 from benchmarks.script import run_script
 from benchmarks.simulation import simulate
+from benchmarks.tables import Table, load_table
 from benchmarks.trace import Trace
 from search.strategy import HOUR_S
 
@@ -46,7 +46,7 @@ class Ended:
 def main() -> None:
     """Print one Markdown table per recorded table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tables", type=Path, nargs="+", help="files that benchmarks.record made")
+    parser.add_argument("tables", type=Path, nargs="+", help="of benchmarks.tables.record")
     parser.add_argument("--seeds", type=int, default=12, help="searches per least gain")
     parser.add_argument("--trials", type=int, default=200, help="sampled trials of a whole search")
     options = parser.parse_args()

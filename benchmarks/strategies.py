@@ -19,10 +19,10 @@ from benchmarks.peers import (
     PauseAfterFewEpochs,
     Ranking,
 )
-from benchmarks.recorded import Table
 from benchmarks.replay import named_strategy
 from benchmarks.running import Family, StrategyEntry
 from benchmarks.simulation import Strategy
+from benchmarks.tables import Table
 from search.stopping import NoPruner, Pruner
 from search.strategy import NewFirst, Parts, StudentSampler, learners_of, sampler_named
 from spaces import InputError

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.recorded import Table
+from benchmarks.tables import Table
 from objectives.fronts import ReferencePoint, hypervolume, losses_of, nondominated
 
 Work = Literal["distill", "adapt", "evaluate"]

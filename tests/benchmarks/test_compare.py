@@ -12,13 +12,13 @@ import pytest
 from benchmarks import anytime
 from benchmarks.compare import Setup, compare, read_runs
 from benchmarks.freeze import Freeze
-from benchmarks.oracle import whole_table_s
 from benchmarks.page import times, write_page
 from benchmarks.replay import named_strategy
 from benchmarks.results import Bound, Share, load, quantile, spread
 from benchmarks.run_record import GRID, SHARES, cut, measured, record_of, stops
 from benchmarks.running import Limits, StrategyEntry
 from benchmarks.simulation import Strategy, simulate
+from benchmarks.tables.oracle import whole_table_s
 from search.stopping.pruning import Audit, GoOn, Stop
 from search.strategy.samplers import sampler_named
 from search.strategy.scheduler import NewFirst

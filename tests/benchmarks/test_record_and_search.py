@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from benchmarks.recorded import load_table
+from benchmarks.tables.recorded import load_table
 
 pytestmark = pytest.mark.long
 
@@ -68,7 +68,7 @@ def command(module, *arguments):
 
 def recording(folder):
     options = ("--work-dir", folder / "work", "--repeats", 1)
-    return command("benchmarks.record", folder / "small.toml", *options)
+    return command("benchmarks.tables.record", folder / "small.toml", *options)
 
 
 def journal(folder):

@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from benchmarks import anytime, off_grid, page, paired, replay, table_facts
+from benchmarks import anytime, page, paired, replay
 from benchmarks.script import run_script
+from benchmarks.tables import off_grid, table_facts
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.recorded import load_table
 from benchmarks.replay import named_strategy
 from benchmarks.simulation import simulate
 from benchmarks.stop_by_gain import LEASTS, page
+from benchmarks.tables.recorded import load_table
 from search.workers.baselines import student_baselines
 from spaces import student_key
 from tests.benchmarks.tiny_table import table

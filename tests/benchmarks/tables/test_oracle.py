@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.oracle import compute_to, oracle, position, prefix_key, whole_table_s
+from benchmarks.tables.oracle import compute_to, oracle, position, prefix_key, whole_table_s
 from objectives.fronts.pareto import hypervolume
 from tests.benchmarks.tiny_table import ADAPT_EPOCHS, DISTILL_EPOCHS, SCHEMES, table
 

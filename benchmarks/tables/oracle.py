@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.recorded import RecordedStudent, Table, TablePoint
+from benchmarks.tables.recorded import RecordedStudent, Table, TablePoint
 from objectives.fronts import hypervolume
 from search.forecasts import checkpoint_key
 

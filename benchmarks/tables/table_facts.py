@@ -1,4 +1,6 @@
-"""What there is to know before trusting a recorded table: python -m benchmarks.table_facts FILE ...
+"""What there is to know before trusting a recorded table.
+
+    python -m benchmarks.tables.table_facts FILE ...
 
 Prints a row a table: what it cost, how far accuracies differ between seeds, how well an epoch says
 where distilling ends, how well latencies repeat themselves, and how much one student has alone; in
@@ -15,10 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.oracle import compute_of, prefix_key
-from benchmarks.recorded import Table, load_table
-from benchmarks.replay import ground_of
 from benchmarks.script import run_script
+from benchmarks.tables.oracle import compute_of, prefix_key
+from benchmarks.tables.recorded import Table, ground_of, load_table
 from objectives.fronts import hypervolume
 from search.forecasts import (
     Families,
@@ -57,7 +58,7 @@ _FITTED_LENGTHS = ("width", "alpha", "temperature", "learning_rate", "lora_targe
 def main() -> None:
     """Print the Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tables", type=Path, nargs="+", help="files that benchmarks.record made")
+    parser.add_argument("tables", type=Path, nargs="+", help="of benchmarks.tables.record")
     tables = [load_table(path) for path in parser.parse_args().tables]
     for head, of in ((HEAD, row), (EFFECTS, effects), (FITTED, fitted)):
         print(head)

@@ -1,4 +1,4 @@
-"""Are the probabilities of the front right? Run: python -m benchmarks.front_probability.
+"""Are the probabilities of the front right? Run: python -m benchmarks.tables.front_probability.
 
 Recipes that a recorded table has on several seeds: each seed in turn is the study, and says how
 accurate the recipe will be on the others and which of its points will be on their front. What the
@@ -15,11 +15,11 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.recorded import Table, load_table
 from benchmarks.script import run_script
+from benchmarks.tables.recorded import Table, load_table
 from objectives.fronts import Beliefs, Cells, Floats, Scored, log_odds
 
-TABLES = Path(__file__).parent / "tables"
+TABLES = Path(__file__).parent
 DRAWS = 4000
 CONSTANT_SD = 0.013
 """What the tables' README says of all accuracies together, for comparison."""

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from objectives import Evaluation
 from objectives.costs import CostTable
 from objectives.fronts import ReferencePoint, hypervolume, losses_of, nondominated
+from search.forecasts import Ground
 from spaces import (
     DistilfrontError,
     InputError,
@@ -177,7 +178,7 @@ class Table:
 def load_table(path: Path) -> Table:
     """Return the table that `path` holds; raises InputError when it is none."""
     if not path.is_file():
-        raise InputError(f"there is no table {path}: python -m benchmarks.record makes one")
+        raise InputError(f"there is no table {path}: python -m benchmarks.tables.record makes one")
     table = pq.read_table(path)
     metadata = table.schema.metadata or {}
     if _META not in metadata:
@@ -193,6 +194,19 @@ def load_table(path: Path) -> Table:
         [_student(row) for row in rows],
         validation_images=shared["validation_images"],
         meta=shared["meta"],
+    )
+
+
+def ground_of(table: Table) -> Ground:
+    """Return what a study on the table settles."""
+    return Ground(
+        table.config.search_space(),
+        table.config.settled(),
+        table.costs,
+        table.reference,
+        table.validation_images,
+        float(table.teacher["accuracy"]),
+        table.config.objectives,
     )
 
 

@@ -1,6 +1,7 @@
 """Record a table: train every student of a study's grid once and keep all that was seen.
 
-    python -m benchmarks.record benchmarks/tables/digits_mobilenet.toml --work-dir WORK [--pilot 12]
+    python -m benchmarks.tables.record benchmarks/tables/digits_mobilenet.toml --work-dir WORK \
+        [--pilot 12]
 
 The real chain runs, stage by stage, through the real stage cache; seconds are of the CPU, on one
 thread, so that another load on the machine changes them little. Where a GPU trains they are of the
@@ -28,8 +29,8 @@ from typing import Any, Literal
 import torch
 from scipy.stats import spearmanr
 
-from benchmarks.recorded import RecordedStage, RecordedStudent, table_of
 from benchmarks.script import run_script
+from benchmarks.tables.recorded import RecordedStage, RecordedStudent, table_of
 from objectives import (
     CostTable,
     EpochReport,

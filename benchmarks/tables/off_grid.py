@@ -1,7 +1,7 @@
 """What a table would say of students between its own: a surrogate, and how far it errs.
 
-    python -m benchmarks.off_grid benchmarks/tables/*.parquet
-    python -m benchmarks.off_grid benchmarks/tables/cifar10_wide.parquet --out FILE.parquet \
+    python -m benchmarks.tables.off_grid benchmarks/tables/*.parquet
+    python -m benchmarks.tables.off_grid benchmarks/tables/cifar10_wide.parquet --out FILE.parquet \
         --set 'space.temperature={low=2, high=8, step=1}' [--set KEY=VALUE ...] [--smooth]
 
 Prints the error on students that the surrogate has not seen. `--out` writes the table of a wider
@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.oracle import prefix_key
-from benchmarks.recorded import RecordedStage, RecordedStudent, Table, load_table, table_of
-from benchmarks.regression import Regression
 from benchmarks.script import run_script
+from benchmarks.tables.oracle import prefix_key
+from benchmarks.tables.recorded import RecordedStage, RecordedStudent, Table, load_table, table_of
+from benchmarks.tables.regression import Regression
 from search.forecasts import accuracy_of, checkpoint_key, log_error
 from spaces import (
     Distillation,
@@ -47,7 +47,7 @@ HEAD = (
 def main() -> None:
     """Print the errors and, when asked to, write the wider table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tables", type=Path, nargs="+", help="files that benchmarks.record made")
+    parser.add_argument("tables", type=Path, nargs="+", help="of benchmarks.tables.record")
     parser.add_argument("--out", type=Path, help="where the wider table of the one file goes")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes")
     parser.add_argument("--smooth", action="store_true", help="answer without luck")

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.recorded import Table, load_table, table_of
-from benchmarks.replay import ground_of
-from benchmarks.table_facts import effects, fitted
+from benchmarks.tables.recorded import Table, ground_of, load_table, table_of
+from benchmarks.tables.table_facts import effects, fitted
 from tests.benchmarks.tiny_table import IMAGES, TEACHER, table
 
-RECORDED = Path(__file__).parents[2] / "benchmarks" / "tables" / "cifar10_wide.parquet"
+RECORDED = Path(__file__).parents[3] / "benchmarks" / "tables" / "cifar10_wide.parquet"
 
 WIDENING, ADAPTING, MORE = -0.08, -0.03, -0.02
 """Shares of what there is to learn, by e times the FLOPs, by an adapter of the widest network, and

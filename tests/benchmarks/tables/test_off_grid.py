@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import off_grid
-from benchmarks.off_grid import HEAD, Surrogate, row, widened
-from benchmarks.recorded import RecordedStage, RecordedStudent, Table, load_table, table_of
-from benchmarks.regression import Regression
 from benchmarks.replay import named_strategy
 from benchmarks.simulation import simulate
+from benchmarks.tables import off_grid
+from benchmarks.tables.off_grid import HEAD, Surrogate, row, widened
+from benchmarks.tables.recorded import RecordedStage, RecordedStudent, Table, load_table, table_of
+from benchmarks.tables.regression import Regression
 from spaces import (
     Distillation,
     InputError,
@@ -25,7 +25,7 @@ from spaces import (
 from studies import StudyConfig, parse_study
 from tests.benchmarks import tiny_table
 
-RECORDED = Path(__file__).parents[2] / "benchmarks" / "tables" / "digits_resnet.parquet"
+RECORDED = Path(__file__).parents[3] / "benchmarks" / "tables" / "digits_resnet.parquet"
 SPACE = {
     "alpha": [0.0, 0.4, 0.8],
     "temperature": [2, 4, 8],
