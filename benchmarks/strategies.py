@@ -11,11 +11,11 @@ from pathlib import Path
 import optuna
 from optuna.samplers import BaseSampler
 
-from benchmarks.gp import OnceGPSampler
 from benchmarks.peers import (
     FinishTheBest,
     MOASHAPruner,
     MultiMetricPruner,
+    OnceGPSampler,
     PauseAfterFewEpochs,
     Ranking,
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import optuna
 
-from benchmarks.gp import OnceGPSampler
+from benchmarks.peers.gp import OnceGPSampler
 
 SEED = 3
 TRIALS = 24
