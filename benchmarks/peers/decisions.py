@@ -17,9 +17,9 @@ from typing import get_args
 import numpy as np
 import optuna
 
-from benchmarks import made_up
 from benchmarks.peers import MOASHAPruner, MultiMetricPruner, PauseAfterFewEpochs, Ranking
 from benchmarks.script import run_script
+from benchmarks.timings import ground_of
 from objectives.fronts import nondominated
 from search.stopping import GoOn, Pruner
 from spaces import (
@@ -39,7 +39,7 @@ from studies import load_study
 from studies.records import History, Student
 
 IMAGES, EPOCHS = 360, 20
-GROUND = made_up.ground_of(load_study("kd_lora_q"))
+GROUND = ground_of(load_study("kd_lora_q"))
 COSTS, NETWORKS = GROUND.costs, architectures(GROUND.space, GROUND.settled)
 Made = list[tuple[ChainConfig, list[tuple[float, float]]]]
 

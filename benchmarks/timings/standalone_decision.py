@@ -1,4 +1,4 @@
-"""How long the stand-alone pruner takes in a long study; a part of benchmarks.prune_decision.
+"""How long the stand-alone pruner takes in a long study; a part of prune_decision.
 
 `ruling` is Watch.should_stop in memory. In SQLite, as Optuna opens it, it is reading what others
 wrote, and judging; `own report` is the write of the trial's own curve, which is Optuna's.
@@ -16,7 +16,7 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from benchmarks import made_up
+from benchmarks.timings import made_up
 from search.stopping import KnownCostStopper, WatchedAttr
 
 DIRECTIONS = ("maximize", "minimize", "minimize")

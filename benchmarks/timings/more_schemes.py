@@ -1,6 +1,6 @@
 """Seconds that one more scheme of a trained student costs, against exporting the student anew.
 
-    python -m benchmarks.more_schemes [--width 1.0] [--students 3]
+    python -m benchmarks.timings.more_schemes [--width 1.0] [--students 3]
 
 Each scheme is filled, loaded and scored on 360 images (as many as digits' validation split has) by
 onnxruntime on one thread. A student's first static scheme includes calibration on 128 images.

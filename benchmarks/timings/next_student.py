@@ -1,7 +1,7 @@
-"""How long it takes to choose what is trained next: python -m benchmarks.next_student.
+"""How long it takes to choose what is trained next: python -m benchmarks.timings.next_student.
 
 The space is that of the main job, far too large to be looked at whole; histories are made up
-(benchmarks/made_up.py). `a choice` is the sampler's, in memory, right after a trial ended, so the
+(made_up.py). `a choice` is the sampler's, in memory, right after a trial ended, so the
 outlook is made anew each time; the covariance is fitted anew now and then. `ask + tell` is the same
 through a study in an SQLite file, with the ten settings and two attributes that it writes.
 """
@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks import made_up
 from benchmarks.script import run_script
+from benchmarks.timings import made_up
 from search.strategy import FreezeThaw, parts_named
 from spaces import suggest
 from studies import StudyConfig, create_or_resume, load_study, open_storage

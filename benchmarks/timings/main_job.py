@@ -1,6 +1,6 @@
 """How long the main job takes from nothing, and whether it shows what it must.
 
-    python -m benchmarks.main_job [--study kd_lora_q] [--set key=value]...
+    python -m benchmarks.timings.main_job [--study kd_lora_q] [--set key=value]...
 
 Runs `python -m search.run` in a fresh folder (no cache) and prints a Markdown table: seconds in
 all and per phase, distinct students, points, stopped students, and the best int8 student against

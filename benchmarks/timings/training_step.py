@@ -1,6 +1,6 @@
 """What the own gradients on small maps save: a training step with and without them.
 
-    python -m benchmarks.training_step [--image-size 32] [--batch-size 64] [--steps 10]
+    python -m benchmarks.timings.training_step [--image-size 32] [--batch-size 64] [--steps 10]
 
 One thread; the two are interleaved in one process, so the ratio holds on a busy machine too.
 """

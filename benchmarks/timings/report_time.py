@@ -1,6 +1,6 @@
-"""How long a report takes: python -m benchmarks.report_time [--trials N ...].
+"""How long a report takes: python -m benchmarks.timings.report_time [--trials N ...].
 
-Studies are made up (benchmarks/made_up.py) and lie in real SQLite files; the command is
+Studies are made up (made_up.py) and lie in real SQLite files; the command is
 `python -m search.report` in a process of its own, from its start to its end.
 """
 
@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks import made_up
 from benchmarks.script import run_script
+from benchmarks.timings import made_up
 from reports import StudySummary, advise, front_table, write_report
 from search.cli import open_existing
 from spaces import to_dict

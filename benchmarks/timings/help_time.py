@@ -1,6 +1,6 @@
 """How long each command's --help takes, as against `import optuna`.
 
-    python -m benchmarks.help_time [ROUNDS]
+    python -m benchmarks.timings.help_time [ROUNDS]
 
 Every start is a fresh process; the rounds go through all of them in turn, so that a machine that
 slows down slows all of them, and the median over rounds is shown.

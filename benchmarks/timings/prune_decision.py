@@ -1,6 +1,6 @@
-"""How long a ruling, an offer and an ask take: python -m benchmarks.prune_decision.
+"""How long a ruling, an offer and an ask take: python -m benchmarks.timings.prune_decision.
 
-Histories are made up (benchmarks/made_up.py). `ruling` is one epoch report between two endings,
+Histories are made up (made_up.py). `ruling` is one epoch report between two endings,
 `after an ending` the first report after another's trial ended, `cold` a worker that has just come.
 With SQLite a ruling begins with reading what others wrote meanwhile, by connections of their own:
 seven running trials an epoch each, and for an ending a trial with five offers.
@@ -15,9 +15,9 @@ from statistics import median
 import numpy as np
 import optuna
 
-from benchmarks import made_up
 from benchmarks.script import run_script
-from benchmarks.standalone_decision import in_memory, in_sqlite
+from benchmarks.timings import made_up
+from benchmarks.timings.standalone_decision import in_memory, in_sqlite
 from search.stopping import Pruner
 from search.strategy import offers, parts_named, sampler_named
 from spaces import SCHEMES, ChainConfig, suggest

@@ -1,4 +1,4 @@
-"""How long a look-up in the stage cache takes: python -m benchmarks.cache_lookup.
+"""How long a look-up in the stage cache takes: python -m benchmarks.timings.cache_lookup.
 
 Entries are as the chain leaves them: a folder with a model's bytes and its curve, sealed with
 checksums. A `hit` is StageCache.obtain of a finished stage up to its leased entry; loading weights

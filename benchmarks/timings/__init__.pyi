@@ -1,0 +1,1 @@
+from .made_up import ground_of as ground_of
