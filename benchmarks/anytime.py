@@ -2,8 +2,8 @@
 
     python -m benchmarks.anytime --results runs/off_grid --at 300 600 1200
 
-Shares of the true hypervolume of every table that `benchmarks.compare` searched, strategies as it
-was given them. A search that was cut off before that compute has none there.
+Shares of the true hypervolume of every table that `benchmarks.replay.compare` searched, strategies
+as it was given them. A search that was cut off before that compute has none there.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Make docs/benchmarks.md and its figures from the runs that benchmarks.compare made.
+"""Make docs/benchmarks.md and its figures from the runs that benchmarks.replay.compare made.
 
     python -m benchmarks.page --results runs/bench [--frozen COMMIT] [--docs docs]
 
@@ -16,10 +16,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmarks.anytime_figure import COLOURS, Curve, Panel, anytime_svg
-from benchmarks.freeze import STRATEGY_PATHS, Freeze, freeze_of
+from benchmarks.replay import SHARES, STRATEGY_PATHS, Family, Freeze, freeze_of
 from benchmarks.results import AT_95, RANDOM, TODAY, Bound, Comparison, StrategyWords, load
-from benchmarks.run_record import SHARES
-from benchmarks.running import Family
 from benchmarks.script import run_script
 
 MOST_LINES = 6
@@ -37,7 +35,7 @@ KINDS = ("sampler", "pruner", "scheduler", "offers")
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, required=True, help="folder of benchmarks.compare")
+    parser.add_argument("--results", type=Path, required=True, help="of benchmarks.replay.compare")
     parser.add_argument("--frozen", metavar="COMMIT", help="that froze the strategies")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="where the page goes")
     options = parser.parse_args()

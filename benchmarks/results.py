@@ -17,9 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.compare import read_runs
-from benchmarks.run_record import GRID, SHARES, RunRecord
-from benchmarks.running import Family
+from benchmarks.replay import GRID, SHARES, Family, RunRecord, read_runs
 from benchmarks.tables import position
 from reports import wilson
 from spaces import InputError
@@ -98,7 +96,7 @@ class Comparison:
     """All runs on the tables as they are."""
 
     tables: dict[str, dict[str, Any]]
-    """By name: see benchmarks.running.Ground.summary."""
+    """By name: see benchmarks.replay.running.Ground.summary."""
     strategies: tuple[StrategyWords, ...]
     limits: dict[str, float]
     runs: tuple[RunRecord, ...]
@@ -262,14 +260,16 @@ class Comparison:
 
 
 def load(results: Path) -> Comparison:
-    """Return what benchmarks.compare wrote to a folder.
+    """Return what benchmarks.replay.compare wrote to a folder.
 
     Runs on another version of a table's file, and a run that was written twice, are left out.
     Raises InputError where there is nothing, or runs of a strategy of which nothing is said.
     """
     said = results / "comparison.json"
     if not said.exists():
-        raise InputError(f"{results} has no comparison.json: python -m benchmarks.compare makes it")
+        raise InputError(
+            f"{results} has no comparison.json: python -m benchmarks.replay.compare makes it"
+        )
     values = json.loads(said.read_text(encoding="utf-8"))
     tables = values["tables"]
     runs = {
@@ -282,7 +282,7 @@ def load(results: Path) -> Comparison:
     if untold:
         raise InputError(
             f"{said} says nothing of {min(untold)!r}, which {results / 'runs.jsonl'} has runs of: "
-            f"python -m benchmarks.compare --only {min(untold)!r} adds it"
+            f"python -m benchmarks.replay.compare --only {min(untold)!r} adds it"
         )
     return Comparison(tables, strategies, values["limits"], tuple(runs.values()))
 

@@ -5,8 +5,8 @@
         --set 'space.temperature={low=2, high=8, step=1}' [--set KEY=VALUE ...] [--smooth]
 
 Prints the error on students that the surrogate has not seen. `--out` writes the table of a wider
-space, which benchmarks.replay and benchmarks.compare take as any other: recorded students are as
-they were, the surrogate answers for the rest. `--set` changes the study file beside the table.
+space, which the scripts of benchmarks.replay take as any other: recorded students are as they were,
+the surrogate answers for the rest. `--set` changes the study file beside the table.
 """
 
 import argparse

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from benchmarks import anytime, page, paired, replay
+from benchmarks import anytime, page
+from benchmarks.replay import one_search, paired
 from benchmarks.script import run_script
 from benchmarks.tables import off_grid, table_facts
 
@@ -16,7 +17,7 @@ from benchmarks.tables import off_grid, table_facts
         (off_grid, ["nothing.parquet"]),
         (page, ["--results", "nowhere", "--frozen", "HEAD"]),
         (paired, ["nothing.jsonl", "nothing.jsonl"]),
-        (replay, ["nothing.parquet"]),
+        (one_search, ["nothing.parquet"]),
         (table_facts, ["nothing.parquet"]),
     ],
     ids=lambda value: getattr(value, "__name__", None),

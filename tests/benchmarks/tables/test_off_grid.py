@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.replay import named_strategy
-from benchmarks.simulation import simulate
+from benchmarks.replay.one_search import named_strategy
+from benchmarks.replay.simulation import simulate
 from benchmarks.tables import off_grid
 from benchmarks.tables.off_grid import HEAD, Surrogate, row, widened
 from benchmarks.tables.recorded import RecordedStage, RecordedStudent, Table, load_table, table_of

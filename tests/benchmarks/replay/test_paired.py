@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.paired import report
-from benchmarks.run_record import RunRecord, Stops
+from benchmarks.replay.paired import report
+from benchmarks.replay.run_record import RunRecord, Stops
 from spaces import InputError
 
 

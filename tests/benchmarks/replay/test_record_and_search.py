@@ -108,7 +108,7 @@ def test_a_table_killed_and_gone_on_with_has_every_student_once(folder, table):
 def test_real_searches_stand_beside_their_replays(folder):
     arguments = (folder / "small.parquet", "--work-dir", folder / "real", "--seeds", 1)
     again = command(
-        "benchmarks.end_to_end", *arguments, "--budget-s", 12, "--strategies", "ours", "TPE"
+        "benchmarks.replay.end_to_end", *arguments, "--budget-s", 12, "--strategies", "ours", "TPE"
     )
     first = subprocess.run(again, check=True, timeout=400, capture_output=True, text=True)
     rows = [line.split(" | ") for line in first.stdout.splitlines() if line.startswith("| ")][2:]

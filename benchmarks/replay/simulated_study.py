@@ -8,7 +8,7 @@ import optuna
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from benchmarks.clock import Clock, Parked
+from benchmarks.replay.clock import Clock, Parked
 from benchmarks.tables import Table
 from objectives import Evaluation
 from search.workers import TEACHER_ITSELF, TEACHER_QUANTIZED, student_baselines

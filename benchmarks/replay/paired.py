@@ -1,12 +1,12 @@
 """One search against another, seed by seed: ratios of the compute to shares of the hypervolume.
 
-    python -m benchmarks.paired runs/new/runs.jsonl runs/old/runs.jsonl
-    python -m benchmarks.paired runs/bench/runs.jsonl runs/bench/runs.jsonl \
+    python -m benchmarks.replay.paired runs/new/runs.jsonl runs/old/runs.jsonl
+    python -m benchmarks.replay.paired runs/bench/runs.jsonl runs/bench/runs.jsonl \
         --strategy "ours, stopping only"
 
 Geometric means over the seeds that both files have, of runs by one worker on the same tables; below
 1 the first file's search needs less. The last row is the mean of the tables', with the standard
-error that the seeds leave. Files are those that `benchmarks.compare` writes.
+error that the seeds leave. Files are those that `benchmarks.replay.compare` writes.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.compare import read_runs
-from benchmarks.run_record import SHARES, RunRecord
+from benchmarks.replay.compare import read_runs
+from benchmarks.replay.run_record import SHARES, RunRecord
 from benchmarks.script import run_script
 from spaces import InputError
 

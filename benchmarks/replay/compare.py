@@ -1,7 +1,8 @@
 """Run every strategy on every table with every seed, and keep what each run came to.
 
-    python -m benchmarks.compare --tables benchmarks/tables/*.parquet --seeds 20 --processes 2 \
-        --out runs/bench [--only NAME ...] [--workers 8] [--registry OPTUNAHUB_CHECKOUT]
+    python -m benchmarks.replay.compare --tables benchmarks/tables/*.parquet --seeds 20 \
+        --processes 2 --out runs/bench [--only NAME ...] [--workers 8] \
+        [--registry OPTUNAHUB_CHECKOUT]
 
 One line of JSON a run is added to OUT/runs.jsonl, and OUT/comparison.json says what was compared.
 Runs that are there already are skipped, so it can be interrupted at any time and run again.
@@ -20,9 +21,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.freeze import code_commit
-from benchmarks.run_record import SHARES, RunRecord, record_of
-from benchmarks.running import Catalogue, Ground, Job, Limits, Runner, StrategyEntry
+from benchmarks.replay.freeze import code_commit
+from benchmarks.replay.run_record import SHARES, RunRecord, record_of
+from benchmarks.replay.running import Catalogue, Ground, Job, Limits, Runner, StrategyEntry
 from benchmarks.script import run_script
 from spaces import InputError, UnknownNameError
 
@@ -150,7 +151,7 @@ def _mend(path: Path) -> None:
 
 
 def _catalogue(registry: Path | None) -> Mapping[str, StrategyEntry]:
-    from benchmarks.strategies import strategies
+    from benchmarks.replay.strategies import strategies
 
     return strategies(registry)
 

@@ -1,4 +1,4 @@
-"""What the stand-alone pruner's stops cost: python -m benchmarks.standalone_rates.
+"""What the stand-alone pruner's stops cost: python -m benchmarks.replay.standalone_rates.
 
 Studies are simulated, so that a stopped trial's own end is known; size and latency are drawn
 beforehand. A bound is `wrong` when a stopped trial would have ended beyond it, which the pruner

@@ -8,9 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
 
-from benchmarks.clock import Clock, Parked
+from benchmarks.replay.clock import Clock, Parked
+from benchmarks.replay.trace import Spent, Work
 from benchmarks.tables import RecordedStage, Table
-from benchmarks.trace import Spent, Work
 from objectives import (
     EpochReport,
     Evaluation,

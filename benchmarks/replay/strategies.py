@@ -19,9 +19,9 @@ from benchmarks.peers import (
     PauseAfterFewEpochs,
     Ranking,
 )
-from benchmarks.replay import named_strategy
-from benchmarks.running import Family, StrategyEntry
-from benchmarks.simulation import Strategy
+from benchmarks.replay.one_search import named_strategy
+from benchmarks.replay.running import Family, StrategyEntry
+from benchmarks.replay.simulation import Strategy
 from benchmarks.tables import Table
 from search.stopping import NoPruner, Pruner
 from search.strategy import NewFirst, Parts, StudentSampler, learners_of, sampler_named

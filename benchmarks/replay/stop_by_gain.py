@@ -1,6 +1,6 @@
 """What it saves, and what it costs, to end a search by the gain that its next hour promises.
 
-    python -m benchmarks.stop_by_gain benchmarks/tables/digits_*.parquet [--seeds 12]
+    python -m benchmarks.replay.stop_by_gain benchmarks/tables/digits_*.parquet [--seeds 12]
 
 Searches end as with `search.run --least-gain`, on recorded tables against a simulated clock. Each
 is compared with the one of its seed that uses up its trials.
@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.replay import named_strategy
+from benchmarks.replay.one_search import named_strategy
+from benchmarks.replay.simulation import simulate
+from benchmarks.replay.trace import Trace
 from benchmarks.script import run_script
-from benchmarks.simulation import simulate
 from benchmarks.tables import Table, load_table
-from benchmarks.trace import Trace
 from search.strategy import HOUR_S
 
 LEASTS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from optuna.samplers import BaseSampler
 
-from benchmarks.clock import Clock, Parked
-from benchmarks.replay import named_strategy, summary
-from benchmarks.simulation import Strategy, simulate
+from benchmarks.replay.clock import Clock, Parked
+from benchmarks.replay.one_search import named_strategy, summary
+from benchmarks.replay.simulation import Strategy, simulate
 from objectives.fronts.pareto import hypervolume
 from search.stopping.pruning import GoOn, NoPruner, Pause, Stop
 from search.strategy.scheduler import NewFirst
@@ -378,6 +378,6 @@ def test_students_are_drawn_one_at_a_time(monkeypatch):
 
     strategy = scripted([])
     parts = Parts(Watching([WIDE, NARROW]), NoPruner(), NewFirst())
-    monkeypatch.setattr("benchmarks.simulation.nullcontext", lock)
+    monkeypatch.setattr("benchmarks.replay.simulation.nullcontext", lock)
     simulate(TABLE, replace(strategy, parts=lambda *_: parts), workers=2, trials=2)
     assert set(seen) == {1}

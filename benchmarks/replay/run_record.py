@@ -8,8 +8,8 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.replay.trace import FoundPoint, Step, Trace
 from benchmarks.tables import Table, TablePoint
-from benchmarks.trace import FoundPoint, Step, Trace
 from objectives.fronts import Losses, losses_of
 
 SHARES = (0.9, 0.95, 0.99)

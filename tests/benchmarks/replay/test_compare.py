@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from benchmarks import anytime
-from benchmarks.compare import Setup, compare, read_runs
-from benchmarks.freeze import Freeze
 from benchmarks.page import times, write_page
-from benchmarks.replay import named_strategy
+from benchmarks.replay.compare import Setup, compare, read_runs
+from benchmarks.replay.freeze import Freeze
+from benchmarks.replay.one_search import named_strategy
+from benchmarks.replay.run_record import GRID, SHARES, cut, measured, record_of, stops
+from benchmarks.replay.running import Limits, StrategyEntry
+from benchmarks.replay.simulation import Strategy, simulate
 from benchmarks.results import Bound, Share, load, quantile, spread
-from benchmarks.run_record import GRID, SHARES, cut, measured, record_of, stops
-from benchmarks.running import Limits, StrategyEntry
-from benchmarks.simulation import Strategy, simulate
 from benchmarks.tables.oracle import whole_table_s
 from search.stopping.pruning import Audit, GoOn, Stop
 from search.strategy.samplers import sampler_named
@@ -366,7 +366,7 @@ class TestPage:
             load(results)
 
     def test_a_folder_without_results_is_refused(self, tmp_path):
-        with pytest.raises(InputError, match=r"benchmarks\.compare"):
+        with pytest.raises(InputError, match=r"benchmarks\.replay\.compare"):
             load(tmp_path)
 
     def test_the_page_says_what_was_frozen_run_and_skipped(self, results, tmp_path, monkeypatch):

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.run_record import SHARES, RunKey, RunRecord, measured
-from benchmarks.simulation import Strategy, simulate
+from benchmarks.replay.run_record import SHARES, RunKey, RunRecord, measured
+from benchmarks.replay.simulation import Strategy, simulate
+from benchmarks.replay.trace import FoundPoint
 from benchmarks.tables import Table, compute_to, load_table, oracle, whole_table_s
-from benchmarks.trace import FoundPoint
 from objectives.fronts import hypervolume, losses_of, nondominated
 
 Family = Literal["plain", "given ours", "ours", "ablation"]

@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from benchmarks.trace import Decisions
+from benchmarks.replay.trace import Decisions
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

@@ -1,21 +1,21 @@
 """Replay a search on a recorded table against a simulated clock: hundreds of trials in seconds.
 
-    python -m benchmarks.replay benchmarks/tables/digits_mobilenet.parquet --sampler tpe \
-        --pruner known_costs --workers 8 --seed 0 --trials 200 [--least-gain 0.01] \
+    python -m benchmarks.replay.one_search benchmarks/tables/digits_mobilenet.parquet \
+        --sampler tpe --pruner known_costs --workers 8 --seed 0 --trials 200 [--least-gain 0.01] \
         [--budget-s 3600] [--alone]
 
-The program's own engine searches; see benchmarks/simulation.py. `--alone` leaves out our stage
-cache, offers and baselines, as a plain Optuna study has none.
+The program's own engine searches; see simulation.py. `--alone` leaves out our stage cache, offers
+and baselines, as a plain Optuna study has none.
 """
 
 import argparse
 import math
 from pathlib import Path
 
+from benchmarks.replay.simulation import Strategy, simulate
+from benchmarks.replay.trace import End, Trace, Work
 from benchmarks.script import run_script
-from benchmarks.simulation import Strategy, simulate
 from benchmarks.tables import Table, ground_of, load_table
-from benchmarks.trace import End, Trace, Work
 from search.strategy import Parts, parts_named
 
 SHARES = (0.9, 0.95, 0.99)

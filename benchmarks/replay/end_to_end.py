@@ -1,7 +1,8 @@
 """Real searches, every student trained for real, to see whether the replay ranks them rightly.
 
-    python -m benchmarks.end_to_end benchmarks/tables/cifar10_resnet.parquet --work-dir WORK \
-        --data-root CIFAR [--strategies ours TPE ...] [--seeds 3] [--budget-s 600] [--processes 2]
+    python -m benchmarks.replay.end_to_end benchmarks/tables/cifar10_resnet.parquet \
+        --work-dir WORK --data-root CIFAR [--strategies ours TPE ...] [--seeds 3] \
+        [--budget-s 600] [--processes 2]
 
 The study is the table's, with its teacher, costs and accuracy floor, but every seed trains students
 of its own seed, in a stage cache of its own, and keeps its study in SQLite. Seconds are of the CPU:
@@ -23,13 +24,13 @@ from statistics import median
 
 import optuna
 
-from benchmarks.freeze import code_commit
+from benchmarks.replay.freeze import code_commit
+from benchmarks.replay.simulated_study import NoPresenter, furnish
+from benchmarks.replay.simulation import Strategy, no_offers, simulate
+from benchmarks.replay.strategies import strategies
+from benchmarks.replay.trace import FoundPoint, Spent, Trace
 from benchmarks.script import run_script
-from benchmarks.simulated_study import NoPresenter, furnish
-from benchmarks.simulation import Strategy, no_offers, simulate
-from benchmarks.strategies import strategies
 from benchmarks.tables import Table, load_table
-from benchmarks.trace import FoundPoint, Spent, Trace
 from objectives import EpochReport, Verdict, Workbench
 from objectives.chain import StageCache
 from search.forecasts import distilled

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.replay import named_strategy
-from benchmarks.simulation import simulate
-from benchmarks.stop_by_gain import LEASTS, page
+from benchmarks.replay.one_search import named_strategy
+from benchmarks.replay.simulation import simulate
+from benchmarks.replay.stop_by_gain import LEASTS, page
 from benchmarks.tables.recorded import load_table
 from search.workers.baselines import student_baselines
 from spaces import student_key
 from tests.benchmarks.tiny_table import table
 
-RECORDED = Path(__file__).parents[2] / "benchmarks" / "tables" / "digits_resnet.parquet"
+RECORDED = Path(__file__).parents[3] / "benchmarks" / "tables" / "digits_resnet.parquet"
 TABLE = table()
 
 

@@ -18,18 +18,18 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from benchmarks.clock import Clock
-from benchmarks.simulated_chain import SimulatedWorkbench, Stages
-from benchmarks.simulated_study import (
+from benchmarks.replay.clock import Clock
+from benchmarks.replay.simulated_chain import SimulatedWorkbench, Stages
+from benchmarks.replay.simulated_study import (
     NoPresenter,
     SimulatedLifeline,
     SimulatedPresence,
     SimulatedStorage,
     furnish,
 )
-from benchmarks.stopwatch import Stopwatch, TimedSampler
+from benchmarks.replay.stopwatch import Stopwatch, TimedSampler
+from benchmarks.replay.trace import End, Ending, FoundPoint, Trace
 from benchmarks.tables import Table
-from benchmarks.trace import End, Ending, FoundPoint, Trace
 from objectives import Workbench
 from search.stopping import Pruner
 from search.strategy import Offer, Parts, Scheduler, offers

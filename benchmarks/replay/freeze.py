@@ -12,11 +12,17 @@ from spaces import InputError
 STRATEGY_PATHS = (
     "search",
     "studies/records",
-    "objectives/pareto.py",
-    "benchmarks/strategies.py",
+    "objectives/fronts/pareto.py",
+    "benchmarks/replay/strategies.py",
     "benchmarks/peers",
 )
 """What makes a strategy: after the freeze none of it may change."""
+
+EARLIER_PATHS = ("objectives/pareto.py", "benchmarks/strategies.py")
+"""Where some of it lay before there were rooms: the freeze and the runs of a page can be older, and
+a diff that knew only one of a file's names would take it for new, or for gone."""
+
+_PATHS = STRATEGY_PATHS + EARLIER_PATHS
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Freeze:
         A `+` after a commit stands for files that differed from it, which nobody can name now.
         """
         clean = commit.removesuffix("+")
-        names = _git("diff", "--name-only", self.commit, clean, "--", *STRATEGY_PATHS).split()
+        names = _git("diff", "--name-only", self.commit, clean, "--", *_PATHS).split()
         return (*names, *(["files that were not committed"] if clean != commit else []))
 
 
@@ -53,7 +59,7 @@ def freeze_of(commit: str | None) -> Freeze:
     Raises InputError when git knows no such commit.
     """
     if commit is None:
-        commit = _git("log", "-1", "--format=%h", "--", *STRATEGY_PATHS)
+        commit = _git("log", "-1", "--format=%h", "--", *_PATHS)
     name, date, words = _git("show", "-s", "--format=%h%n%cI%n%s", commit).split("\n", 2)
     return Freeze(name, datetime.fromisoformat(date), words)
 
@@ -66,7 +72,7 @@ def code_commit() -> str:
 
 
 def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(Path(__file__).parent.parent), *arguments]
+    command = ["git", "-C", str(Path(__file__).parents[2]), *arguments]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     if said.returncode:
         raise InputError(f"git {' '.join(arguments)}: {said.stderr.strip()}")
