@@ -7,7 +7,7 @@
 One line of JSON a run is added to OUT/runs.jsonl, and OUT/comparison.json says what was compared.
 Runs that are there already are skipped, so it can be interrupted at any time and run again.
 A search ends at 99 % of the table's true hypervolume, at a budget of compute, or with its trials.
-`python -m benchmarks.page --results OUT` makes the page.
+`python -m benchmarks.page.page --results OUT` makes the page.
 """
 
 import argparse

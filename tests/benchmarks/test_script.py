@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from benchmarks import anytime, page
+from benchmarks.page import anytime, page
 from benchmarks.replay import one_search, paired
 from benchmarks.script import run_script
 from benchmarks.tables import off_grid, table_facts

@@ -9,15 +9,15 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from benchmarks import anytime
-from benchmarks.page import times, write_page
+from benchmarks.page import anytime
+from benchmarks.page.page import times, write_page
+from benchmarks.page.results import Bound, Share, load, quantile, spread
 from benchmarks.replay.compare import Setup, compare, read_runs
 from benchmarks.replay.freeze import Freeze
 from benchmarks.replay.one_search import named_strategy
 from benchmarks.replay.run_record import GRID, SHARES, cut, measured, record_of, stops
 from benchmarks.replay.running import Limits, StrategyEntry
 from benchmarks.replay.simulation import Strategy, simulate
-from benchmarks.results import Bound, Share, load, quantile, spread
 from benchmarks.tables.oracle import whole_table_s
 from search.stopping.pruning import Audit, GoOn, Stop
 from search.strategy.samplers import sampler_named

@@ -1,6 +1,6 @@
 """Make docs/benchmarks.md and its figures from the runs that benchmarks.replay.compare made.
 
-    python -m benchmarks.page --results runs/bench [--frozen COMMIT] [--docs docs]
+    python -m benchmarks.page.page --results runs/bench [--frozen COMMIT] [--docs docs]
 
 `--frozen` names the commit that froze the strategies, by default the last one that changed any. A
 table whose recording began after it is held out; the others were known before.
@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from benchmarks.anytime_figure import COLOURS, Curve, Panel, anytime_svg
+from benchmarks.page.anytime_figure import COLOURS, Curve, Panel, anytime_svg
+from benchmarks.page.results import AT_95, RANDOM, TODAY, Bound, Comparison, StrategyWords, load
 from benchmarks.replay import SHARES, STRATEGY_PATHS, Family, Freeze, freeze_of
-from benchmarks.results import AT_95, RANDOM, TODAY, Bound, Comparison, StrategyWords, load
 from benchmarks.script import run_script
 
 MOST_LINES = 6
@@ -53,7 +53,7 @@ def write_page(comparison: Comparison, freeze: Freeze, docs: Path) -> Path:
         figure = table_figure(comparison, table)
         (docs / figure_name(table)).write_text(figure, encoding="utf-8")
     environment = Environment(
-        loader=PackageLoader("benchmarks"),
+        loader=PackageLoader("benchmarks.page"),
         autoescape=False,  # It is Markdown.
         undefined=StrictUndefined,
         trim_blocks=True,

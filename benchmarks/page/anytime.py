@@ -1,6 +1,6 @@
 """What searches have after so much compute: a table of medians over seeds.
 
-    python -m benchmarks.anytime --results runs/off_grid --at 300 600 1200
+    python -m benchmarks.page.anytime --results runs/off_grid --at 300 600 1200
 
 Shares of the true hypervolume of every table that `benchmarks.replay.compare` searched, strategies
 as it was given them. A search that was cut off before that compute has none there.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.results import Comparison, load
+from benchmarks.page.results import Comparison, load
 from benchmarks.script import run_script
 
 

@@ -65,7 +65,7 @@ def anytime_svg(title: str, panels: Sequence[Panel], low_s: float, high_s: float
         for index, panel in enumerate(panels)
     ]
     environment = Environment(
-        loader=PackageLoader("benchmarks"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("benchmarks.page"), autoescape=True, undefined=StrictUndefined
     )
     environment.filters["path"] = _path
     return environment.get_template("anytime.svg.j2").render(
