@@ -5,8 +5,7 @@ a table says without any search lies here too: the oracle's compute, what to kno
 it, and whether the probabilities of the front are right. The tables are the files beside.
 """
 
-# Eager: looked up lazily, `oracle` could be the function or the module of its name.
-from benchmarks.tables.oracle import compute_to, oracle, position, whole_table_s
+from benchmarks.tables.oracle_search import compute_to, oracle, position, whole_table_s
 from benchmarks.tables.recorded import (
     RecordedStage,
     Table,

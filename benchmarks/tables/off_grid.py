@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.script import run_script
-from benchmarks.tables.oracle import prefix_key
+from benchmarks.tables.oracle_search import prefix_key
 from benchmarks.tables.recorded import RecordedStage, RecordedStudent, Table, load_table, table_of
 from benchmarks.tables.regression import Regression
 from search.forecasts import accuracy_of, checkpoint_key, log_error

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.script import run_script
-from benchmarks.tables.oracle import compute_of, prefix_key
+from benchmarks.tables.oracle_search import compute_of, prefix_key
 from benchmarks.tables.recorded import Table, ground_of, load_table
 from objectives.fronts import hypervolume
 from search.forecasts import (

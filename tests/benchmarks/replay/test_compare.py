@@ -18,7 +18,7 @@ from benchmarks.replay.one_search import named_strategy
 from benchmarks.replay.run_record import GRID, SHARES, cut, measured, record_of, stops
 from benchmarks.replay.running import Limits, StrategyEntry
 from benchmarks.replay.simulation import Strategy, simulate
-from benchmarks.tables.oracle import whole_table_s
+from benchmarks.tables.oracle_search import whole_table_s
 from search.stopping.pruning import Audit, GoOn, Stop
 from search.strategy.samplers import sampler_named
 from search.strategy.scheduler import NewFirst

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.tables.oracle import compute_to, oracle, position, prefix_key, whole_table_s
+from benchmarks.tables.oracle_search import compute_to, oracle, position, prefix_key, whole_table_s
 from objectives.fronts.pareto import hypervolume
 from tests.benchmarks.tiny_table import ADAPT_EPOCHS, DISTILL_EPOCHS, SCHEMES, table
 
