@@ -7,16 +7,23 @@ into a network is not in it. The `first hit` of a process reads every byte, to v
 """
 
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
 from benchmarks.script import run_script
+from benchmarks.timings.harness import (
+    Action,
+    TablePrinter,
+    Times,
+    measure,
+    parser_of,
+    stopwatch,
+)
 from objectives.chain import Draft, StageCache
 
 ENTRIES = 300
@@ -27,6 +34,7 @@ EPOCHS = 20
 
 def main() -> None:
     """Print the table."""
+    printer = TablePrinter(as_json=parser_of(__doc__).parse_args().json)
     with tempfile.TemporaryDirectory() as folder:
         made = StageCache(Path(folder), max_bytes=2**40)
         keys = [sha256(str(number).encode()).hexdigest() for number in range(ENTRIES)]
@@ -35,15 +43,17 @@ def main() -> None:
                 made.obtain(key, _build, leases)
         cache = StageCache(Path(folder), max_bytes=2**40)
         absent = [sha256(key.encode()).hexdigest() for key in keys]
-        print(f"{ENTRIES} entries of {WEIGHTS_BYTES / 1e6:.0f} MB\n")
-        print("| look-up | median ms | slowest ms |\n| --- | --- | --- |")
+        printer.head(
+            {"look-up": "", "median ms": ".2f", "slowest ms": ".2f"},
+            words=f"{ENTRIES} entries of {WEIGHTS_BYTES / 1e6:.0f} MB",
+        )
         for words, times in {
-            "first hit, checksums read": [_hit_ms(cache, key) for key in keys],
-            "hit": [_hit_ms(cache, key) for key in keys],
-            "miss": [_miss_ms(cache, key) for key in absent],
-            "has": [_timed_ms(lambda key=key: cache.has(key)) for key in [*keys, *absent]],  # type: ignore[misc]
+            "first hit, checksums read": measure(_hits(cache, keys)),
+            "hit": measure(_hits(cache, keys)),
+            "miss": Times([_miss_s(cache, key) for key in absent]),
+            "has": measure(partial(cache.has, key) for key in [*keys, *absent]),
         }.items():
-            print(f"| {words} | {median(times):.2f} | {max(times):.2f} |")
+            printer.row(words, times.median_ms, times.slowest_ms)
 
 
 def _build(draft: Draft) -> bool:
@@ -54,28 +64,23 @@ def _build(draft: Draft) -> bool:
     return True
 
 
-def _hit_ms(cache: StageCache, key: str) -> float:
-    with ExitStack() as leases:
-        return _timed_ms(lambda: cache.obtain(key, _build, leases))
+def _hits(cache: StageCache, keys: Sequence[str]) -> Iterator[Action]:
+    for key in keys:
+        with ExitStack() as leases:
+            yield partial(cache.obtain, key, _build, leases)
 
 
-def _miss_ms(cache: StageCache, key: str) -> float:
-    begun = time.perf_counter()
-    called = []
+def _miss_s(cache: StageCache, key: str) -> float:
+    called_s: list[float] = []
+    passed = stopwatch()
 
     def not_built(draft: Draft) -> bool:  # noqa: ARG001
-        called.append(time.perf_counter())
+        called_s.append(passed())
         return False
 
     with ExitStack() as leases:
         cache.obtain(key, not_built, leases)
-    return (called[0] - begun) * 1e3
-
-
-def _timed_ms(action: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    action()
-    return (time.perf_counter() - begun) * 1e3
+    return called_s[0]
 
 
 if __name__ == "__main__":

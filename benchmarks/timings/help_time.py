@@ -8,10 +8,10 @@ slows down slows all of them, and the median over rounds is shown.
 
 import subprocess
 import sys
-import time
-from statistics import median
+from functools import partial
 
 from benchmarks.script import run_script
+from benchmarks.timings.harness import TablePrinter, Times, in_turns, parser_of
 
 COMMANDS = (
     "run",
@@ -28,35 +28,31 @@ MOST_S = 0.5
 """By how much a --help may take longer than the import."""
 
 
-def seconds(*arguments: str) -> float:
-    """Return how long a fresh Python takes with those arguments."""
-    begun = time.perf_counter()
+def start(*arguments: str) -> None:
+    """Run a fresh Python with those arguments to its end."""
     subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - begun
 
 
-def measure(rounds: int) -> dict[str, float]:
-    """Return median seconds by what was started."""
-    starts = {"import optuna": ("-c", "import optuna")}
-    starts |= {
-        f"search.{command} --help": ("-m", f"search.{command}", "--help") for command in COMMANDS
+def measured(rounds: int) -> dict[str, Times]:
+    """Return the times by what was started."""
+    helps = {
+        f"search.{command} --help": partial(start, "-m", f"search.{command}", "--help")
+        for command in COMMANDS
     }
-    taken: dict[str, list[float]] = {name: [] for name in starts}
-    for _ in range(rounds):
-        for name, arguments in starts.items():
-            taken[name].append(seconds(*arguments))
-    return {name: median(times) for name, times in taken.items()}
+    return in_turns({"import optuna": partial(start, "-c", "import optuna"), **helps}, rounds)
 
 
 def main() -> None:
     """Print the table; exit with an error where a command is slow."""
-    measured = measure(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
-    reference = measured["import optuna"]
-    print("| start | seconds | more than `import optuna` |")
-    print("| --- | ---: | ---: |")
-    for name, taken_s in measured.items():
-        print(f"| {name} | {taken_s:.2f} | {taken_s - reference:+.2f} |")
-    slow = [name for name, taken_s in measured.items() if taken_s > reference + MOST_S]
+    parser = parser_of(__doc__)
+    parser.add_argument("rounds", type=int, nargs="?", default=5, help="starts of each")
+    options = parser.parse_args()
+    starts = measured(options.rounds)
+    printer, reference_s = TablePrinter(as_json=options.json), starts["import optuna"].median_s
+    printer.head({"start": "", "seconds": ".2f", "more than `import optuna`": "+.2f"})
+    for name, times in starts.items():
+        printer.row(name, times.median_s, times.median_s - reference_s)
+    slow = [name for name, times in starts.items() if times.median_s > reference_s + MOST_S]
     if slow:
         sys.exit(f"slower than {MOST_S} s more: {', '.join(slow)}")
 

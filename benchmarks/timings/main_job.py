@@ -7,29 +7,28 @@ all and per phase, distinct students, points, stopped students, and the best int
 the teacher.
 """
 
-import argparse
 import csv
 import json
 import re
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from benchmarks.script import run_script
+from benchmarks.timings.harness import TablePrinter, parser_of, stopwatch
 
 
 def main() -> None:
     """Run the job and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__)
     parser.add_argument("--study", default="kd_lora_q")
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     arguments = parser.parse_args()
     overrides = [part for item in arguments.overrides for part in ("--set", item)]
     with tempfile.TemporaryDirectory() as runs_dir:
         command = ["--study", arguments.study, "--runs-dir", runs_dir]
-        begun = time.perf_counter()
+        passed = stopwatch()
         first_s: float | None = None
         ready_s: float | None = None
         with subprocess.Popen(
@@ -38,12 +37,12 @@ def main() -> None:
             text=True,
         ) as job:
             for line in job.stdout or ():
-                elapsed_s = time.perf_counter() - begun
+                elapsed_s = passed()
                 print(line, end="", file=sys.stderr)
                 first_s = elapsed_s if first_s is None else first_s
                 if ready_s is None and re.search(r"trial \d+ begins", line):
                     ready_s = elapsed_s
-        total_s = time.perf_counter() - begun
+        total_s = passed()
         if job.returncode:
             sys.exit(job.returncode)
         status = json.loads(
@@ -58,7 +57,8 @@ def main() -> None:
         teacher = json.loads((report / "report.json").read_text("utf-8"))["teacher"]
         with (report / "points.csv").open(newline="") as file:
             points = list(csv.DictReader(file))
-    print("| what | figure |\n| --- | --- |")
+    printer = TablePrinter(as_json=arguments.json)
+    printer.head({"what": "", "figure": ""})
     rows = {
         "seconds in all": f"{total_s:.0f}",
         "seconds to the first line": f"{first_s or 0:.1f}",
@@ -78,7 +78,7 @@ def main() -> None:
         "best int8_static student against the teacher, points": _int8_gap(points, teacher),
     }
     for what, figure in rows.items():
-        print(f"| {what} | {figure} |")
+        printer.row(what, figure)
 
 
 def _int8_gap(points: list[dict[str, str]], teacher: dict[str, float]) -> str:

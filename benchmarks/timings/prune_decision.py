@@ -7,16 +7,16 @@ seven running trials an epoch each, and for an ending a trial with five offers.
 """
 
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import optuna
 
 from benchmarks.script import run_script
 from benchmarks.timings import made_up
+from benchmarks.timings.harness import Action, TablePrinter, Times, measure, parser_of, timed
 from benchmarks.timings.standalone_decision import in_memory, in_sqlite
 from search.stopping import Pruner
 from search.strategy import offers, parts_named, sampler_named
@@ -45,38 +45,29 @@ def rule(name: str, pruner: Pruner, at: History, chain: ChainConfig) -> None:
     pruner.rule(at, chain, CURVES[name], GROUND.costs, tuple(SCHEMES), made_up.IMAGES)
 
 
-def timed_ms(action: Callable[[], object], repeats: int) -> float:
-    """Return the median time of `action`."""
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        action()
-        times.append((time.perf_counter() - began) * 1e3)
-    return median(times)
-
-
-def decisions(name: str, trials: int) -> None:
+def decisions(name: str, trials: int, printer: TablePrinter) -> None:
     """Print a row for a study of that many trials."""
     drawn, _ = made_up.chains(CONFIG, trials // 5)
     new, whole = drawn[-1], made_up.history(CONFIG, drawn[:-1], trials)
     ended = sum(point.student == whole.students[-1].key for point in whole.points)
     before = History(whole.points[:-ended], whole.students[:-1], whole.stopped)
 
-    following = pruner_of(name)
-    rule(name, following, whole, new)
-    ruling = timed_ms(lambda: rule(name, following, whole, new), 200)
-    after = []
-    pruner = pruner_of(name)
-    for _ in range(9):
-        rule(name, pruner, before, new)
-        after.append(timed_ms(lambda: rule(name, pruner, whole, new), 1))
-    newcomer = pruner_of(name)
-    cold = timed_ms(lambda: rule(name, newcomer, whole, new), 1)
-    offering = timed_ms(lambda: offers(whole, new, 0.95, GROUND.costs, tuple(SCHEMES)), 5)
-    print(
-        f"| {name} | {trials:,} | {len(whole.students):,} | {ruling:.2f} | {median(after):.2f} "
-        f"| {cold:.1f} | {offering:.1f} |",
-        flush=True,
+    def rulings_after_an_ending() -> Iterator[Action]:
+        pruner = pruner_of(name)
+        for _ in range(9):
+            rule(name, pruner, before, new)
+            yield partial(rule, name, pruner, whole, new)
+
+    ruling = partial(rule, name, pruner_of(name), whole, new)
+    offering = partial(offers, whole, new, 0.95, GROUND.costs, tuple(SCHEMES))
+    printer.row(
+        name,
+        trials,
+        len(whole.students),
+        measure([ruling] * 201, warm_up=1).median_ms,
+        measure(rulings_after_an_ending()).median_ms,
+        measure([partial(rule, name, pruner_of(name), whole, new)]).median_ms,
+        measure([offering] * 5).median_ms,
     )
 
 
@@ -112,7 +103,7 @@ class Others:
         self._running.append(self._begin())
 
 
-def with_sqlite(name: str, trials: int) -> None:
+def with_sqlite(name: str, trials: int, printer: TablePrinter) -> None:
     """Print a row for a study of that many trials in an SQLite file."""
     drawn, distributions = made_up.chains(CONFIG, trials // 5)
     past = made_up.history(CONFIG, drawn[:-1], trials)
@@ -124,25 +115,21 @@ def with_sqlite(name: str, trials: int) -> None:
         reader, pruner, others = HistoryReader(study, storage), pruner_of(name), Others(file)
         rule(name, pruner, reader.read(), drawn[-1])
 
-        def one() -> tuple[float, float]:
-            began = time.perf_counter()
-            history = reader.read()
-            read = time.perf_counter()
-            rule(name, pruner, history, drawn[-1])
-            return 1e3 * (read - began), 1e3 * (time.perf_counter() - began)
-
-        def after(happening: Callable[[], None], repeats: int) -> str:
-            times = []
+        def after(happening: Callable[[], None], repeats: int) -> tuple[float, float]:
+            """Return medians, in ms, of the reading and of both."""
+            readings_s, wholes_s = [], []
             for _ in range(repeats):
                 happening()
-                times.append(one())
-            reading, whole = (median(column) for column in zip(*times, strict=True))
-            return f"{reading:.2f} | {whole:.2f}"
+                reading_s, history = timed(reader.read)
+                ruling_s, _ = timed(partial(rule, name, pruner, history, drawn[-1]))
+                readings_s.append(reading_s)
+                wholes_s.append(reading_s + ruling_s)
+            return Times(readings_s).median_ms, Times(wholes_s).median_ms
 
-        print(f"| {name} | {trials:,} | {after(others.report, 30)} | {after(others.end_one, 15)} |")
+        printer.row(name, trials, *after(others.report, 30), *after(others.end_one, 15))
 
 
-def ask_and_tell(name: str, students: int) -> None:
+def ask_and_tell(name: str, students: int, printer: TablePrinter) -> None:
     """Print a row for a study with that many students, each offered five more schemes."""
     study = optuna.create_study(
         directions=["maximize", "minimize", "minimize"], sampler=sampler_named(name, 0)
@@ -173,34 +160,56 @@ def ask_and_tell(name: str, students: int) -> None:
                 user_attrs={} if number % 6 == 0 else {Attr.ORIGIN: "offered"},
             )
         )
-    cold = timed_ms(ask, 1)
-    following = timed_ms(lambda: study.tell(ask(), [0.5, 0.5, 0.5]), 5)
-    print(f"| {name} | {students:,} | {6 * students:,} | {cold:.0f} | {following:.0f} |")
+    cold = measure([ask])
+    following = measure([lambda: study.tell(ask(), [0.5, 0.5, 0.5])] * 5)
+    printer.row(name, students, 6 * students, cold.median_ms, following.median_ms)
 
 
 def main() -> None:
     """Print the tables."""
+    printer = TablePrinter(as_json=parser_of(__doc__).parse_args().json)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    print("| pruner | trials | students | ruling ms | after an ending ms | cold ms | offers ms |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for name in ("known_costs", "freeze_thaw"):
-        for trials in SIZES:
-            decisions(name, trials)
-    print(
-        "\n| SQLite | trials | reading ms | and ruling ms | after an ending: reading ms "
-        "| and ruling ms |"
+    printer.head(
+        {
+            "pruner": "",
+            "trials": ",",
+            "students": ",",
+            "ruling ms": ".2f",
+            "after an ending ms": ".2f",
+            "cold ms": ".1f",
+            "offers ms": ".1f",
+        }
     )
-    print("| --- | --- | --- | --- | --- | --- |")
     for name in ("known_costs", "freeze_thaw"):
         for trials in SIZES:
-            with_sqlite(name, trials)
-    in_memory(SIZES)
-    in_sqlite(SIZES)
-    print("\n| sampler | students | points | first ask ms | ask + tell ms |")
-    print("| --- | --- | --- | --- | --- |")
+            decisions(name, trials, printer)
+    printer.head(
+        {
+            "SQLite": "",
+            "trials": ",",
+            "reading ms": ".2f",
+            "and ruling ms": ".2f",
+            "after an ending: reading ms": ".2f",
+            "reading and ruling ms": ".2f",
+        }
+    )
+    for name in ("known_costs", "freeze_thaw"):
+        for trials in SIZES:
+            with_sqlite(name, trials, printer)
+    in_memory(SIZES, printer)
+    in_sqlite(SIZES, printer)
+    printer.head(
+        {
+            "sampler": "",
+            "students": ",",
+            "points": ",",
+            "first ask ms": ".0f",
+            "ask + tell ms": ".0f",
+        }
+    )
     for name in ("tpe", "nsgaii", "qmc", "random"):
         for students in (167, 1_000, 3_000):
-            ask_and_tell(name, students)
+            ask_and_tell(name, students, printer)
 
 
 if __name__ == "__main__":

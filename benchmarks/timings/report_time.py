@@ -4,51 +4,42 @@ Studies are made up (made_up.py) and lie in real SQLite files; the command is
 `python -m search.report` in a process of its own, from its start to its end.
 """
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from benchmarks.script import run_script
 from benchmarks.timings import made_up
+from benchmarks.timings.harness import TablePrinter, parser_of, timed
 from reports import StudySummary, advise, front_table, write_report
 from search.cli import open_existing
 from spaces import to_dict
 from studies import StudyConfig, StudyFolder, create_or_resume, load_study, open_storage
 from studies.records import StudyAttr, read_history
 
-Result = TypeVar("Result")
-
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__)
     parser.add_argument("--trials", type=int, nargs="+", default=[1_000, 10_000])
-    config = load_study("kd_lora_q")
-    print(
-        "| trials | front | the command s | its CPU s | reading s | page, CSV, JSON s | page MB |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for trials in parser.parse_args().trials:
+    options = parser.parse_args()
+    config, printer = load_study("kd_lora_q"), TablePrinter(as_json=options.json)
+    figures = ("the command s", "its CPU s", "reading s", "page, CSV, JSON s", "page MB")
+    printer.head({"trials": ",", "front": "d", **dict.fromkeys(figures, ".1f")})
+    for trials in options.trials:
         with tempfile.TemporaryDirectory() as runs_dir:
-            print(_row(config, Path(runs_dir), trials), flush=True)
+            printer.row(trials, *_figures(config, Path(runs_dir), trials))
 
 
-def _row(config: StudyConfig, runs_dir: Path, trials: int) -> str:
+def _figures(config: StudyConfig, runs_dir: Path, trials: int) -> tuple[float, ...]:
     make_study(config, runs_dir, trials)
-    whole, cpu = _timed(lambda: _command(config.name, runs_dir))
-    reading, summary = _timed(lambda: _read(config.name, runs_dir))
-    out = runs_dir / "again"
-    writing, page = _timed(lambda: _write(summary, out))
-    return (
-        f"| {trials:,} | {len(summary.front)} | {whole:.1f} | {cpu:.1f} | {reading:.1f} "
-        f"| {writing:.1f} | {page.stat().st_size / 1e6:.1f} |"
-    )
+    whole_s, cpu_s = timed(lambda: _command(config.name, runs_dir))
+    reading_s, summary = timed(lambda: _read(config.name, runs_dir))
+    writing_s, page = timed(lambda: _write(summary, runs_dir / "again"))
+    page_mb = page.stat().st_size / 1e6
+    return len(summary.front), whole_s, cpu_s, reading_s, writing_s, page_mb
 
 
 def make_study(config: StudyConfig, runs_dir: Path, trials: int) -> None:
@@ -86,12 +77,6 @@ def _write(summary: StudySummary, out: Path) -> Path:
     front_table(summary, 140)
     advise(summary)
     return write_report(summary, out)
-
-
-def _timed(action: Callable[[], Result]) -> tuple[float, Result]:
-    begun = time.perf_counter()
-    result = action()
-    return time.perf_counter() - begun, result
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@ wrote, and judging; `own report` is the write of the trial's own curve, which is
 """
 
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import optuna
@@ -17,6 +16,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.timings import made_up
+from benchmarks.timings.harness import Action, TablePrinter, measure
 from search.stopping import KnownCostStopper, WatchedAttr
 
 DIRECTIONS = ("maximize", "minimize", "minimize")
@@ -52,28 +52,37 @@ def past(trials: int) -> list[FrozenTrial]:
     return found
 
 
-def in_memory(sizes: Sequence[int]) -> None:
+def in_memory(sizes: Sequence[int], printer: TablePrinter) -> None:
     """Print a table of rulings in memory."""
-    print("\n| stand-alone, in memory | ruling ms | after an ending ms | cold ms |")
-    print("| --- | --- | --- | --- |")
+    printer.head(
+        {
+            "stand-alone, in memory": ",",
+            "ruling ms": ".2f",
+            "after an ending ms": ".2f",
+            "cold ms": ".0f",
+        }
+    )
     for trials in sizes:
         study = optuna.create_study(directions=DIRECTIONS)
         study.add_trials(past(trials))
         stopper = KnownCostStopper(study, 0)
-        cold = _ruling_ms(stopper)
-        between = [_timed_ms(_report(study, stopper)) for _ in range(50)]
-        after = []
-        for extra in past(20):
-            report = _report(study, stopper)
-            study.add_trial(extra)
-            after.append(_timed_ms(report))
-        print(f"| {trials:,} | {median(between):.2f} | {median(after):.2f} | {cold:.0f} |")
+        cold = measure([_ruling(stopper)])
+        between = measure(_report(study, stopper) for _ in range(50))
+        after = measure(_reports_after_endings(study, stopper))
+        printer.row(trials, between.median_ms, after.median_ms, cold.median_ms)
 
 
-def in_sqlite(sizes: Sequence[int]) -> None:
+def in_sqlite(sizes: Sequence[int], printer: TablePrinter) -> None:
     """Print a table of rulings on a real file."""
-    print("\n| stand-alone, SQLite | trials | ruling ms | after an ending ms | own report ms |")
-    print("| --- | --- | --- | --- | --- |")
+    printer.head(
+        {
+            "stand-alone, SQLite": "",
+            "trials": ",",
+            "ruling ms": ".2f",
+            "after an ending ms": ".2f",
+            "own report ms": ".1f",
+        }
+    )
     for trials in sizes:
         with tempfile.TemporaryDirectory() as folder:
             url = f"sqlite:///{Path(folder) / 'study.db'}"
@@ -83,47 +92,52 @@ def in_sqlite(sizes: Sequence[int]) -> None:
             others = optuna.load_study(storage=RDBStorage(url), study_name="it")
             for words, told in (("study alone", None), ("told its storage", storage)):
                 stopper = KnownCostStopper(study, 0, storage=told)
-                _ruling_ms(stopper)
-                between, after = _rulings(stopper, others)
-                own = _own_report_ms(study)
-                print(f"| {words} | {trials:,} | {between:.2f} | {after:.2f} | {own:.1f} |")
+                _ruling(stopper)()
+                rulings_ms = _rulings_ms(stopper, others)
+                printer.row(words, trials, *rulings_ms, _own_report_ms(study))
 
 
 def _own_report_ms(study: optuna.Study) -> float:
     trial = study.ask()
     curve = [[0.5, 0.5]] * STEPS
-    times = [_timed_ms(lambda: trial.set_user_attr("curve", curve)) for _ in range(10)]
+    times = measure([partial(trial.set_user_attr, "curve", curve)] * 10)
     study.tell(trial, state=TrialState.FAIL)
-    return median(times)
+    return times.median_ms
 
 
-def _rulings(stopper: KnownCostStopper, others: optuna.Study) -> tuple[float, float]:
+def _rulings_ms(stopper: KnownCostStopper, others: optuna.Study) -> tuple[float, float]:
     """Return the time of a ruling after others reported, and after one of them ended."""
     running = [others.ask() for _ in range(7)]
-    between, after = [], []
-    for step in range(20):
-        for trial in running:
-            trial.set_user_attr(WatchedAttr.CURVE, [[step / 100, 0.5]] * STEPS)
-        between.append(_ruling_ms(stopper))
-    for extra in past(10):
-        others.add_trial(extra)
-        after.append(_ruling_ms(stopper))
+
+    def after_reports() -> Iterator[Action]:
+        for step in range(20):
+            for trial in running:
+                trial.set_user_attr(WatchedAttr.CURVE, [[step / 100, 0.5]] * STEPS)
+            yield _ruling(stopper)
+
+    def after_endings() -> Iterator[Action]:
+        for extra in past(10):
+            others.add_trial(extra)
+            yield _ruling(stopper)
+
+    between, after = measure(after_reports()), measure(after_endings())
     for trial in running:
         others.tell(trial, state=TrialState.FAIL)
-    return median(between), median(after)
+    return between.median_ms, after.median_ms
 
 
-def _ruling_ms(stopper: KnownCostStopper) -> float:
-    """Time what a trial's later report asks: read, and compare its bound with the incumbent."""
-    return _timed_ms(lambda: stopper.reason(10**6, KNOWN, 0.5, 0.1, 0.2))
+def _ruling(stopper: KnownCostStopper) -> Action:
+    """Return what a trial's later report asks: read, and compare its bound with the incumbent."""
+    return partial(stopper.reason, 10**6, KNOWN, 0.5, 0.1, 0.2)
 
 
-def _report(study: optuna.Study, stopper: KnownCostStopper) -> Callable[[], object]:
+def _reports_after_endings(study: optuna.Study, stopper: KnownCostStopper) -> Iterator[Action]:
+    for extra in past(20):
+        report = _report(study, stopper)
+        study.add_trial(extra)
+        yield report
+
+
+def _report(study: optuna.Study, stopper: KnownCostStopper) -> Action:
     watch = stopper.watch(study.ask(), KNOWN)
-    return lambda: watch.should_stop(0.1, 0.5)
-
-
-def _timed_ms(action: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    action()
-    return (time.perf_counter() - begun) * 1e3
+    return partial(watch.should_stop, 0.1, 0.5)

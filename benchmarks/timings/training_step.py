@@ -5,14 +5,13 @@
 One thread; the two are interleaved in one process, so the ratio holds on a busy machine too.
 """
 
-import argparse
-import statistics
-import time
+from functools import partial
 
 import torch
 from torch.nn.functional import cross_entropy
 
 from benchmarks.script import run_script
+from benchmarks.timings.harness import TablePrinter, in_turns, parser_of
 from objectives.models import build_model, speed_up_small_maps
 from spaces import Architecture
 
@@ -25,7 +24,7 @@ NETWORKS = (
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = parser_of(__doc__)
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=10)
@@ -34,29 +33,30 @@ def main() -> None:
     images = torch.randn(arguments.batch_size, 3, arguments.image_size, arguments.image_size)
     images = images.to(memory_format=torch.channels_last)
     labels = torch.randint(0, 10, (arguments.batch_size,))
-    print("| network | torch, ms a step | ours, ms a step | ratio |\n| --- | --- | --- | --- |")
+    printer = TablePrinter(as_json=arguments.json)
+    printer.head(
+        {"network": "", "torch, ms a step": ".0f", "ours, ms a step": ".0f", "ratio": ".2f"}
+    )
     for architecture in NETWORKS:
         plain = build_model(architecture, 10).to(memory_format=torch.channels_last).train()
         ours = build_model(architecture, 10).to(memory_format=torch.channels_last).train()
         speed_up_small_maps(ours)
-        times: dict[str, list[float]] = {"plain": [], "ours": []}
-        for step in range(arguments.steps + 2):
-            for name, model in (("plain", plain), ("ours", ours)):
-                taken_ms = _step_ms(model, images, labels)
-                if step >= 2:
-                    times[name].append(taken_ms)
-        torch_ms, ours_ms = (statistics.median(times[name]) for name in ("plain", "ours"))
-        print(
-            f"| {architecture.key} | {torch_ms:.0f} | {ours_ms:.0f} | {torch_ms / ours_ms:.2f} |",
-            flush=True,
+        steps = {
+            name: partial(_step, model, images, labels)
+            for name, model in (("torch", plain), ("ours", ours))
+        }
+        times = in_turns(steps, arguments.steps, warm_up=2)
+        printer.row(
+            architecture.key,
+            times["torch"].median_ms,
+            times["ours"].median_ms,
+            times["torch"].over(times["ours"]),
         )
 
 
-def _step_ms(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
-    begun = time.perf_counter()
+def _step(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor) -> None:
     model.zero_grad(set_to_none=True)
     cross_entropy(model(images), labels).backward()
-    return (time.perf_counter() - begun) * 1e3
 
 
 if __name__ == "__main__":
