@@ -36,11 +36,11 @@ long: $(VENV)/.test
 bench: $(VENV)/.bench
 	@echo "Searching on the recorded tables: hours of two cores from nothing, minutes left are shown;"
 	@echo "Ctrl-C at any time, the same command goes on. Less: make bench SEEDS=3."
-	$(BIN)/python -m benchmarks.compare --tables benchmarks/tables/*.parquet --out $(BENCH_OUT) \
+	$(BIN)/python -m benchmarks.replay.compare --tables benchmarks/tables/*.parquet --out $(BENCH_OUT) \
 		--seeds $(SEEDS) --processes 2 $(if $(REGISTRY),--registry $(REGISTRY))
-	$(BIN)/python -m benchmarks.compare --tables benchmarks/tables/*.parquet --out $(BENCH_OUT) \
+	$(BIN)/python -m benchmarks.replay.compare --tables benchmarks/tables/*.parquet --out $(BENCH_OUT) \
 		--seeds $(SEEDS) --processes 2 --workers 8 --only $(BENCH_OURS)
-	$(BIN)/python -m benchmarks.page --results $(BENCH_OUT) --frozen $(FROZEN)
+	$(BIN)/python -m benchmarks.page.page --results $(BENCH_OUT) --frozen $(FROZEN)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'

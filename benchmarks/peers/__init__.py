@@ -1,6 +1,11 @@
-"""Stopping rules that others use, as pruners of our own loop: the replay compares with them."""
+"""What others search with, in our own loop, so that a replay can compare with it.
+
+Stopping rules as pruners, each by its authors' own code where there is any, and Optuna's GP in the
+time that a comparison has.
+"""
 
 from benchmarks.peers.few_epochs import FinishTheBest, PauseAfterFewEpochs
+from benchmarks.peers.gp import OnceGPSampler
 from benchmarks.peers.moasha import MOASHAPruner, Ranking
 from benchmarks.peers.multi_metric import MultiMetricPruner
 from benchmarks.peers.reasons import PeerReason
@@ -9,6 +14,7 @@ __all__ = [
     "FinishTheBest",
     "MOASHAPruner",
     "MultiMetricPruner",
+    "OnceGPSampler",
     "PauseAfterFewEpochs",
     "PeerReason",
     "Ranking",

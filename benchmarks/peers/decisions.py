@@ -6,8 +6,6 @@ is the time of a ruling over whole studies, of all rulings and of those for the 
 students. --registry is a checkout of OptunaHub's registry, for the MultiMetricPruner.
 """
 
-import argparse
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -17,9 +15,9 @@ from typing import get_args
 import numpy as np
 import optuna
 
-from benchmarks import made_up
 from benchmarks.peers import MOASHAPruner, MultiMetricPruner, PauseAfterFewEpochs, Ranking
 from benchmarks.script import run_script
+from benchmarks.timings import TablePrinter, ground_of, parser_of, timed
 from objectives.fronts import nondominated
 from search.stopping import GoOn, Pruner
 from spaces import (
@@ -39,7 +37,7 @@ from studies import load_study
 from studies.records import History, Student
 
 IMAGES, EPOCHS = 360, 20
-GROUND = made_up.ground_of(load_study("kd_lora_q"))
+GROUND = ground_of(load_study("kd_lora_q"))
 COSTS, NETWORKS = GROUND.costs, architectures(GROUND.space, GROUND.settled)
 Made = list[tuple[ChainConfig, list[tuple[float, float]]]]
 
@@ -71,7 +69,7 @@ def losses(of: ChainConfig, accuracy: float) -> list[float]:
     return [1 - accuracy, cost.size_bytes, cost.latency_ms]
 
 
-def stops(ranking: Ranking, studies: int = 40, count: int = 60) -> None:
+def stops(printer: TablePrinter, ranking: Ranking, studies: int = 40, count: int = 60) -> None:
     """Print the shares of nondominated and of other newcomers that a ranking stops."""
     seen: dict[bool, list[bool]] = {True: [], False: []}
     for seed in range(studies):
@@ -82,21 +80,20 @@ def stops(ranking: Ranking, studies: int = 40, count: int = 60) -> None:
             if len(rows) > 3:
                 front = bool(nondominated(np.array(rows))[-1])
                 seen[front].append(not isinstance(ruling, GoOn))
-    best, others = seen[True], seen[False]
-    print(f"| {ranking} | {np.mean(best):.1%} of {len(best):,} ", end="")
-    print(f"| {np.mean(others):.1%} of {len(others):,} |")
+    shares = (f"{np.mean(those):.1%} of {len(those):,}" for those in (seen[True], seen[False]))
+    printer.row(ranking, *shares)
 
 
-def times(name: str, made: Pruner, count: int) -> None:
+def times(printer: TablePrinter, name: str, made: Pruner, count: int) -> None:
     """Print how long a ruling takes in a study of that many students."""
     ended: list[Student] = []
     spent: list[list[float]] = []
     for number, (its_chain, curve) in enumerate(students(0, count)):
         history, mine = History(students=tuple(ended)), []
         for epochs in range(1, EPOCHS):
-            began = time.perf_counter()
-            ruling = made.rule(history, its_chain, curve[:epochs], COSTS, (), IMAGES)
-            mine.append(1e6 * (time.perf_counter() - began))
+            rule = partial(made.rule, history, its_chain, curve[:epochs], COSTS, (), IMAGES)
+            ruling_s, ruling = timed(rule)
+            mine.append(1e6 * ruling_s)
             if not isinstance(ruling, GoOn):
                 break
         else:
@@ -106,31 +103,39 @@ def times(name: str, made: Pruner, count: int) -> None:
         spent.append(mine)
     every = np.concatenate([np.array(mine) for mine in spent])
     late = np.concatenate([np.array(mine) for mine in spent[-(count // 5) :]])
-    print(f"| {name} | {count} | {len(every):,} | {every.mean():,.0f} | {late.mean():,.0f} |")
+    printer.row(name, count, len(every), float(every.mean()), float(late.mean()))
 
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--registry", type=Path)
-    registry: Path | None = parser.parse_args().registry
+    options = parser.parse_args()
+    registry: Path | None = options.registry
+    printer = TablePrinter(as_json=options.json)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    print("| MOASHA's ranking | nondominated newcomers stopped | other newcomers stopped |")
-    print("| --- | --- | --- |")
+    shares = ("nondominated newcomers stopped", "other newcomers stopped")
+    printer.head(dict.fromkeys(("MOASHA's ranking", *shares), ""))
     peers: dict[str, Callable[[], Pruner]] = {"few epochs": lambda: PauseAfterFewEpochs(3)}
     for ranking in get_args(Ranking):
-        stops(ranking)
+        stops(printer, ranking)
         peers[f"MOASHA, {ranking}"] = partial(MOASHAPruner, max_epochs=EPOCHS, ranking=ranking)
-    if registry is None:
-        print("\nWithout --registry the MultiMetricPruner is left out.")
-    else:
+    if registry is not None:
         peers["MultiMetricPruner"] = partial(MultiMetricPruner, registry, quick=False)
         peers["MultiMetricPruner, quick"] = partial(MultiMetricPruner, registry)
-    print("\n| rule | students | rulings | mean µs | mean µs, last fifth |")
-    print("| --- | --- | --- | --- | --- |")
+    printer.head(
+        {
+            "rule": "",
+            "students": "d",
+            "rulings": ",",
+            "mean µs": ",.0f",
+            "mean µs, last fifth": ",.0f",
+        },
+        words="" if registry else "Without --registry the MultiMetricPruner is left out.",
+    )
     for count in (100, 300):
         for name, peer in peers.items():
-            times(name, peer(), count)
+            times(printer, name, peer(), count)
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ SEED_SD = 0.02
 """One training's variance in log odds: SEED_SD² + 1 / (n p (1 - p)), a binomial's and a little.
 
 The binomial's alone is what the recorded tables show between seeds, whether 360 images are 97 %
-right or 1000 are 40 % (benchmarks.front_probability; a decision record has the figures). SEED_SD is
-what would be left with any number of images: with n = 10,000 at 70 % both make 0.6 points, where
-published students spread by about 0.5."""
+right or 1000 are 40 % (benchmarks.tables.front_probability; a decision record has the figures).
+SEED_SD is what would be left with any number of images: with n = 10,000 at 70 % both make 0.6
+points, where published students spread by about 0.5."""
 
 _OWN_FINE, _OWN_COARSE = 0.04, 1.0
 """Variance of a scheme's own over that of the training: from 8 bits a weight on, and below.

@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
-from benchmarks import anytime, off_grid, page, paired, replay, table_facts
+from benchmarks.page import anytime, page
+from benchmarks.replay import one_search, paired
 from benchmarks.script import run_script
+from benchmarks.tables import off_grid, table_facts
 
 
 @pytest.mark.parametrize(
@@ -15,7 +17,7 @@ from benchmarks.script import run_script
         (off_grid, ["nothing.parquet"]),
         (page, ["--results", "nowhere", "--frozen", "HEAD"]),
         (paired, ["nothing.jsonl", "nothing.jsonl"]),
-        (replay, ["nothing.parquet"]),
+        (one_search, ["nothing.parquet"]),
         (table_facts, ["nothing.parquet"]),
     ],
     ids=lambda value: getattr(value, "__name__", None),

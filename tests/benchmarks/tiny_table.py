@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.recorded import RecordedStage, RecordedStudent, Table, table_of
+from benchmarks.tables.recorded import RecordedStage, RecordedStudent, Table, table_of
 from objectives.costs.table import Cost, CostTable
 from spaces import LoRA, StudentConfig, architectures, every_student
 from studies import StudyConfig, parse_study

@@ -7,8 +7,8 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from benchmarks.clock import Clock
-from benchmarks.simulated_chain import SimulatedWorkbench, Stages
+from benchmarks.replay.clock import Clock
+from benchmarks.replay.simulated_chain import SimulatedWorkbench, Stages
 from search.stopping.pruning import GoOn, Pause
 from search.strategy.samplers import sampler_named
 from search.workers.claims import open_ledger
