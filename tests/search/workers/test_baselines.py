@@ -1,5 +1,7 @@
 """The students that every report compares with: which, and in what order."""
 
+import pytest
+
 from objectives.costs.table import Cost, CostTable
 from search.workers.baselines import STUDENT_ALONE, Baseline, student_baselines
 from spaces import Distill, Logit, Space
@@ -57,6 +59,15 @@ def test_one_width_begins_with_its_student_alone():
 def test_a_space_without_plain_training_begins_with_a_distilled_student():
     settings = "space.network.width=[0.5]", "space.distill.alpha=[0.5,0.9]"
     assert said(*settings) == [(NOT_ADAPTED, 0.5, False)]
+
+
+@pytest.mark.parametrize("methods", ["['none', 'logit']", "['logit', 'none']"])
+def test_a_method_that_asks_no_teacher_is_the_student_s_alone_wherever_it_is_named(methods):
+    settings = f"space.distill.method={methods}", "space.distill.alpha=[0.5,0.9]"
+    assert said("space.network.width=[0.5]", *settings) == [
+        (STUDENT_ALONE, 0.5, False),
+        (NOT_ADAPTED, 0.5, True),
+    ]
 
 
 def test_a_space_in_which_every_student_is_adapted_has_none():
