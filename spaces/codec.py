@@ -31,8 +31,10 @@ def to_dict(config: object) -> dict[str, Any]:
 
 def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
     """Return the `kind` that `to_dict` made into `values`; raises InputError naming all faults."""
+    # What a user's file has in its place may be no table at all, which is a fault like others.
+    table = dict(values) if isinstance(values, Mapping) else values
     try:
-        parsed: Config = _adapter(kind).validate_python(dict(values))
+        parsed: Config = _adapter(kind).validate_python(table)
     except ValidationError as error:
         raise InputError(f"not a valid {kind.__name__}: {_faults(error)}") from error
     return parsed
