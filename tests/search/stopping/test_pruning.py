@@ -215,8 +215,15 @@ def good_history(natural, audited=0, stopped=0):
         (dataclasses.replace(best, size_bytes=1, latency_ms=0.01),),
         students,
         tuple(
-            Stopped(1000 + i, fabricated.key(1000 + i), some.chain, (), (), fabricated.ruling(),
-                    some.completed)  # fmt: skip
+            Stopped(
+                number=1000 + i,
+                key=fabricated.key(1000 + i),
+                chain=some.chain,
+                curve=(),
+                stages=(),
+                ruling=fabricated.ruling(),
+                completed=some.completed,
+            )
             for i in range(stopped)
         ),
     )

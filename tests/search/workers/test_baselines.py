@@ -25,9 +25,7 @@ def baselines(*settings: str) -> tuple[Baseline, ...]:
 
 
 def said(*settings: str) -> list[tuple[str, float, bool]]:
-    return [
-        (one.words, one.chain.student.network.width, one.late) for one in baselines(*settings)
-    ]
+    return [(one.words, one.chain.student.network.width, one.late) for one in baselines(*settings)]
 
 
 def test_the_ends_of_the_widths_come_first_and_every_width_has_its_own():
