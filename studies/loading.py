@@ -1,7 +1,7 @@
 """From a study's name or file to a valid StudyConfig, or one message with every fault."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from importlib import resources
 from pathlib import Path
@@ -46,6 +46,21 @@ def study_values(name_or_path: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{name_or_path} is not valid TOML: {error}") from error
+
+
+def origins_of(name_or_path: str, overrides: Sequence[str] = ()) -> dict[str, str]:
+    """Return by dotted key where a study's settings come from: `file` or `--set`."""
+    origins = dict.fromkeys(_leaves(study_values(name_or_path)), "file")
+    changed = {override.partition("=")[0].replace(" ", ""): "--set" for override in overrides}
+    return {**origins, **changed}
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value.keys() != {"low", "high", "step"}:
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
 
 
 def parse_study(values: Mapping[str, Any], source: str) -> StudyConfig:

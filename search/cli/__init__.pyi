@@ -1,3 +1,4 @@
+from .dry_run import show_plan as show_plan
 from .durations import in_words as in_words
 from .durations import parse_duration_s as parse_duration_s
 from .export_folder import CARD as CARD

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from reports.ledger import ledger
 from rich.console import Console
 
 from objectives.fronts.pareto import hypervolume
@@ -22,7 +23,6 @@ from reports import (
     words,
 )
 from reports.importances import importances
-from reports.ledger import ledger
 from reports.rows import front_rows, teacher_row
 from reports.tables import COLUMNS
 from spaces import InputError

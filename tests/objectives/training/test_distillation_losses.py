@@ -2,9 +2,8 @@ import math
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
-
 from objectives.training.distillation_losses import distillation_loss, softened_divergence
+from torch.nn.functional import cross_entropy
 
 
 def _softmax(row, temperature):
