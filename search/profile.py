@@ -10,9 +10,13 @@ from search.cli import (
     StudyOption,
     make_app,
     run_app,
+    with_examples,
 )
 
 
+@with_examples(
+    "--study my_cameras.toml --out bundle",
+)
 def profile(
     study: StudyOption = "kd_lora_q",
     out: OutOption = Path("bundle"),

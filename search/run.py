@@ -22,6 +22,7 @@ from search.cli import (
     make_app,
     parse_duration_s,
     run_app,
+    with_examples,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from search.workers import WorkerExit
 
 
+@with_examples(
+    "--study kd_lora_q",
+    "--study my_cameras.toml --dry-run",
+    "--study my_cameras.toml --trials 60 --workers 4 --set data.train_limit=5000",
+)
 def run(
     study: StudyOption = "kd_lora_q",
     trials: Annotated[
