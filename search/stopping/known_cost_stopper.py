@@ -92,8 +92,8 @@ class KnownCostStopper:
     `seed` and trial number. `margin`, in units of the learned objective, is by how much the bound
     must fall short; with 0 a trial is stopped only if it would be dominated. `score` says how much
     is left to be gained: RawGain for any metric, LogErrors for accuracies. `storage`, where the
-    study lies in an RDBStorage, lets finished trials be read past Optuna's mapper: the same rulings,
-    in a fraction of the time in a study of thousands of trials.
+    study lies in an RDBStorage, lets finished trials be read past Optuna's mapper: the same
+    rulings, in a fraction of the time in a study of thousands of trials.
     """
 
     def __init__(
