@@ -5,7 +5,7 @@ import pytest
 
 from objectives.fronts.pareto import losses_of, nondominated
 from search.strategy.scheme_offers import offers
-from spaces import SCHEMES, scheme_name
+from spaces import SCHEMES
 from studies.records import History
 from tests.search import fabricated
 
@@ -50,7 +50,7 @@ def test_a_new_student_is_offered_every_scheme_but_its_own_the_smallest_first():
 
     found = offers(History(), chain, 0.9, COSTS, SCHEME_NAMES)
 
-    assert {offer.scheme for offer in found} == set(SCHEME_NAMES) - {scheme_name(chain.scheme)}
+    assert {offer.scheme for offer in found} == set(SCHEME_NAMES) - {chain.scheme.name}
     sizes = [offer.cost.size_bytes for offer in found]
     assert sizes == sorted(sizes)
 
