@@ -37,8 +37,9 @@ def read_space(
     given: dict[str, Domain] = {}
     for name, value in _flat(values, keys, stages, faults):
         try:
-            given[name] = domain_of(value)
-            _check(name, given[name], keys[name])
+            domain = domain_of(value)
+            _check(name, domain, keys[name])
+            given[name] = domain
         except (InputError, ValueError) as error:
             faults.append((name, str(error)))
     domains = {name: given.get(name, _default(key, image_size)) for name, (key, *_) in keys.items()}
@@ -133,7 +134,8 @@ def _check(name: str, domain: Domain, meanings: Sequence[Key]) -> None:
     last = name.rpartition(".")[2]
     for value in domain.values:
         for key in meanings:
-            if key.declared.setting.skips is None or value != key.declared.setting.skips:
+            skips = key.declared.setting.skips
+            if skips is None or value != skips or isinstance(value, bool):
                 key.declared.setting.rule.read(last, value)
 
 
