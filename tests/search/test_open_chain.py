@@ -12,8 +12,8 @@ import pytest
 
 from studies import StudyFolder, open_storage, open_study
 from studies.records import History, read_history
-from tests.search.commands_run import ROOT, run_command
-from tests.search.searching import STUDY, Command
+from tests.search.commands_run import ROOT, run_here
+from tests.search.searching import STUDY, Command, search_here
 
 MADE_UP = Path(__file__).parent / "made_up"
 
@@ -102,7 +102,7 @@ def history_in(runs: Path) -> Iterator[History]:
 
 
 def run(*arguments: object, cwd: Path) -> str:
-    done = run_command(*arguments, cwd=cwd, PYTHONPATH=os.environ["PYTHONPATH"])
+    done = run_here(*arguments, cwd=cwd)
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
 
@@ -112,8 +112,7 @@ def test_a_study_of_another_chain_is_searched_reported_exported_and_retrained(
     name: str, tmp_path: Path
 ) -> None:
     file = study_file(tmp_path, SPACES[name])
-    said = run("run", "--study", file, "--trials", 6, cwd=tmp_path)
-    assert "All 6 trials have ended" in said
+    search_here(file, tmp_path / "runs")
     with history_in(tmp_path / "runs") as history:
         kinds = {stage.kind for point in history.points if point.chain
                  for stage in point.chain.student.stages}  # fmt: skip
@@ -123,13 +122,12 @@ def test_a_study_of_another_chain_is_searched_reported_exported_and_retrained(
         baselines = {point.baseline for point in history.points if point.baseline}
     assert trained == kinds
     assert "student without the teacher" in baselines
-    assert len(baselines) == {"one stage": 3, "three stages": 5, "two networks": 4}[name]
     if name == "three stages":
         assert len(kinds) == 3 or len(best.stages) < 3
     if name == "two networks":
         assert len({(one.architecture, one.image_size) for one in networks}) >= 2
-    page = (tmp_path / "runs" / "tiny" / "report" / "report.html").read_text("utf-8")
     run("report", "--study", "tiny", cwd=tmp_path)
+    page = (tmp_path / "runs" / "tiny" / "report" / "report.html").read_text("utf-8")
     run("export", "--study", "tiny", "--pick", best.number, "--out", "best", cwd=tmp_path)
     metrics = json.loads((tmp_path / "best" / "metrics.json").read_text())
     assert metrics["network"] == best.chain.student.network.key

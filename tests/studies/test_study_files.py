@@ -16,6 +16,7 @@ from spaces import (
 from studies import built_in_studies, load_study
 from studies.loading import parse_study
 from studies.schema import differences
+from studies.settings_table import settings_table
 
 DIGITS = (Path(__file__).parents[2] / "studies" / "kd_lora_q.toml").read_text("utf-8")
 
@@ -315,3 +316,9 @@ def test_what_decides_results_changes_the_fingerprint_and_is_named(
     base, changed = load_study(CIFAR), load_study(CIFAR, [override])
     assert changed.fingerprint != base.fingerprint
     assert differences(base.identity(), changed.identity()) == [words]
+
+
+def test_the_readme_has_the_table_of_what_can_be_searched() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    begin, end = "<!-- settings -->\n", "<!-- /settings -->"
+    assert readme[readme.index(begin) + len(begin) : readme.index(end)] == settings_table()

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from objectives import StageRecord
 from search.forecasts.learning_curves import (
     CurveExtrapolator,
     epochs_left,
@@ -12,7 +13,6 @@ from search.forecasts.learning_curves import (
     progress_of,
     seconds_an_epoch,
 )
-from objectives import StageRecord
 from spaces import Adapt, ChainConfig, student_key
 from studies.records import History, Running, Stopped, Student
 from tests.search import fabricated

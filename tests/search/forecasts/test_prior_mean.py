@@ -68,9 +68,7 @@ def test_what_is_not_adapted_to_its_end_says_nothing_nor_does_an_adapter_of_othe
 
 def forecast(history):
     """Of a study whose wide student has four times the FLOPs of its narrow one."""
-    costs = tuple(
-        replace(cost, flops=FLOPS.get(cost.network, 100)) for cost in PROBLEM.costs.costs
-    )
+    costs = tuple(replace(cost, flops=FLOPS.get(cost.network, 100)) for cost in PROBLEM.costs.costs)
     problem = replace(PROBLEM, costs=replace(PROBLEM.costs, costs=costs))
     return FreezeThaw(problem, trials=50, seed=0).forecast(history)
 
