@@ -3,79 +3,98 @@
 import math
 import random
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 import optuna
 import pytest
 
+from objectives import Evaluation
 from objectives.costs.table import Cost, CostTable, with_levels
 from reports.summary import StudySummary
 from search.stopping.pruning import Audit, Reason, Stop, as_record
 from spaces import (
     SCHEMES,
-    Architecture,
     ChainConfig,
-    Choice,
-    Distillation,
-    LoRA,
-    NoAdapter,
-    PlainTraining,
-    Schedule,
+    Domain,
+    Network,
     Space,
     Steps,
-    StudentConfig,
-    params_of,
+    scheme_named,
     student_key,
     to_dict,
 )
+from studies import StudyConfig, parse_study
 from studies.records import Attr, History, Point, StudyAttr
 
-DISTILL = Schedule(epochs=8, learning_rate=0.003)
-ADAPT = Schedule(epochs=4, learning_rate=0.001)
-TEACHER = Architecture("resnet18")
+TEACHER = Network("resnet18")
 WIDTHS = (0.25, 0.5, 0.75, 1.0)
 IMAGES = 360
-BITS = {
-    "fp32": 32,
-    "fp16": 16,
-    "int8_weight_only": 8,
-    "int8_static": 8,
-    "int4_weight_only": 4,
-    "w4a8": 4,
-    "int8_dynamic": 31.5,
+BITS = {"fp32": 32, "fp16": 16, "w8": 8, "w8a8": 8, "w4": 4, "w4a8": 4, "dynamic_linear": 31.5}
+"""Of a stored weight, by layout."""
+SEARCHED: Mapping[str, Mapping[str, Any]] = {
+    "network": {"architecture": "mobilenet_v2", "width": list(WIDTHS)},
+    "distill": {
+        "epochs": 8,
+        "alpha": [0.0, 0.3, 0.5, 0.7, 0.9],
+        "temperature": {"low": 1, "high": 10, "step": 1},
+        "learning_rate": [0.001, 0.003, 0.01],
+    },
+    "adapt": {
+        "epochs": 4,
+        "rank": [0, 4, 8, 16],
+        "lora_alpha": 16,
+        "dropout": 0.0,
+        "targets": ["classifier", "pointwise", "classifier+pointwise"],
+        "learning_rate": 0.001,
+    },
+    "quantize": {"scheme": list(SCHEMES)},
 }
-SPACE = Space(
-    width=Choice(WIDTHS),
-    alpha=Steps(0, 1, 0.1),
-    temperature=Steps(1, 10, 1),
-    learning_rate=Choice((0.001, 0.003, 0.01)),
-    lora_rank=Choice((0, 4, 8, 16)),
-    lora_alpha=Choice((8, 16)),
-    lora_dropout=Choice((0.0, 0.1)),
-    lora_targets=Choice(("classifier", "pointwise", "classifier+pointwise", "dense")),
-    lora_learning_rate=Choice((0.001, 0.003)),
-    scheme=Choice(tuple(SCHEMES)),
-)
+"""What the fabricated study searches, as its file has it."""
 BEGIN = datetime(2026, 3, 1, 9, 0, 0)
 Fabricate = Callable[..., optuna.Study]
 
 
-def cost_table(*, imported: bool = False) -> CostTable:
+def study_config(
+    *,
+    name: str = "kd_lora_q",
+    space: Mapping[str, Mapping[str, Any]] = SEARCHED,
+    **more: Any,
+) -> StudyConfig:
+    """The settings of the fabricated study: every stage of `space` in its order."""
+    stages = [table for table in space if table not in {"network", "quantize"}]
+    values = {
+        "name": name,
+        "data": {"name": "digits", "image_size": 32},
+        "teacher": {
+            "architecture": TEACHER.architecture,
+            "training": {"epochs": 4, "learning_rate": 0.002},
+        },
+        "chain": {"stages": stages},
+        "space": space,
+        **more,
+    }
+    return parse_study(values, "the fabricated study")
+
+
+def cost_table(space: Space | None = None, *, imported: bool = False) -> CostTable:
     """Sizes and latencies in the proportions that FACTS measured."""
     costs = []
-    for key, parameters, base_ms in [
-        ("resnet18@1", 11_200_000, 3.4),
-        *((f"mobilenet_v2@{w:g}", round(2_240_000 * w**1.6), 0.3 + 1.1 * w) for w in WIDTHS),
-    ]:
-        for scheme, bits in BITS.items():
-            median = base_ms * (0.64 if scheme in {"int8_static", "w4a8"} else 1.0)
+    for network in (TEACHER, *(space or study_config().search_space()).networks):
+        parameters, base_ms = 11_200_000, 3.4
+        if network != TEACHER:
+            small = 0.7 if network.architecture == "mobilenet_v3_small" else 1.0
+            parameters = round(small * 2_240_000 * network.width**1.6)
+            base_ms = small * (0.3 + 1.1 * network.width) * (network.image_size / 32) ** 2
+        for layout in {scheme.layout.key: None for scheme in SCHEMES.values()}:
+            median = base_ms * (0.64 if layout in {"w8a8", "w4a8"} else 1.0)
             costs.append(
                 Cost(
-                    architecture=key,
-                    scheme=scheme,
-                    size_bytes=round(parameters * bits / 8) + 40_000,
+                    network=network.key,
+                    layout=layout,
+                    size_bytes=round(parameters * BITS[layout] / 8) + 40_000,
                     median_ms=median,
                     p95_ms=1.3 * median,
                     repeatability=0.03,
@@ -86,7 +105,7 @@ def cost_table(*, imported: bool = False) -> CostTable:
             )
     return CostTable(
         costs=with_levels(costs, 0.03),
-        teacher="resnet18@1",
+        teacher=TEACHER.key,
         runtime="onnxruntime",
         device={"processor": "a test bench", "cores": "2", "onnxruntime": "1.31.1"},
         processes=3,
@@ -96,56 +115,64 @@ def cost_table(*, imported: bool = False) -> CostTable:
     )
 
 
-def evaluation(accuracy: float, size_bytes: int) -> dict[str, Any]:
+def evaluation(accuracy: float, size_bytes: int) -> Evaluation:
     right = round(accuracy * IMAGES / 10)
     wrong = IMAGES // 10 - right
     confusion = [[0] * 10 for _ in range(10)]
     for true in range(10):
         confusion[true][true] = right
         confusion[true][(true + 1) % 10] = wrong
-    return {
-        "split": "validation",
-        "images": IMAGES,
-        "accuracy": accuracy,
-        "f1": accuracy - 0.002,
-        "precision": accuracy,
-        "recall": accuracy,
-        "kl_to_teacher": 0.05,
-        "confusion": confusion,
-        "size_bytes": size_bytes,
-        "seconds": 0.7,
-    }
+    return Evaluation(
+        split="validation",
+        images=IMAGES,
+        accuracy=accuracy,
+        f1=accuracy - 0.002,
+        precision=accuracy,
+        recall=accuracy,
+        kl_to_teacher=0.05,
+        confusion=tuple(map(tuple, confusion)),
+        size_bytes=size_bytes,
+        seconds=0.7,
+    )
+
+
+class _Draw:
+    """Answers what a trial is asked, at random."""
+
+    def __init__(self, draw: random.Random) -> None:
+        self.draw = draw
+
+    def suggest_float(self, _: str, low: float, high: float, *, step: float) -> float:
+        return self.draw.choice(Steps(low, high, step).values)
+
+    def suggest_categorical(self, _: str, choices: Any) -> Any:
+        return self.draw.choice(choices)
+
+
+def distribution_of(domain: Domain) -> optuna.distributions.BaseDistribution:
+    if isinstance(domain, Steps):
+        return optuna.distributions.FloatDistribution(domain.low, domain.high, step=domain.step)
+    return optuna.distributions.CategoricalDistribution(list(domain.values))
 
 
 class _Writer:
     """Adds finished trials to a study, as a worker and its offers would."""
 
-    def __init__(self, study: optuna.Study, seed: int) -> None:
-        self.study, self.random, self.costs = study, random.Random(seed), cost_table()
+    def __init__(self, study: optuna.Study, space: Space, seed: int) -> None:
+        self.study, self.space, self.random = study, space, random.Random(seed)
+        self.costs = cost_table(space)
         self.now, self.number, self.trials = BEGIN, 0, []
 
     def chain(self) -> ChainConfig:
-        draw = self.random
-        alpha = draw.choice([0.0, 0.3, 0.5, 0.7, 0.9])
-        method = Distillation(float(draw.randint(1, 10)), alpha) if alpha else PlainTraining()
-        rank = draw.choice([0, 0, 4, 8, 16])
-        targets = draw.choice(["classifier", "pointwise", "classifier+pointwise"])
-        adaptation = LoRA(rank, 16.0, 0.0, targets, ADAPT) if rank else NoAdapter()
-        rate = draw.choice([0.001, 0.003, 0.01])
-        student = StudentConfig(
-            Architecture("mobilenet_v2", draw.choice(WIDTHS)),
-            method,
-            Schedule(epochs=8, learning_rate=rate),
-            adaptation,
-            seed=0,
-        )
-        return ChainConfig(student, SCHEMES[draw.choice(list(SCHEMES))])
+        return self.space.suggest(_Draw(self.random))
 
     def quality(self, chain: ChainConfig) -> float:
         student = chain.student
-        lost = 0.06 * (1 - student.architecture.width) ** 2 + 0.02 * (student.method.alpha == 0)
-        lost += 0.12 * (student.schedule.learning_rate == 0.01) + abs(self.random.gauss(0, 0.012))
-        return 0.985 - lost + 0.004 * (student.adaptation.rank > 0)
+        lost = 0.06 * (1 - student.network.width) ** 2 + 0.02 * (not student.needs_teacher)
+        lost += 0.002 * (32 - student.network.image_size)
+        lost += 0.12 * (student.stages[0].learning_rate == 0.01)
+        lost += abs(self.random.gauss(0, 0.012))
+        return 0.985 - lost + 0.004 * (len(student.stages) - 1)
 
     def curve(self, chain: ChainConfig, final: float) -> list[list[float]]:
         epochs = chain.student.total_epochs
@@ -157,33 +184,33 @@ class _Writer:
         curve[-1][1] = round(final, 4)
         return curve
 
-    def stages(self, chain: ChainConfig, progress: float) -> list[dict[str, Any]]:
-        pace, reused = 6 * chain.student.architecture.width + 2, self.random.random() < 0.2
-        epochs = round(progress * chain.student.total_epochs)
-        distill = min(epochs, 8)
-        plan = [("distill", distill, pace), ("adapt", epochs - distill, pace / 2)]
-        return [
-            {
-                "stage": stage,
-                "key": f"{stage}{self.number}",
-                "seconds": n * each,
-                "seconds_reused": n * each if reused and stage == "distill" else 0.0,
-                "epochs": n,
-            }
-            for stage, n, each in plan
-            if n
-        ]
+    def stages(self, chain: ChainConfig, epochs: int) -> list[dict[str, Any]]:
+        """Records of the first `epochs` of a student's; what it was begun with may be reused."""
+        pace, reused = 6 * chain.student.network.width + 2, self.random.random() < 0.2
+        records = []
+        for index, stage in enumerate(chain.student.stages):
+            done = min(epochs, stage.epochs)
+            epochs -= done
+            seconds = done * (pace if index == 0 else pace / 2)
+            records.append(
+                {
+                    "stage": stage.kind,
+                    "key": f"{stage.kind}{self.number}",
+                    "seconds": seconds,
+                    "seconds_reused": seconds if reused and index == 0 else 0.0,
+                    "epochs": done,
+                }
+            )
+        return [record for record in records if record["epochs"]]
 
     def add(self, state: optuna.trial.TrialState, minutes: float, **attrs: Any) -> int:
         self.now += timedelta(minutes=minutes)
         chain = attrs.pop("chain", None)
         values = attrs.pop("values", None)
-        params = params_of(chain) if chain else {}
-        distributions = {
-            name: optuna.distributions.CategoricalDistribution(list(domain.values))
-            for name, domain in vars(SPACE).items()
-            if name in params
-        }
+        known = self.space.params_of(chain) if chain else {}
+        asked = {name: each for name, each in self.space.searched.items() if name in known}
+        params = {name: known[name] for name in asked}
+        distributions = {name: distribution_of(domain) for name, domain in asked.items()}
         if chain:
             attrs |= {Attr.CHAIN: to_dict(chain), Attr.STUDENT: student_key(chain.student)}
         trial = optuna.trial.create_trial(
@@ -202,7 +229,7 @@ class _Writer:
         return self.number - 1
 
     def point(self, chain: ChainConfig | None, scheme: str, accuracy: float, **attrs: Any) -> int:
-        key = chain.student.architecture.key if chain else "resnet18@1"
+        key = chain.student.network.key if chain else TEACHER.key
         cost = self.costs.of(key, scheme)
         lost = {"int4_weight_only": 0.03, "w4a8": 0.035}.get(
             scheme, 0.0
@@ -213,7 +240,7 @@ class _Writer:
             attrs.pop("minutes", 0.02),
             chain=chain,
             values=(accuracy, cost.size_bytes, cost.latency_ms),
-            **{Attr.SCHEME: scheme, Attr.EVALUATION: evaluation(accuracy, cost.size_bytes)},
+            **{Attr.SCHEME: scheme, Attr.EVALUATION: asdict(evaluation(accuracy, cost.size_bytes))},
             **attrs,
         )
 
@@ -234,7 +261,7 @@ class _Writer:
         chain = self.chain()
         final = self.quality(chain)
         curve = self.curve(chain, final)
-        scheme = next(name for name, known in SCHEMES.items() if known == chain.scheme)
+        scheme = chain.scheme.name
         common = {Attr.ORIGIN: "sampled"}
         weak = final < 0.9
         halfway = len(curve) // 2
@@ -259,7 +286,7 @@ class _Writer:
                 **common,
                 **{
                     Attr.CURVE: curve[:halfway],
-                    Attr.STAGES: self.stages(chain, 0.5),
+                    Attr.STAGES: self.stages(chain, halfway),
                     Attr.RULING: as_record(Stop(reason)),
                     Attr.SCHEME: scheme,
                 },
@@ -267,13 +294,13 @@ class _Writer:
             return
         if weak:
             common[Attr.RULING] = as_record(Audit(reason))
-        stages = self.stages(chain, 1.0)
+        stages = self.stages(chain, len(curve))
         own = {Attr.CURVE: curve, Attr.STAGES: stages, "minutes": 2.5}
         number = self.point(chain, scheme, final, **common, **own)
         for other in ("int8_static", "w4a8") if offers else ():
             if other != scheme:
                 self.point(
-                    ChainConfig(chain.student, SCHEMES[other]),
+                    ChainConfig(chain.student, scheme_named(other)),
                     other,
                     final,
                     **{Attr.ORIGIN: "offered", Attr.OFFERED_BY: number},
@@ -303,7 +330,14 @@ def fabricate() -> Fabricate:
         name: str = "kd_lora_q",
         objectives: tuple[str, ...] = ("accuracy", "size_bytes", "latency_ms"),
         imported: bool = False,
+        space: Mapping[str, Mapping[str, Any]] = SEARCHED,
     ) -> optuna.Study:
+        config = study_config(
+            name=name if name.isidentifier() else "named_otherwise",
+            space=space,
+            objectives=list(objectives),
+            trials=sampled,
+        )
         study = optuna.create_study(
             storage=storage or optuna.storages.InMemoryStorage(),
             study_name=name,
@@ -312,30 +346,22 @@ def fabricate() -> Fabricate:
         with warnings.catch_warnings():  # Optuna calls names of objectives experimental
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(objectives))
-        study.set_user_attr(
-            StudyAttr.CONFIG,
-            {
-                "name": name,
-                "objectives": list(objectives),
-                "seed": 0,
-                "trials": sampled,
-                "data": {"name": "digits", "image_size": 32},
-                "bounds": {"accuracy_of_teacher": 0.9},
-            },
-        )
+        study.set_user_attr(StudyAttr.CONFIG, config.to_dict())
         study.set_user_attr(StudyAttr.FINGERPRINT, "fabricated")
-        study.set_user_attr(StudyAttr.COSTS, to_dict(cost_table(imported=imported)))
+        study.set_user_attr(
+            StudyAttr.COSTS, to_dict(cost_table(config.search_space(), imported=imported))
+        )
         study.set_user_attr(
             StudyAttr.TEACHER,
             {
                 "key": "t",
-                "architecture": "resnet18@1",
+                "architecture": TEACHER.key,
                 "accuracy": 0.9889,
                 "seconds": 93.0,
                 "stages": [],
             },
         )
-        writer = _Writer(study, seed)
+        writer = _Writer(study, config.search_space(), seed)
         writer.teacher_baselines()
         for index in range(sampled):
             if index == 5:
@@ -348,11 +374,11 @@ def fabricate() -> Fabricate:
         study.add_trials(writer.trials)
         summary = StudySummary.load(study)
         scores = {
-            str(member.point.number): member.point.evaluation
+            str(member.point.number): asdict(member.point.evaluation)
             | {"split": "test", "accuracy": member.point.accuracy - 0.004}
             for member in summary.front
         }
-        teacher = evaluation(0.985, summary.teacher.cost.size_bytes) | {"split": "test"}
+        teacher = asdict(evaluation(0.985, summary.teacher.cost.size_bytes)) | {"split": "test"}
         study.set_user_attr(
             StudyAttr.TEST_SCORES,
             {summary.front_fingerprint: {"scores": scores | {"teacher": teacher}}},
@@ -397,7 +423,7 @@ def make_summary() -> Callable[..., StudySummary]:
 
     def make(history: History, **config: Any) -> StudySummary:
         attrs = {
-            StudyAttr.CONFIG: {"objectives": ["accuracy", "size_bytes", "latency_ms"]} | config,
+            StudyAttr.CONFIG: study_config(**config).to_dict(),
             StudyAttr.COSTS: to_dict(cost_table()),
             StudyAttr.TEACHER: {"accuracy": 0.9889, "seconds": 93.0},
         }

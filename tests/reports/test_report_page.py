@@ -117,6 +117,13 @@ def test_names_cannot_inject_markup(fabricate):
     assert "&lt;/script&gt;&lt;b&gt;bold" in html
 
 
+def test_settings_cannot_inject_markup(make_summary):
+    data = {"name": "imagefolder:</script><b>bold", "image_size": 32}
+    html = render(make_summary(History(), data=data))
+    assert "</script><b>bold" not in html
+    assert "&lt;/script&gt;&lt;b&gt;bold" in html
+
+
 def test_a_study_with_no_points_yet_has_a_page(make_summary):
     html = render(make_summary(History()))
     assert "Nothing to ship yet: no trial is complete." in html
