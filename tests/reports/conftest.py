@@ -107,7 +107,7 @@ def cost_table(space: Space | None = None, *, imported: bool = False) -> CostTab
         costs=with_levels(costs, 0.03),
         teacher=TEACHER.key,
         runtime="onnxruntime",
-        device={"processor": "a test bench", "cores": "2", "onnxruntime": "1.31.1"},
+        device={"processor": "a test bench", "cores": "2", "runtime": "onnxruntime 1.31.1"},
         processes=3,
         calls=200,
         threads=1,
