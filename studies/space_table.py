@@ -16,7 +16,10 @@ Faults = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class SpaceTable:
-    """The domains of a study, by dotted key: every one, whether or not its file has it."""
+    """The domains of a study, by dotted key: of every setting, whether or not its file has it.
+
+    Settings of methods that it does not have are no part of it.
+    """
 
     domains: Mapping[str, Domain]
 
@@ -44,7 +47,9 @@ def read_space(
     domains = {name: given.get(name, _default(key, image_size)) for name, (key, *_) in keys.items()}
     _settle_width(domains, given, faults)
     _check_methods(domains, given, keys, faults)
-    return SpaceTable(domains), faults
+    methods = {name: domain.values for name, domain in domains.items()}
+    has = {name for name, meanings in keys.items() if _is_had(meanings, methods)}
+    return SpaceTable({name: domains[name] for name in keys if name in has}), faults
 
 
 def settled_where_silent(values: Mapping[str, Any], stages: Sequence[str]) -> dict[str, Any]:
@@ -55,8 +60,10 @@ def settled_where_silent(values: Mapping[str, Any], stages: Sequence[str]) -> di
     """
     keys = keys_of(stages)
     known = dict(_flat(values, keys, stages, []))
-    silent = {name: _lone(key) for name, (key, *_) in keys.items() if name not in known}
-    return nested({**known, **silent})
+    lone = {name: _lone(key) for name, (key, *_) in keys.items()}
+    methods = {name: _several(value) for name, value in {**lone, **known}.items()}
+    silent = {name: lone[name] for name in keys if _is_had(keys[name], methods)}
+    return nested({**silent, **known})
 
 
 def is_default(name: str, domain: Domain, stages: Sequence[str]) -> bool:
@@ -70,7 +77,7 @@ def domain_of(value: Any) -> Domain:
         if value.keys() != {"low", "high", "step"} or not all(map(_is_number, value.values())):
             raise ValueError("a range is a table of three numbers: low, high and step")
         return Steps(**value)
-    return Choice(tuple(value) if isinstance(value, list | tuple) else (value,))
+    return Choice(_several(value))
 
 
 def written(domain: Domain) -> Any:
@@ -145,16 +152,22 @@ def _check_methods(
 ) -> None:
     """Find settings of methods that the space does not have."""
     for name in given:
-        methods = [key.method for key in keys[name] if key.method is not None]
-        if not methods:
+        if _is_had(keys[name], {each: domain.values for each, domain in domains.items()}):
             continue
-        where = f"{keys[name][0].table}.method"
-        chosen = domains[where].values
-        if not set(methods) & set(chosen):
-            having = ", ".join(map(str, chosen))
-            faults.append(
-                (name, f"is a setting of {' and '.join(methods)}, and {where} has only {having}")
-            )
+        where = _methods_of(keys[name][0])
+        methods = " and ".join(str(key.method) for key in keys[name])
+        having = ", ".join(map(str, domains[where].values))
+        faults.append((name, f"is a setting of {methods}, and {where} has only {having}"))
+
+
+def _is_had(meanings: Sequence[Key], values: Mapping[str, Sequence[Any]]) -> bool:
+    """Say whether a setting is no method's, or that of one which a space of these values has."""
+    return any(key.method is None or key.method in values[_methods_of(key)] for key in meanings)
+
+
+def _methods_of(key: Key) -> str:
+    """Return the setting that chooses the method whose setting `key` is."""
+    return f"{key.table}.method"
 
 
 def _settle_width(domains: dict[str, Domain], given: Mapping[str, Domain], faults: Faults) -> None:
@@ -178,6 +191,11 @@ def _lone(key: Key) -> Value:
     default: Any = key.declared.default
     value: Value = default if key.declared.kinds is None else default.kind
     return value
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    """Return the values of a choice, as a file has them: a list, or one alone."""
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def _is_number(value: object) -> bool:
