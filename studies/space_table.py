@@ -13,6 +13,9 @@ from spaces import Choice, Domain, InputError, Key, Steps, Value, has_width, key
 Faults = list[tuple[str, str]]
 """Key and what is wrong with it."""
 
+_IMAGE_SIZE = "network.image_size"
+"""The one setting whose default is the data's: networks see the images as they are held."""
+
 
 @dataclass(frozen=True)
 class SpaceTable:
@@ -62,7 +65,8 @@ def settled_where_silent(values: Mapping[str, Any], stages: Sequence[str]) -> di
     known = dict(_flat(values, keys, stages, []))
     lone = {name: _lone(key) for name, (key, *_) in keys.items()}
     methods = {name: _several(value) for name, value in {**lone, **known}.items()}
-    silent = {name: lone[name] for name in keys if _is_had(keys[name], methods)}
+    settled = [name for name in keys if name != _IMAGE_SIZE and _is_had(keys[name], methods)]
+    silent = {name: lone[name] for name in settled}
     return nested({**silent, **known})
 
 
@@ -182,7 +186,7 @@ def _settle_width(domains: dict[str, Domain], given: Mapping[str, Domain], fault
 
 
 def _default(key: Key, image_size: int) -> Domain:
-    if key.name == "network.image_size":
+    if key.name == _IMAGE_SIZE:
         return Choice((image_size,))
     return key.declared.setting.domain or Choice((_lone(key),))
 

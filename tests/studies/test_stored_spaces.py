@@ -61,3 +61,10 @@ def test_settings_of_a_method_that_the_space_lacks_are_a_fault(monkeypatch):
         match=r"space\.distill\.hint\.beta: is a setting of hint, and distill\.method has only logit",
     ):
         parse_study(values, "file")
+
+
+def test_networks_of_a_study_that_stored_no_image_size_see_the_images_as_they_were_held():
+    stored = parse_study(FILE, "file").to_dict()
+    del stored["space"]["network"]["image_size"]
+    networks = parse_stored(stored, "stored").search_space().networks
+    assert {network.image_size for network in networks} == {24}
