@@ -146,7 +146,9 @@ def test_every_network_is_told_by_architecture_width_and_size(networks):
 def test_tables_and_page_tell_networks_apart(networks):
     terminal = exported(front_table(networks, 240))
     confirmed = exported(confirmation_table({}, networks))
-    page = said(render(networks))
+    html = render(networks)
+    assert "mobilenet_v3_small x0.5, 24\N{NO-BREAK SPACE}px" in html
+    page = said(html)
     for row in front_rows(networks):
         assert row.title in terminal
         assert row.title in confirmed
@@ -328,7 +330,7 @@ def test_a_method_has_its_own_words_and_titles(fabricate, monkeypatch):
         assert (row["distill.hint.beta"] != "") == isinstance(method, Hint)
         assert (row["distill.alpha"] == "") == (method.kind in {"hint", "none"})
         if isinstance(method, Hint):
-            said = f"hint, beta {method.beta}"
+            said = f"hint, beta {method.beta:g}"
             assert title_of(study, point).endswith(f", {said}")
             assert f"- Distilled: {said}\n" in trial_note(study, point.number)
     titles = set(importances(study)["accuracy"])
