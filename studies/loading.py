@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from spaces import STAGES, InputError, UnknownNameError
+from spaces import DEFAULT_CHAIN, InputError, UnknownNameError
 from studies.old_form import renamed_keys
 from studies.schema import SPACE_FAULTS, StudyConfig
 from studies.space_table import settled_where_silent
@@ -66,7 +66,7 @@ def parse_study(values: Mapping[str, Any], source: str) -> StudyConfig:
 
 def parse_stored(values: Mapping[str, Any], source: str) -> StudyConfig:
     """Return a study that was stored: what it does not say was at its default, not searched."""
-    stages = values.get("chain", {}).get("stages", tuple(STAGES))
+    stages = values.get("chain", {}).get("stages", DEFAULT_CHAIN)
     space = settled_where_silent(values.get("space", {}), stages)
     return parse_study({**values, "space": space}, source)
 

@@ -13,6 +13,9 @@ STAGES: Mapping[str, type[Stage]] = {
     "distill": Distill,
     "adapt": Adapt,
 }
-"""By kind, as a study file has it under `chain.stages`, in the order of the default chain."""
+"""By kind, as a study file has it under `chain.stages`."""
 
-__all__ = ["STAGES", "Adapt", "Distill", "Prior", "Stage", "TargetLayers"]
+DEFAULT_CHAIN = ("distill", "adapt")
+"""Of a study that names none: a further kind of stage changes no study that does not ask for it."""
+
+__all__ = ["DEFAULT_CHAIN", "STAGES", "Adapt", "Distill", "Prior", "Stage", "TargetLayers"]

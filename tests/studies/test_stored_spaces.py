@@ -1,11 +1,11 @@
-"""A stored study is read as it was, whatever methods there have come to be since."""
+"""A stored study is read as it was, whatever methods and stages there have come to be since."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
 
-from spaces import METHODS, Choice, InputError, Method, Setting
+from spaces import METHODS, STAGES, Choice, Distill, InputError, Method, Setting
 from spaces.settings import Number, setting
 from studies import parse_stored, parse_study
 
@@ -39,6 +39,15 @@ def test_a_new_method_changes_nothing_of_studies_that_do_not_have_it(methods, mo
     assert after.fingerprint == before.fingerprint
     for values in (stored, after.to_dict()):
         assert parse_stored(values, "stored") == before
+
+
+def test_a_new_kind_of_stage_changes_nothing_of_studies_that_name_no_chain(monkeypatch):
+    before = parse_study(FILE, "file")
+    monkeypatch.setitem(STAGES, "again", type("Again", (Distill,), {"kind": "again"}))
+    assert parse_study(FILE, "file").chain.stages == ("distill", "adapt")
+    stored = before.to_dict()
+    del stored["chain"]
+    assert parse_stored(stored, "stored") == before
 
 
 def test_a_study_of_a_method_has_its_settings(monkeypatch):
