@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from spaces.domains import Choice, Domain, TrialLike, Value
 from spaces.keys import NETWORK, QUANTIZE, SCHEME_KEY, Ask, Key, answers_of, built, keys_of
-from spaces.network import Network
+from spaces.network import Network, network_in_words
 from spaces.schemes import Quantize, scheme_named
 from spaces.settings import Declared
 from spaces.stages import STAGES, Stage
@@ -104,6 +104,10 @@ class Space:
         key, *_ = self.keys[name]
         method = "" if key.method is None or key.declared.setting.shared else f" {key.method}"
         return f"{key.table}{method} {key.declared.setting.words}"
+
+    def network_in_words(self, key: str) -> str:
+        """Return a Network.key as one says it, with the image size where several are searched."""
+        return network_in_words(key, sized=len(self.values(f"{NETWORK}.image_size")) > 1)
 
     def can_skip(self, kind: str) -> bool:
         """Say whether a student may leave the stage of that kind out."""

@@ -13,10 +13,16 @@ from spaces import Choice, Domain, InputError, Key, Steps, Value, has_width, key
 Faults = list[tuple[str, str]]
 """Key and what is wrong with it."""
 
+_IMAGE_SIZE = "network.image_size"
+"""The one setting whose default is the data's: networks see the images as they are held."""
+
 
 @dataclass(frozen=True)
 class SpaceTable:
-    """The domains of a study, by dotted key: every one, whether or not its file has it."""
+    """The domains of a study, by dotted key: of every setting, whether or not its file has it.
+
+    Settings of methods that it does not have are no part of it.
+    """
 
     domains: Mapping[str, Domain]
 
@@ -45,7 +51,9 @@ def read_space(
     domains = {name: given.get(name, _default(key, image_size)) for name, (key, *_) in keys.items()}
     _settle_width(domains, given, faults)
     _check_methods(domains, given, keys, faults)
-    return SpaceTable(domains), faults
+    methods = {name: domain.values for name, domain in domains.items()}
+    has = {name for name, meanings in keys.items() if _is_had(meanings, methods)}
+    return SpaceTable({name: domains[name] for name in keys if name in has}), faults
 
 
 def settled_where_silent(
@@ -58,8 +66,12 @@ def settled_where_silent(
     """
     keys = keys_of(stages)
     known = dict(_flat(values, keys, stages, []))
+    settled = {name: _settled(key, image_size) for name, (key, *_) in keys.items()}
+    methods = {name: _several(value) for name, value in {**settled, **known}.items()}
     silent = {
-        name: _settled(key, image_size) for name, (key, *_) in keys.items() if name not in known
+        name: value
+        for name, value in settled.items()
+        if name not in known and _is_had(keys[name], methods)
     }
     return _merged(nested(silent), values)
 
@@ -75,7 +87,7 @@ def domain_of(value: Any) -> Domain:
         if value.keys() != {"low", "high", "step"} or not all(map(_is_number, value.values())):
             raise ValueError("a range is a table of three numbers: low, high and step")
         return Steps(**value)
-    return Choice(tuple(value) if isinstance(value, list | tuple) else (value,))
+    return Choice(_several(value))
 
 
 def written(domain: Domain) -> Any:
@@ -163,16 +175,22 @@ def _check_methods(
 ) -> None:
     """Find settings of methods that the space does not have."""
     for name in given:
-        methods = [key.method for key in keys[name] if key.method is not None]
-        if not methods:
+        if _is_had(keys[name], {each: domain.values for each, domain in domains.items()}):
             continue
-        where = f"{keys[name][0].table}.method"
-        chosen = domains[where].values
-        if not set(methods) & set(chosen):
-            having = ", ".join(map(str, chosen))
-            faults.append(
-                (name, f"is a setting of {' and '.join(methods)}, and {where} has only {having}")
-            )
+        where = _methods_of(keys[name][0])
+        methods = " and ".join(str(key.method) for key in keys[name])
+        having = ", ".join(map(str, domains[where].values))
+        faults.append((name, f"is a setting of {methods}, and {where} has only {having}"))
+
+
+def _is_had(meanings: Sequence[Key], values: Mapping[str, Sequence[Any]]) -> bool:
+    """Say whether a setting is no method's, or that of one which a space of these values has."""
+    return any(key.method is None or key.method in values[_methods_of(key)] for key in meanings)
+
+
+def _methods_of(key: Key) -> str:
+    """Return the setting that chooses the method whose setting `key` is."""
+    return f"{key.table}.method"
 
 
 def _settle_width(domains: dict[str, Domain], given: Mapping[str, Domain], faults: Faults) -> None:
@@ -192,13 +210,18 @@ def _default(key: Key, image_size: int) -> Domain:
 
 def _settled(key: Key, image_size: int) -> Value:
     """Return the one value of a setting that is not searched."""
-    return image_size if key.name == "network.image_size" else _lone(key)
+    return image_size if key.name == _IMAGE_SIZE else _lone(key)
 
 
 def _lone(key: Key) -> Value:
     default: Any = key.declared.default
     value: Value = default if key.declared.kinds is None else default.kind
     return value
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    """Return the values of a choice, as a file has them: a list, or one alone."""
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def _is_number(value: object) -> bool:

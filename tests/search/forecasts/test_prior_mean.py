@@ -28,7 +28,7 @@ def prior_mean(*adapted: Progress) -> PriorMean:
     progress: Progress = [{}, {}]
     for one in adapted:
         for known, new in zip(progress, one, strict=True):
-            known |= new
+            known.update(new)
     return PriorMean(FLOPS, 2.0, IMAGES, progress)
 
 
