@@ -433,14 +433,10 @@ def test_what_decides_results_changes_the_fingerprint_and_is_named(
 ) -> None:
     base, changed = load_study(CIFAR), load_study(CIFAR, [override])
     assert changed.fingerprint != base.fingerprint
-<<<<<<< HEAD
-    assert differences(base.identity(), changed.identity()) == [words]
+    assert differences(base.identity(), changed.identity()) == words.splitlines()
 
 
 def test_the_readme_has_the_table_of_what_can_be_searched() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     begin, end = "<!-- settings -->\n", "<!-- /settings -->"
     assert readme[readme.index(begin) + len(begin) : readme.index(end)] == settings_table()
-=======
-    assert differences(base.identity(), changed.identity()) == words.splitlines()
->>>>>>> chain-t1

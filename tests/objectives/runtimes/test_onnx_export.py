@@ -6,14 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from objectives.runtimes.onnx_schemes import write_model
 from torch import Tensor, nn
 
 from objectives.runtimes import onnx_export
-<<<<<<< HEAD
-=======
 from objectives.runtimes.onnx_layouts import write_model
->>>>>>> chain-t1
 from objectives.runtimes.onnx_session import open_session
 from objectives.runtimes.onnx_template import GraphTemplate
 from spaces import Float32, InputError

@@ -3,10 +3,6 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-<<<<<<< HEAD
-from objectives.training.distillation_losses import distillation_loss, softened_divergence
-from torch.nn.functional import cross_entropy
-=======
 from torch.nn.functional import cross_entropy
 
 from objectives.data import Batch
@@ -14,7 +10,6 @@ from objectives.training import METHODS as TRAINED
 from objectives.training import Seen, TrainingMethod, training_method
 from objectives.training.methods.divergences import softened_divergence
 from spaces import METHODS, Distill, InputError, Logit, Method, NoTeacher, UnknownNameError
->>>>>>> chain-t1
 
 
 def _softmax(row, temperature):
