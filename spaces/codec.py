@@ -32,9 +32,12 @@ def to_dict(config: object) -> dict[str, Any]:
 def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
     """Return the `kind` that `to_dict` made into `values`; raises InputError naming all faults."""
     has = {each.name for each in fields(kind)}  # type: ignore[arg-type]
-    plain = {name: value for name, value in values.items() if name in has or name != "kind"}
+    # What a user's file has in its place may be no table at all, which is a fault like others.
+    table: Any = values
+    if isinstance(values, Mapping):
+        table = {name: value for name, value in values.items() if name in has or name != "kind"}
     try:
-        parsed: Config = _adapter(kind).validate_python(plain)
+        parsed: Config = _adapter(kind).validate_python(table)
     except ValidationError as error:
         raise InputError(f"not a valid {kind.__name__}: {_faults(error)}") from error
     return parsed
