@@ -116,11 +116,10 @@ def _longer(student: "StudentConfig", epochs: int | None, seed: int) -> "Student
     """Return the student on `seed`, its first stage of `epochs`, the others in proportion."""
     if epochs is None:
         return replace(student, seed=seed)
-    share = epochs / student.stages[0].epochs
-    stages = tuple(
-        replace(stage, epochs=max(1, round(stage.epochs * share))) for stage in student.stages
-    )
-    return replace(student, stages=stages, seed=seed)
+    first, *others = student.stages
+    share = epochs / first.epochs
+    longer = [replace(stage, epochs=max(1, round(stage.epochs * share))) for stage in others]
+    return replace(student, stages=(replace(first, epochs=epochs), *longer), seed=seed)
 
 
 def _metrics_beside(config: Path, name: str) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def status(
     typer.echo(
         f"{found['study']}: {sampled['ended']} of {found['trials']} trials ended ("
         f"{sampled['complete']} complete, {sampled['pruned']} stopped, "
-        f"{sampled['paused']} set aside, {sampled['failed']} failed), "
+        f"{sampled['paused']} paused, {sampled['failed']} failed), "
         f"{sampled['running']} running or waiting"
     )
     typer.echo(

@@ -96,6 +96,12 @@ def test_status_in_words_has_the_same_numbers(searched, status):
     assert said.returncode == 0
     trials, points, rate, study_end, seconds = said.stdout.splitlines()
     assert trials.startswith(f"tiny: 4 of 4 trials ended ({status['sampled']['complete']} complete")
+    counts = {end: status["sampled"][end] for end in ("pruned", "paused", "failed", "running")}
+    assert trials.endswith(
+        "{pruned} stopped, {paused} paused, {failed} failed), {running} running or waiting".format(
+            **counts
+        )
+    )
     assert points.startswith(f"{status['points']} points ({status['offered']} offered), ")
     assert f"hypervolume {status['hypervolume']:.4f}" in points
     per_hour = status["hypervolume_per_hour"]
