@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from spaces import DEFAULT_CHAIN, InputError, UnknownNameError
+from spaces import DEFAULT_CHAIN, STAGES, DataConfig, InputError, UnknownNameError
 from studies.old_form import renamed_keys
 from studies.schema import SPACE_FAULTS, StudyConfig
 from studies.space_table import settled_where_silent
@@ -66,8 +66,11 @@ def parse_study(values: Mapping[str, Any], source: str) -> StudyConfig:
 
 def parse_stored(values: Mapping[str, Any], source: str) -> StudyConfig:
     """Return a study that was stored: what it does not say was at its default, not searched."""
-    stages = values.get("chain", {}).get("stages", DEFAULT_CHAIN)
-    space = settled_where_silent(values.get("space", {}), stages)
+    chain, data = values.get("chain", {}), values.get("data", {})
+    # A kind of stage that is not known has its fault when all is read.
+    stages = [kind for kind in chain.get("stages", DEFAULT_CHAIN) if kind in STAGES]
+    image_size = data.get("image_size", DataConfig.image_size)
+    space = settled_where_silent(values.get("space", {}), stages, image_size)
     return parse_study({**values, "space": space}, source)
 
 

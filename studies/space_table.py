@@ -43,8 +43,9 @@ def read_space(
     given: dict[str, Domain] = {}
     for name, value in _flat(values, keys, stages, faults):
         try:
-            given[name] = domain_of(value)
-            _check(name, given[name], keys[name])
+            domain = domain_of(value)
+            _check(name, domain, keys[name])
+            given[name] = domain
         except (InputError, ValueError) as error:
             faults.append((name, str(error)))
     domains = {name: given.get(name, _default(key, image_size)) for name, (key, *_) in keys.items()}
@@ -55,19 +56,24 @@ def read_space(
     return SpaceTable({name: domains[name] for name in keys if name in has}), faults
 
 
-def settled_where_silent(values: Mapping[str, Any], stages: Sequence[str]) -> dict[str, Any]:
+def settled_where_silent(
+    values: Mapping[str, Any], stages: Sequence[str], image_size: int
+) -> dict[str, Any]:
     """Return a stored table with every setting that it lacks at its field's default.
 
     A study that was stored wrote all its settings out; one that came to be later was at its default
-    for it, whatever a new study searches.
+    for it, whatever a new study searches. What is not known stays, to be refused.
     """
     keys = keys_of(stages)
     known = dict(_flat(values, keys, stages, []))
-    lone = {name: _lone(key) for name, (key, *_) in keys.items()}
-    methods = {name: _several(value) for name, value in {**lone, **known}.items()}
-    settled = [name for name in keys if name != _IMAGE_SIZE and _is_had(keys[name], methods)]
-    silent = {name: lone[name] for name in settled}
-    return nested({**silent, **known})
+    settled = {name: _settled(key, image_size) for name, (key, *_) in keys.items()}
+    methods = {name: _several(value) for name, value in {**settled, **known}.items()}
+    silent = {
+        name: value
+        for name, value in settled.items()
+        if name not in known and _is_had(keys[name], methods)
+    }
+    return _merged(nested(silent), values)
 
 
 def is_default(name: str, domain: Domain, stages: Sequence[str]) -> bool:
@@ -101,6 +107,18 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
             table = table.setdefault(part, {})
         table[last] = value
     return tables
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tables of `above`, with what they lack as `below` has it."""
+    both = dict(below)
+    for key, value in above.items():
+        beside = below.get(key)
+        if isinstance(beside, Mapping) and isinstance(value, Mapping):
+            both[key] = _merged(beside, value)
+        else:
+            both[key] = value
+    return both
 
 
 def _flat(
@@ -144,7 +162,8 @@ def _check(name: str, domain: Domain, meanings: Sequence[Key]) -> None:
     last = name.rpartition(".")[2]
     for value in domain.values:
         for key in meanings:
-            if key.declared.setting.skips is None or value != key.declared.setting.skips:
+            skips = key.declared.setting.skips
+            if skips is None or value != skips or isinstance(value, bool):
                 key.declared.setting.rule.read(last, value)
 
 
@@ -186,9 +205,12 @@ def _settle_width(domains: dict[str, Domain], given: Mapping[str, Domain], fault
 
 
 def _default(key: Key, image_size: int) -> Domain:
-    if key.name == _IMAGE_SIZE:
-        return Choice((image_size,))
-    return key.declared.setting.domain or Choice((_lone(key),))
+    return key.declared.setting.domain or Choice((_settled(key, image_size),))
+
+
+def _settled(key: Key, image_size: int) -> Value:
+    """Return the one value of a setting that is not searched."""
+    return image_size if key.name == _IMAGE_SIZE else _lone(key)
 
 
 def _lone(key: Key) -> Value:

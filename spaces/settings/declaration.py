@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict
 
 from spaces.domains import Domain, Value
 from spaces.errors import InputError, UnknownNameError
@@ -60,6 +62,9 @@ class Settings:
 
     A setting that does not apply has its default, or two equal students would look different.
     """
+
+    # Read back with a setting that is not known, it would be another student's.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     def __post_init__(self) -> None:
         known: dict[str, Any] = {}
