@@ -141,7 +141,9 @@ def baseline_rows(summary: StudySummary) -> tuple[Row, ...]:
     """Return the rows of the baselines; a student's baseline says its settings too."""
     return tuple(
         row_of(
-            summary, point, title=role if point.baseline else f"{role}: {title_of(summary, point)}"
+            summary,
+            point,
+            title=role if point.chain is None else f"{role}: {title_of(summary, point)}",
         )
         for role, point in baselines(summary)
     )

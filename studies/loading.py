@@ -104,7 +104,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     path = [part.strip() for part in key.split(".")]
     if not equals or not all(path):
-        raise InputError(f"an override is KEY=VALUE, such as distill.epochs=3, got {override!r}")
+        raise InputError(f"an override is KEY=VALUE, such as workers=2, got {override!r}")
     *tables, last = path
     for depth, part in enumerate(tables, start=1):
         values = values.setdefault(part, {})

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
@@ -23,7 +23,7 @@ from reports import (
 )
 from reports.importances import importances
 from reports.page import render
-from reports.rows import front_rows, teacher_row, title_of
+from reports.rows import baseline_rows, front_rows, teacher_row, title_of
 from reports.stage_breakdown import stage_breakdown
 from spaces import METHODS, STAGES, Choice, Method, Prior, Setting, Stage
 from spaces.schedule import EPOCHS
@@ -161,6 +161,27 @@ def test_tables_and_page_tell_networks_apart(networks):
         name = networks.network_in_words(cost.network)
         assert f"{name} {words.layout(cost.layout)} {words.size(cost.size_bytes)} " in page
     assert "mobilenet_v3_small x0.5, 24 px int8 static 557 kB" in page
+
+
+def test_baselines_of_several_networks_say_which_they_are(networks):
+    one, other = (
+        next(
+            point
+            for point in students_points(networks)
+            if not point.chain.student.needs_teacher
+            and point.chain.student.network.image_size == size
+        )
+        for size in (24, 32)
+    )
+    marked = {one.number, other.number}
+    points = tuple(
+        replace(point, baseline="student without the teacher") if point.number in marked else point
+        for point in networks.history.points
+    )
+    study = replace(networks, history=replace(networks.history, points=points))
+    titles = {row.trial: row.title for row in baseline_rows(study)}
+    for point in (one, other):
+        assert titles[point.number] == (f"student without the teacher: {title_of(networks, point)}")
 
 
 def test_costs_are_of_the_network_and_its_size(networks):
