@@ -15,11 +15,13 @@ from objectives.chain.workbench import Workbench
 from objectives.models import save_weights
 from objectives.training import train
 from spaces import (
+    METHODS,
     STAGES,
     Adapt,
     DataConfig,
     Distill,
     Logit,
+    Method,
     Network,
     Prior,
     Schedule,
@@ -186,3 +188,23 @@ def test_a_stage_that_nobody_can_train_is_refused_and_not_trained_as_another(stu
         # What comes after it cannot be found under another's key either.
         with pytest.raises(UnknownNameError, match="unknown kind of stage 'mask'"):
             bench.keys.stage(student)
+
+
+@dataclass(frozen=True)
+class Guess(Method):
+    """A method that a study can name and nobody has written."""
+
+    kind = "guess"
+
+
+def test_a_method_that_nobody_has_written_is_refused_and_not_trained_as_another(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setitem(METHODS, "guess", Guess)
+    student = StudentConfig(NETWORK, (Distill(1, method=Guess()), Adapt(1, rank=2)), seed=1)
+    with Workbench(SETUP, tmp_path) as bench:
+        listener = Listener()
+        with pytest.raises(UnknownNameError, match="unknown method 'guess': known are none, logit"):
+            bench.train_student(student, listener)
+        assert listener.seen == []
+        assert not any(bench.cache.has(bench.keys.stage(prefix)) for prefix in student.prefixes)
