@@ -13,6 +13,7 @@ class Method(Settings):
 
     kind: ClassVar[str]
     """Its name in METHODS."""
+    asks_own_first: ClassVar[bool] = False
 
     @property
     def needs_teacher(self) -> bool:

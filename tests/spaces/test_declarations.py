@@ -7,7 +7,17 @@ import pytest
 from objectives.chain.handlers import HANDLERS
 from objectives.training import METHODS as TRAINED
 from search.strategy.sobol import DIMENSIONS
-from spaces import METHODS, PLACES, SCHEMES, STAGES, Choice, InputError, Network, Space
+from spaces import (
+    METHODS,
+    PLACES,
+    SCHEMES,
+    STAGES,
+    ChainConfig,
+    Choice,
+    InputError,
+    Network,
+    Space,
+)
 from spaces.keys import keys_of
 from spaces.methods import NoTeacher, Softened
 from spaces.schemes import LAYOUTS, Calibration, Quantize
@@ -151,6 +161,42 @@ def test_a_methods_own_setting_has_a_key_of_its_own_and_shared_ones_are_the_stag
     space = Space(("distill",), {}, 0)
     assert space.title("distill.relation.order") == "distill relation order"
     assert space.title("distill.alpha") == "distill alpha"
+
+
+@dataclass(frozen=True)
+class Weighed(Softened):
+    """A made-up method whose own setting is idle where the teacher is not asked."""
+
+    kind = "weighed"
+    beta: float = setting(
+        8.0,
+        Setting("beta", Number(above=0), applies=lambda known: known["alpha"] > 0),
+    )
+
+
+def test_a_methods_own_setting_may_depend_on_what_methods_share(monkeypatch):
+    monkeypatch.setitem(METHODS, "weighed", Weighed)
+    assert [each.name for each in own_settings(Weighed)] == ["alpha", "temperature", "beta"]
+    domains = {
+        "distill.method": Choice(("weighed",)),
+        "distill.alpha": Choice((0.0, 0.5)),
+        "distill.weighed.beta": Choice((1.0, 8.0)),
+    }
+    space = Space(("distill",), domains, 0)
+    methods = [student.stages[0].method for student in space.students()]
+    assert methods == [Weighed(0.0), Weighed(0.5, beta=1), Weighed(0.5, beta=8)]
+    for student in space.students():
+        params = space.params_of(ChainConfig(student, SCHEMES["fp32"]))
+        assert ("distill.weighed.beta" in params) == student.needs_teacher
+        assert space.chain(lambda name, _, params=params: params[name]).student == student
+
+
+def test_what_a_stage_does_is_asked_before_how_long_it_is_trained():
+    for kind in STAGES.values():
+        names = [each.name for each in own_settings(kind)]
+        assert names[-6:] == [
+            *("epochs", "learning_rate", "batch_size", "optimizer", "weight_decay", "decay")
+        ]
 
 
 def test_a_rule_reads_a_number_as_the_field_has_it():

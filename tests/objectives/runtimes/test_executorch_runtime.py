@@ -1,5 +1,6 @@
 """ExecuTorch programs against the network and against PT2E's converted module."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from objectives.costs.measurement import Candidate, measure_costs
 from objectives.models import save_weights
 from objectives.runtimes import runtime_named
 from objectives.runtimes.executorch_runtime import ExecutorchArtifactWriter, ExecutorchTemplate
-from spaces import InputError, Network, scheme_named
+from spaces import DistilfrontError, InputError, Layout, Network, Scheme, Static, scheme_named
 from tests.objectives.networks import CLASSES, images, random_model
 
 pytest.importorskip("executorch")
@@ -82,6 +83,29 @@ def test_programs_are_timed_like_any_artifact(program: Path):
 def test_scheme_it_cannot_write_is_refused_with_those_it_can(tmp_path: Path):
     with pytest.raises(InputError, match="cannot write w4a8: it can write fp32, int8_static"):
         make_writer(3, tmp_path).write(scheme_named("w4a8"), tmp_path / "model.pte")
+    assert not (tmp_path / "model.pte").exists()
+
+
+@dataclass(frozen=True)
+class Unknown(Layout):
+    """A layout that no runtime has heard of."""
+
+    kind = "unknown"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "words"),
+    [
+        (Scheme("mine", Unknown()), "executorch cannot write mine"),
+        (Scheme("int8_static", Unknown()), "no way to write the layout unknown"),
+        (Scheme("int8_static", Static(4)), "no way to write the layout w4a8"),
+    ],
+)
+def test_a_layout_it_does_not_know_is_refused_and_not_written_as_another(
+    scheme: Scheme, words: str, tmp_path: Path
+):
+    with pytest.raises(DistilfrontError, match=words):
+        make_writer(3, tmp_path).write(scheme, tmp_path / "model.pte")
     assert not (tmp_path / "model.pte").exists()
 
 

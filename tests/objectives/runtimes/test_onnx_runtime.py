@@ -46,7 +46,7 @@ def kernels(artifact: Path, folder: Path) -> Counter[str]:
 
 
 @pytest.mark.parametrize("network", [RESNET20, MOBILENET], ids=lambda a: a.key)
-def test_fp32_is_the_random_model(network: Network, templates: Path, tmp_path: Path):
+def test_fp32_is_the_network(network: Network, templates: Path, tmp_path: Path):
     artifact = tmp_path / "model.onnx"
     make_writer(network, 9, templates, tmp_path).write(scheme_named("fp32"), artifact)
     some = images(50, seed=4)
@@ -57,7 +57,7 @@ def test_fp32_is_the_random_model(network: Network, templates: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_file_is_valid_and_near_the_random_model(
+def test_file_is_valid_and_near_the_network(
     scheme: str, writer: OnnxArtifactWriter, tmp_path: Path
 ):
     bound = {"fp16": 0.002, "int8_weight_only": 0.03, "int8_static": 0.06, "int8_dynamic": 0.03}
