@@ -21,6 +21,7 @@ HOST = "127.0.0.1"
 
 @with_examples(
     "--study kd_lora_q",
+    "--study my_cameras --runs-dir /data/runs",
 )
 def dashboard(
     study: StudyOption = "kd_lora_q",

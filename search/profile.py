@@ -15,7 +15,8 @@ from search.cli import (
 
 
 @with_examples(
-    "--study my_cameras.toml --out bundle",
+    "--study kd_lora_q --out bundle",
+    "--study my_cameras.toml --out bundle --set costs.calls=500",
 )
 def profile(
     study: StudyOption = "kd_lora_q",
