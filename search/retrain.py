@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli import RUNS_DIR, OutOption, RunsDirOption, make_app, run_app
+from search.cli import RUNS_DIR, OutOption, RunsDirOption, make_app, run_app, with_examples
 
 if TYPE_CHECKING:
     from search.cli import Recipe
     from spaces import StudentConfig
 
 
+@with_examples(
+    "best/config.toml --epochs 30 --out final",
+    "best/config.toml --epochs 30 --seeds 42,518,1993 --out final",
+)
 def retrain(
     config: Annotated[Path, typer.Argument(help="config.toml of an exported model.")],
     epochs: Annotated[

@@ -13,12 +13,17 @@ from search.cli import (
     StudyOption,
     make_app,
     run_app,
+    with_examples,
 )
 
 if TYPE_CHECKING:
     from search.cli import Session, StudyEnd
 
 
+@with_examples(
+    "--study kd_lora_q",
+    "--study kd_lora_q --json",
+)
 def status(
     study: StudyOption = "kd_lora_q",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

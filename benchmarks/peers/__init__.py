@@ -6,8 +6,8 @@ time that a comparison has.
 
 from benchmarks.peers.few_epochs import FinishTheBest, PauseAfterFewEpochs
 from benchmarks.peers.gp import OnceGPSampler
-from benchmarks.peers.moasha import MOASHAPruner, Ranking
-from benchmarks.peers.multi_metric import MultiMetricPruner
+from benchmarks.peers.moasha import MOASHAPruner, Ranking, require_syne_tune
+from benchmarks.peers.multi_metric import MultiMetricPruner, multi_metric_module
 from benchmarks.peers.reasons import PeerReason
 
 __all__ = [
@@ -18,4 +18,6 @@ __all__ = [
     "PauseAfterFewEpochs",
     "PeerReason",
     "Ranking",
+    "multi_metric_module",
+    "require_syne_tune",
 ]

@@ -8,9 +8,9 @@ from benchmarks.peers.layers import layers
 from benchmarks.peers.reasons import PeerReason
 from objectives.costs import CostTable
 from objectives.fronts import OBJECTIVES
-from search.stopping import Curve, GoOn, Pause
-from spaces import ChainConfig, InputError, scheme_name, student_key
-from studies.records import History, Stopped
+from search.stopping import GoOn, Pause, StudentInTraining
+from spaces import ChainConfig, InputError, student_key
+from studies.records import History, Paused
 
 
 class PauseAfterFewEpochs:
@@ -24,16 +24,9 @@ class PauseAfterFewEpochs:
             raise InputError(f"a student can be paused after 1 epoch or more, got {epochs}")
         self._epochs = epochs
 
-    def rule(
-        self,
-        history: History,
-        chain: ChainConfig,
-        curve: Curve,
-        costs: CostTable,  # noqa: ARG002
-        schemes: Sequence[str],  # noqa: ARG002
-        validation_images: int,  # noqa: ARG002
-    ) -> GoOn | Pause:
-        """Rule on the student of `chain`; see search.stopping.pruning.Pruner."""
+    def rule(self, student: StudentInTraining) -> GoOn | Pause:
+        """Rule on a student in training; see search.stopping.Pruner."""
+        history, chain, curve = student.history, student.chain, student.curve
         if len(curve) < self._epochs or _is_resumed(history, chain):
             return GoOn()
         name = f"the rule of {self._epochs} epochs for all"
@@ -61,7 +54,7 @@ class FinishTheBest:
         self._costs = costs
         self._objectives = tuple(objectives)
 
-    def resumption(self, history: History, *, new_allowed: bool) -> Stopped | None:
+    def resumption(self, history: History, *, new_allowed: bool) -> Paused | None:
         """Return the best one that waits, or None; see search.strategy.scheduler.Scheduler.
 
         None too while a student is still in its first few epochs: it may be among the best. That
@@ -70,12 +63,12 @@ class FinishTheBest:
         if new_allowed or any(trial.resumes is None for trial in history.running):
             return None
         # Resumed ones keep their place, or the next layer would move up into it.
-        ever = {trial.key: trial for trial in history.stopped if trial.paused}
-        waiting = {trial.number for trial in history.paused}
+        ever = {trial.key: trial for trial in history.paused}
+        waiting = {trial.number for trial in history.waiting}
         chosen = self._ordered(list(ever.values()))[: self._finish]
         return next((trial for trial in chosen if trial.number in waiting), None)
 
-    def _ordered(self, paused: Sequence[Stopped]) -> list[Stopped]:
+    def _ordered(self, paused: Sequence[Paused]) -> list[Paused]:
         if not paused:
             return []
         layer = layers(np.array([self._losses(trial) for trial in paused])).tolist()
@@ -85,9 +78,9 @@ class FinishTheBest:
         )
         return [trial for trial, _ in by_worth]
 
-    def _losses(self, trial: Stopped) -> list[float]:
+    def _losses(self, trial: Paused) -> list[float]:
         chain = trial.chain
-        cost = self._costs.of(chain.student.architecture.key, scheme_name(chain.scheme))
+        cost = self._costs.of(chain.student.network.key, chain.scheme.name)
         known = {
             "accuracy": 1 - trial.curve[-1][1],
             "size_bytes": float(cost.size_bytes),

@@ -14,9 +14,8 @@ from benchmarks.peers.reasons import PeerReason
 from benchmarks.peers.runs import Run, Runs
 from objectives.costs import CostTable
 from objectives.fronts import OBJECTIVES, Losses
-from search.stopping import Curve, GoOn, Stop
-from spaces import ChainConfig, InputError, UnknownNameError, scheme_name
-from studies.records import History
+from search.stopping import GoOn, Stop, StudentInTraining
+from spaces import InputError, UnknownNameError
 
 Ranking = Literal["as_it_is", "positions", "layers"]
 """How a rung's results are ranked. `as_it_is`: by Syne Tune 0.16, faulty. `positions`: that, mended
@@ -41,6 +40,7 @@ class MOASHAPruner:
 
     def __init__(
         self,
+        costs: CostTable,
         *,
         max_epochs: int,
         ranking: Ranking = "as_it_is",
@@ -54,7 +54,8 @@ class MOASHAPruner:
         """
         if ranking not in get_args(Ranking):
             raise UnknownNameError("ranking", ranking, get_args(Ranking))
-        self._syne = _syne_tune()
+        self._syne = require_syne_tune()
+        self._table = costs
         self._objectives = tuple(objectives)
         self._ranking = ranking
         self._scheduler = self._syne.moasha.MOASHA(
@@ -72,45 +73,38 @@ class MOASHAPruner:
         self._trials: dict[int, Any] = {}
         self._costs: dict[int, dict[str, float]] = {}
 
-    def rule(
-        self,
-        history: History,
-        chain: ChainConfig,
-        curve: Curve,
-        costs: CostTable,
-        schemes: Sequence[str],  # noqa: ARG002
-        validation_images: int,  # noqa: ARG002
-    ) -> GoOn | Stop:
-        """Rule on the student of `chain`; see search.stopping.pruning.Pruner."""
+    def rule(self, student: StudentInTraining) -> GoOn | Stop:
+        """Rule on a student in training; see search.stopping.Pruner."""
+        history, chain, curve = student.history, student.chain, student.curve
         if chain.student.total_epochs > self._max_epochs:
             raise InputError(
                 f"MOASHA was begun for students of at most {self._max_epochs} epochs, "
                 f"got one of {chain.student.total_epochs}"
             )
-        for run, student in self._runs.newly_ended(history):
-            for epoch, accuracy in run.news(student.curve[:-1]):
-                self._told(run, costs, epoch, accuracy)
-            result = self._result(run, costs, len(student.curve), student.accuracy)
+        for run, ended in self._runs.newly_ended(history):
+            for epoch, accuracy in run.news(ended.curve[:-1]):
+                self._told(run, epoch, accuracy)
+            result = self._result(run, len(ended.curve), ended.accuracy)
             self._scheduler.on_trial_complete(self._trial(run), result)
             self._forget(run)
         run = self._runs.at(chain, curve)
         for epoch, accuracy in run.news(curve):
-            if self._told(run, costs, epoch, accuracy) == "STOP":
+            if self._told(run, epoch, accuracy) == "STOP":
                 self._scheduler.on_trial_remove(self._trial(run))
                 self._forget(run)
                 self._runs.close(run)
                 return Stop(PeerReason(f"Syne Tune's MOASHA ({self._ranking})", epoch, accuracy))
         return GoOn()
 
-    def _told(self, run: Run, costs: CostTable, epoch: int, accuracy: float) -> str:
-        result = self._result(run, costs, epoch, accuracy)
+    def _told(self, run: Run, epoch: int, accuracy: float) -> str:
+        result = self._result(run, epoch, accuracy)
         decision: str = self._scheduler.on_trial_result(self._trial(run), result)
         return decision
 
-    def _result(self, run: Run, costs: CostTable, epoch: int, accuracy: float) -> dict[str, float]:
+    def _result(self, run: Run, epoch: int, accuracy: float) -> dict[str, float]:
         if run.number not in self._costs:
             chain = run.chain
-            cost = costs.of(chain.student.architecture.key, scheme_name(chain.scheme))
+            cost = self._table.of(chain.student.network.key, chain.scheme.name)
             known = {"size_bytes": cost.size_bytes, "latency_ms": cost.latency_ms}
             self._costs[run.number] = {
                 name: value for name, value in known.items() if name in self._objectives
@@ -158,7 +152,8 @@ class _SyneTune:
         self.trial_status: Any = importlib.import_module("syne_tune.backend.trial_status")
 
 
-def _syne_tune() -> _SyneTune:
+def require_syne_tune() -> _SyneTune:
+    """Return what of Syne Tune is used; raises InputError where it is not installed."""
     try:
         return _SyneTune()
     except ImportError as error:

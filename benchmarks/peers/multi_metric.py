@@ -17,9 +17,8 @@ from benchmarks.peers.reasons import PeerReason
 from benchmarks.peers.runs import Run, Runs
 from objectives.costs import CostTable
 from objectives.fronts import OBJECTIVES
-from search.stopping import Curve, GoOn, Stop
-from spaces import ChainConfig, InputError, scheme_name
-from studies.records import History
+from search.stopping import Curve, GoOn, Stop, StudentInTraining
+from spaces import InputError
 
 PACKAGE = Path("package", "pruners", "multi_metric_pruner")
 """Where the pruner lies in a registry folder, a checkout of OptunaHub's registry."""
@@ -37,6 +36,7 @@ class MultiMetricPruner:
     def __init__(
         self,
         registry: Path,
+        costs: CostTable,
         *,
         base: optuna.pruners.BasePruner | None = None,
         objectives: Sequence[str] = OBJECTIVES,
@@ -51,7 +51,7 @@ class MultiMetricPruner:
         """
         base = base or optuna.pruners.MedianPruner(n_startup_trials=3)
         quick = quick and isinstance(base, optuna.pruners.PercentilePruner)
-        self._module = _loaded(registry, quick=quick)
+        self._module = multi_metric_module(registry, quick=quick)
         self._objectives = tuple(objectives)
         directions = {name: "maximize" if name == "accuracy" else "minimize" for name in objectives}
         pruner = self._module.MultiMetricPruner(
@@ -67,37 +67,32 @@ class MultiMetricPruner:
             sampler=optuna.samplers.RandomSampler(seed=0),  # Nothing is sampled.
         )
         self._runs = Runs()
+        self._table = costs
         self._trials: dict[int, Any] = {}
         self._costs: dict[int, dict[str, float]] = {}
 
-    def rule(
-        self,
-        history: History,
-        chain: ChainConfig,
-        curve: Curve,
-        costs: CostTable,
-        schemes: Sequence[str],  # noqa: ARG002
-        validation_images: int,  # noqa: ARG002
-    ) -> GoOn | Stop:
-        """Rule on the student of `chain`; see search.stopping.pruning.Pruner.
+    def rule(self, student: StudentInTraining) -> GoOn | Stop:
+        """Rule on a student in training; see search.stopping.Pruner.
 
         Epochs that came from the cache are reported, and the question is asked once, after them.
         """
-        for run, student in self._runs.newly_ended(history):
-            self._report(run, costs, student.curve)
+        history, chain, curve = student.history, student.chain, student.curve
+        for run, ended in self._runs.newly_ended(history):
+            self._report(run, ended.curve)
             self._end(run, [1.0] * len(self._objectives))  # It looks at what was reported only.
         run = self._runs.at(chain, curve)
-        trial = self._report(run, costs, curve)
+        trial = self._report(run, curve)
         if not trial.should_prune():
             return GoOn()
         self._runs.close(run)
         self._end(run, None)
         return Stop(PeerReason("OptunaHub's MultiMetricPruner", len(curve), curve[-1][1]))
 
-    def _report(self, run: Run, costs: CostTable, curve: Curve) -> Any:
+    def _report(self, run: Run, curve: Curve) -> Any:
         """Report what `run` has not reported of `curve`; return its trial."""
         if run.number not in self._trials:
-            cost = costs.of(run.chain.student.architecture.key, scheme_name(run.chain.scheme))
+            chain = run.chain
+            cost = self._table.of(chain.student.network.key, chain.scheme.name)
             self._trials[run.number] = self._module.MultiMetricPrunerTrial(self._study.ask())
             self._costs[run.number] = {
                 "size_bytes": cost.size_bytes,
@@ -116,7 +111,7 @@ class MultiMetricPruner:
 
 
 @cache
-def _loaded(registry: Path, *, quick: bool) -> ModuleType:
+def multi_metric_module(registry: Path, *, quick: bool) -> ModuleType:
     """Return the pruner's package from a registry folder; the quick one is a copy of its own."""
     file = registry / PACKAGE / "__init__.py"
     if not file.is_file():

@@ -39,8 +39,8 @@ from search.workers import (
     Bench,
     EpochEnded,
     Event,
-    Lifeline,
     PointAdded,
+    StopSignal,
     TrialBegan,
     Worker,
     open_ledger,
@@ -238,10 +238,10 @@ class _Run:
             presenter=NoPresenter(),
             offers=offers if self._strategy.offers else no_offers,
         )
-        ledger = open_ledger(study, storage, reader, parts.scheduler)
+        claims = open_ledger(study, storage, reader, parts.scheduler)
         self._begun_s = time.process_time()
-        lifeline = CpuLifeline(self._begun_s + budget_s)
-        Worker(bench, ledger, lifeline, self._take).run(MOST_TRIALS)
+        lifeline = CpuStopSignal(self._begun_s + budget_s)
+        Worker(bench, claims, lifeline, self._take).run(MOST_TRIALS)
         return self._points
 
     def _take(self, event: Event) -> None:
@@ -276,7 +276,7 @@ class _Run:
         self._workbench.cache = StageCache(folder, _MOST_BYTES)
 
 
-class CpuLifeline(Lifeline):
+class CpuStopSignal(StopSignal):
     """Asks for a stop once the process has used so many CPU seconds."""
 
     def __init__(self, end_s: float) -> None:

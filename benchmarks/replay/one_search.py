@@ -13,15 +13,14 @@ import math
 from pathlib import Path
 
 from benchmarks.replay.simulation import Strategy, simulate
-from benchmarks.replay.trace import End, Trace, Work
+from benchmarks.replay.trace import End, Trace
 from benchmarks.script import run_script
-from benchmarks.tables import Table, ground_of, load_table
+from benchmarks.tables import Table, load_table, problem_of
 from search.strategy import Parts, parts_named
 
 SHARES = (0.9, 0.95, 0.99)
 """Of the true hypervolume: what the compute is stated to."""
 
-WORK: tuple[Work, ...] = ("distill", "adapt", "evaluate")
 ENDS: tuple[End, ...] = ("trained", "audited", "stopped", "paused")
 
 
@@ -75,7 +74,7 @@ def named_strategy(
         return parts_named(
             sampler,
             pruner,
-            ground_of(table),
+            problem_of(table),
             trials=trials,
             seed=seed,
             startup=table.config.sampler.startup,
@@ -93,7 +92,8 @@ def summary(trace: Trace, table: Table) -> str:
     """Return a few lines on a trace."""
     growth, whole = trace.growth(table), table.true_hypervolume
     best = growth[-1].hypervolume if growth else 0.0
-    spent = ", ".join(f"{work} {trace.seconds_of(work):.0f}" for work in WORK)
+    kinds = (*table.config.chain.stages, "evaluate")
+    spent = ", ".join(f"{work} {trace.seconds_of(work):.0f}" for work in kinds)
     lines = [
         f"{trace.strategy} on {trace.table}, seed {trace.seed}, {trace.workers} workers:",
         f"{trace.trials} trials, {len(trace.points)} points, {trace.wall_s:.1f} s of wall-clock",

@@ -20,17 +20,13 @@ from objectives import (
     TrainedStudent,
     Verdict,
 )
-from search.forecasts import distilled
 from spaces import (
-    Architecture,
     DistilfrontError,
+    Network,
     Scheme,
     StudentConfig,
-    scheme_name,
     student_key,
 )
-
-TrainingStage = Literal["distill", "adapt"]
 
 
 @dataclass
@@ -89,36 +85,29 @@ class SimulatedWorkbench:
             raise DistilfrontError(f"table {self._table.name} has no student {config}")
         row = self._table.students[key]
         done, records = 0, []
-        stages: tuple[tuple[TrainingStage, RecordedStage | None], ...] = (
-            ("distill", row.distill),
-            ("adapt", row.adapt),
-        )
-        for name, recorded in stages:
-            if recorded is None:
-                continue
-            content = key_of(distilled(config)) if name == "distill" else key
-            run = _StageRun(
-                name, f"{name} {content}{self.owner}", recorded, done, config.total_epochs
-            )
+        for prefix, recorded in zip(config.prefixes, row.stages, strict=True):
+            kind = prefix.stages[-1].kind
+            content = f"{kind} {key_of(prefix)}{self.owner}"
+            run = _StageRun(kind, content, recorded, done, config.total_epochs)
             stopped = self._run(run, on_epoch)
             records.append(run.record)
             if stopped is not None:
                 return StoppedStudent(key, stopped, tuple(records))
             done += len(recorded.seconds)
-        return TrainedStudent(key, Path(key), None, row.accuracy, tuple(records))
+        return TrainedStudent(key, Path(key), row.accuracy, tuple(records))
 
     def evaluate(
         self,
         student: TrainedStudent,
-        architecture: Architecture,
+        network: Network,
         scheme: Scheme,
         split: Literal["validation"],  # noqa: ARG002
     ) -> Evaluation:
         """Return the recorded accuracy and the cost table's size; see Workbench.evaluate."""
-        row, name = self._table.students[student.key], scheme_name(scheme)
+        row, name = self._table.students[student.key], scheme.name
         seconds = row.evaluation_seconds[name]
         self._spend("evaluate", seconds)
-        return self._table.evaluation(architecture.key, name, row.validation[name], seconds)
+        return self._table.evaluation(network.key, name, row.validation[name], seconds)
 
     def _run(self, run: "_StageRun", on_epoch: OnEpoch) -> EpochReport | None:
         """Report a stage's epochs, trained or reused; return the last one if it was to stop."""
@@ -162,7 +151,7 @@ class _StageRun:
     """One stage of one student as it is reported; `record` says what it took so far."""
 
     def __init__(
-        self, name: TrainingStage, key: str, recorded: RecordedStage, before: int, total: int
+        self, name: str, key: str, recorded: RecordedStage, before: int, total: int
     ) -> None:
         self.name = name
         self.key = key

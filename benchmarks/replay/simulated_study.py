@@ -12,7 +12,7 @@ from benchmarks.replay.clock import Clock, Parked
 from benchmarks.tables import Table
 from objectives import Evaluation
 from search.workers import TEACHER_ITSELF, TEACHER_QUANTIZED, student_baselines
-from spaces import params_of, to_dict
+from spaces import to_dict
 from studies.records import Attr, History, StudyAttr, add_baseline, enqueue_baseline
 
 _BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
@@ -49,8 +49,8 @@ class SimulatedStorage(InMemoryStorage):
             trial.datetime_start = now
 
 
-class SimulatedPresence:
-    """Workers that never die (a search.workers.heartbeat.Presence)."""
+class SimulatedHeartbeat:
+    """Workers that never die (a search.workers.heartbeat.Heartbeat)."""
 
     def signature(self) -> dict[Attr, Any]:
         """Return nothing: nobody looks."""
@@ -67,7 +67,7 @@ class SimulatedPresence:
         """Do nothing."""
 
 
-class SimulatedLifeline:
+class SimulatedStopSignal:
     """Asks for a stop when simulated time is up; whoever waits is woken by `news`.
 
     A real worker looks every second whether there is a trial for it. This one looks whenever
@@ -122,8 +122,9 @@ def furnish(study: optuna.Study, table: Table, *, baselines: bool) -> None:
     study.set_user_attr(StudyAttr.COSTS.value, to_dict(table.costs))
     if baselines:
         _add_teacher(study, table)
-        for one in student_baselines(table.config):
-            enqueue_baseline(study, one.words, params_of(one.chain), late=one.late)
+        space = table.config.search_space()
+        for one in student_baselines(space, table.costs):
+            enqueue_baseline(study, one.words, space.params_of(one.chain), late=one.late)
 
 
 def _add_teacher(study: optuna.Study, table: Table) -> None:

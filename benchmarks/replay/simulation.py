@@ -22,25 +22,25 @@ from benchmarks.replay.clock import Clock
 from benchmarks.replay.simulated_chain import SimulatedWorkbench, Stages
 from benchmarks.replay.simulated_study import (
     NoPresenter,
-    SimulatedLifeline,
-    SimulatedPresence,
+    SimulatedHeartbeat,
+    SimulatedStopSignal,
     SimulatedStorage,
     furnish,
 )
 from benchmarks.replay.stopwatch import Stopwatch, TimedSampler
 from benchmarks.replay.trace import End, Ending, FoundPoint, Trace
-from benchmarks.tables import Table
+from benchmarks.tables import Table, problem_of
 from objectives import Workbench
 from search.stopping import Pruner
 from search.strategy import Offer, Parts, Scheduler, offers
 from search.workers import (
     Bench,
+    Claims,
     Emit,
     EpochEnded,
     Event,
-    Ledger,
-    Lifeline,
     PointAdded,
+    StopSignal,
     TrialBegan,
     TrialEnded,
     Worker,
@@ -107,7 +107,7 @@ class _Simulation:
         self._enough = enough
         self._watch = Stopwatch()
         self._clock = Clock()
-        self._lifeline = SimulatedLifeline(self._clock, budget_s)
+        self._stop_signal = SimulatedStopSignal(self._clock, budget_s)
         self._storage = SimulatedStorage(self._clock)
         parts = strategy.parts(table, seed, trials)
         self._study = self._make_study(parts.sampler)
@@ -159,22 +159,21 @@ class _Simulation:
             study=self._study,
             reader=self._reader,
             workbench=cast("Workbench", workbench),
-            costs=self._table.costs,
+            problem=problem_of(self._table),
             pruner=cast("Pruner", self._pruner),
-            accuracy_floor=self._table.reference.accuracy_floor,
             presenter=NoPresenter(),
             offers=self._offers,
         )
-        ledger = Ledger(
+        claims = Claims(
             self._study,
             self._storage,
             self._reader,
             lock=nullcontext,  # Nothing under it lets another worker run.
-            presence=SimulatedPresence(),
+            heartbeat=SimulatedHeartbeat(),
             scheduler=cast("Scheduler", self._scheduler),
             enough=self._parts_enough,
         )
-        return Worker(bench, ledger, cast("Lifeline", self._lifeline), self._emit(workbench))
+        return Worker(bench, claims, cast("StopSignal", self._stop_signal), self._emit(workbench))
 
     def _make_study(self, sampler: BaseSampler) -> optuna.Study:
         config = self._table.config
@@ -209,12 +208,12 @@ class _Simulation:
                     )
                     self._points.append(point)
                     if self._enough is not None and self._enough(point):
-                        self._lifeline.end()
+                        self._stop_signal.end()
                 case TrialEnded():
                     self._endings.append(self._ending(event, workbench.student))
-                    self._lifeline.news()
+                    self._stop_signal.news()
                 case EpochEnded():
-                    self._lifeline.news()
+                    self._stop_signal.news()
 
         return emit
 
@@ -245,7 +244,7 @@ class _Simulation:
 
 
 def no_offers(*_: object, **__: object) -> tuple[Offer, ...]:
-    """Offer nothing (as search.strategy.scheme_offers.offers)."""
+    """Offer nothing (as search.strategy.offers)."""
     return ()
 
 

@@ -18,6 +18,8 @@ from benchmarks.peers import (
     OnceGPSampler,
     PauseAfterFewEpochs,
     Ranking,
+    multi_metric_module,
+    require_syne_tune,
 )
 from benchmarks.replay.one_search import named_strategy
 from benchmarks.replay.running import Family, StrategyEntry
@@ -118,6 +120,7 @@ def _peers(family: Family, registry: Path | None) -> dict[str, StrategyEntry]:
         def make(table: Table) -> Pruner:
             longest = max(student.config.total_epochs for student in table.students.values())
             return MOASHAPruner(
+                table.costs,
                 max_epochs=longest,
                 ranking=ranking,
                 grace_epochs=GRACE_EPOCHS,
@@ -126,8 +129,8 @@ def _peers(family: Family, registry: Path | None) -> dict[str, StrategyEntry]:
 
         return make
 
-    def multi_metric(table: Table) -> Pruner:  # noqa: ARG001
-        return _registered(registry)
+    def multi_metric(table: Table) -> Pruner:
+        return MultiMetricPruner(_registered(registry), table.costs)
 
     found = {
         "random": entry("random, every trial to its end", _sampler("random", ours), to_the_end),
@@ -150,22 +153,23 @@ def _peers(family: Family, registry: Path | None) -> dict[str, StrategyEntry]:
             "Syne Tune's, as it is",
             _sampler("random", ours),
             moasha("as_it_is"),
-            probe=lambda: MOASHAPruner(max_epochs=9),
+            probe=require_syne_tune,
         ),
         "MOASHA, mended": entry(
             "Syne Tune's with its ranking mended",
             _sampler("random", ours),
             moasha("layers"),
-            probe=lambda: MOASHAPruner(max_epochs=9),
+            probe=require_syne_tune,
         ),
     }
     return {name + suffix: made for name, made in found.items()}
 
 
-def _registered(registry: Path | None) -> Pruner:
+def _registered(registry: Path | None) -> Path:
     if registry is None:
         raise InputError("the registry's folder is not given: --registry DIR")
-    return MultiMetricPruner(registry)
+    multi_metric_module(registry, quick=True)
+    return registry
 
 
 def _few_epochs(family: Family) -> StrategyEntry:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from benchmarks.tables import Table
 from objectives.fronts import ReferencePoint, hypervolume, losses_of, nondominated
 
-Work = Literal["distill", "adapt", "evaluate"]
+Work = str
+"""A kind of stage, or `evaluate`."""
 End = Literal["trained", "audited", "stopped", "paused", "released"]
 
 

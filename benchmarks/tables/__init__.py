@@ -10,8 +10,8 @@ from benchmarks.tables.recorded import (
     RecordedStage,
     Table,
     TablePoint,
-    ground_of,
     load_table,
+    problem_of,
 )
 
 __all__ = [
@@ -19,9 +19,9 @@ __all__ = [
     "Table",
     "TablePoint",
     "compute_to",
-    "ground_of",
     "load_table",
     "oracle",
     "position",
+    "problem_of",
     "whole_table_s",
 ]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from benchmarks.tables.recorded import RecordedStudent, Table, TablePoint
 from objectives.fronts import hypervolume
-from search.forecasts import checkpoint_key
+from spaces import student_key
 
 _NOTHING = 1e-12
 """Hypervolume that only rounding adds."""
@@ -96,8 +96,8 @@ def position(compute_s: float, random_s: float, oracle_s: float) -> float:
 
 
 def prefix_key(student: RecordedStudent) -> str:
-    """Return the key of a student's distillation: that of the student without an adapter."""
-    return checkpoint_key(student.config)
+    """Return the key of a student's distillation: that of the student after its first stage."""
+    return student_key(student.config.prefix(1))
 
 
 def whole_table_s(table: Table) -> float:
@@ -108,12 +108,13 @@ def whole_table_s(table: Table) -> float:
 def compute_of(students: Iterable[RecordedStudent]) -> float:
     """Return the seconds of `students`: every stage once and every scheme of every student."""
     students = list(students)
-    stages = {prefix_key(student): student.distill for student in students}
+    stages = {
+        student_key(prefix): stage
+        for student in students
+        for prefix, stage in zip(student.config.prefixes, student.stages, strict=True)
+    }
     seconds = sum(sum(stage.seconds) for stage in stages.values())
-    for student in students:
-        seconds += sum(student.adapt.seconds) if student.adapt else 0.0
-        seconds += sum(student.evaluation_seconds.values())
-    return seconds
+    return seconds + sum(sum(student.evaluation_seconds.values()) for student in students)
 
 
 def _needs(table: Table) -> list[_Need]:
@@ -124,8 +125,8 @@ def _needs(table: Table) -> list[_Need]:
         _Need(
             key,
             prefix_key(student),
-            sum(student.distill.seconds),
-            sum(student.adapt.seconds) if student.adapt else 0.0,
+            sum(student.stages[0].seconds),
+            sum(sum(stage.seconds) for stage in student.stages[1:]),
             tuple(its),
             student.evaluation_seconds,
         )

@@ -17,22 +17,21 @@ import pyarrow.parquet as pq
 from objectives import Evaluation
 from objectives.costs import CostTable
 from objectives.fronts import ReferencePoint, hypervolume, losses_of, nondominated
-from search.forecasts import Ground
+from search.problem import SearchProblem
 from spaces import (
     DistilfrontError,
     InputError,
     StudentConfig,
-    every_student,
     from_dict,
     student_key,
     to_dict,
 )
-from studies import StudyConfig, parse_study
+from studies import StudyConfig, parse_stored
 
-FORMAT = 1
+FORMAT = 2
 """Of the file; a reader refuses another."""
 
-_META = b"distilfront"
+META = b"distilfront"
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,8 @@ class RecordedStudent:
     """One student, trained to its end and scored under every scheme."""
 
     config: StudentConfig
-    distill: RecordedStage
-    adapt: RecordedStage | None
-    """None at rank 0."""
+    stages: tuple[RecordedStage, ...]
+    """As the config has them."""
     validation: Mapping[str, float]
     """Accuracy of the artifact by scheme."""
     test: Mapping[str, float]
@@ -63,13 +61,12 @@ class RecordedStudent:
     @property
     def accuracy(self) -> float:
         """Final accuracy of the float network on the validation split."""
-        return (self.adapt or self.distill).accuracies[-1]
+        return self.stages[-1].accuracies[-1]
 
     @property
     def seconds(self) -> float:
         """CPU seconds of training it when nothing is shared."""
-        adapt = self.adapt.seconds if self.adapt else ()
-        return sum(self.distill.seconds) + sum(adapt)
+        return sum(sum(stage.seconds) for stage in self.stages)
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ class Table:
     @property
     def schemes(self) -> tuple[str, ...]:
         """Names of the schemes of the space."""
-        return tuple(str(name) for name in self.config.search_space().scheme.values)
+        return self.config.search_space().schemes
 
     @cached_property
     def reference(self) -> ReferencePoint:
@@ -124,7 +121,7 @@ class Table:
             TablePoint(key, scheme, accuracy, cost.size_bytes, cost.latency_ms)
             for key, student in self.students.items()
             for scheme, accuracy in student.validation.items()
-            for cost in [self.costs.of(student.config.architecture.key, scheme)]
+            for cost in [self.costs.of(student.config.network.key, scheme)]
         )
 
     @cached_property
@@ -171,7 +168,7 @@ class Table:
         table = pa.Table.from_pylist(rows)
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(
-            table.replace_schema_metadata({_META: json.dumps(shared)}), path, compression="zstd"
+            table.replace_schema_metadata({META: json.dumps(shared)}), path, compression="zstd"
         )
 
 
@@ -181,14 +178,14 @@ def load_table(path: Path) -> Table:
         raise InputError(f"there is no table {path}: python -m benchmarks.tables.record makes one")
     table = pq.read_table(path)
     metadata = table.schema.metadata or {}
-    if _META not in metadata:
+    if META not in metadata:
         raise InputError(f"{path} is not a recorded table of this project")
-    shared = json.loads(metadata[_META])
+    shared = json.loads(metadata[META])
     if shared["format"] != FORMAT:
         raise InputError(f"{path} has format {shared['format']}, this program reads {FORMAT}")
     rows = table.to_pylist()
     return table_of(
-        parse_study(shared["config"], str(path)),
+        parse_stored(shared["config"], str(path)),
         from_dict(CostTable, shared["costs"]),
         shared["teacher"],
         [_student(row) for row in rows],
@@ -197,11 +194,10 @@ def load_table(path: Path) -> Table:
     )
 
 
-def ground_of(table: Table) -> Ground:
-    """Return what a study on the table settles."""
-    return Ground(
+def problem_of(table: Table) -> SearchProblem:
+    """Return what a search on the table is given."""
+    return SearchProblem(
         table.config.search_space(),
-        table.config.settled(),
         table.costs,
         table.reference,
         table.validation_images,
@@ -231,7 +227,7 @@ def table_of(
             own[key] = student
         else:
             repeats.setdefault(key, []).append(student)
-    space = every_student(config.search_space(), config.settled())
+    space = config.search_space().students()
     missing = sum(student_key(student) not in own for student in space)
     if missing:
         raise DistilfrontError(f"{missing} students of the space of {config.name} are not recorded")
@@ -247,23 +243,16 @@ def table_of(
 
 
 def _row(student: RecordedStudent, repeat_of: str | None) -> dict[str, Any]:
-    values = asdict(student)
-    values["config"] = json.dumps(to_dict(student.config), sort_keys=True)
+    values = {**asdict(student), "config": json.dumps(to_dict(student.config), sort_keys=True)}
     return {"student": student_key(student.config), "repeat_of": repeat_of, **values}
 
 
 def _student(row: Mapping[str, Any]) -> RecordedStudent:
-    def stage(values: Mapping[str, Any] | None) -> RecordedStage | None:
-        if values is None:
-            return None
-        return RecordedStage(tuple(values["accuracies"]), tuple(values["seconds"]))
-
-    distill = stage(row["distill"])
-    if distill is None:
-        raise DistilfrontError(f"student {row['student']} has no curve of distilling")
     return RecordedStudent(
         from_dict(StudentConfig, json.loads(row["config"])),
-        distill,
-        stage(row["adapt"]),
+        tuple(
+            RecordedStage(tuple(stage["accuracies"]), tuple(stage["seconds"]))
+            for stage in row["stages"]
+        ),
         *(row[name] for name in ("validation", "test", "evaluation_seconds")),
     )

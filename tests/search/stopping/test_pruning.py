@@ -10,7 +10,7 @@ import pytest
 from objectives.fronts.pareto import ReferencePoint
 from search.problem import SearchProblem
 from search.stopping.conformal import quantile, score
-from search.stopping.incumbents import Incumbents
+from search.stopping.incumbents import IncumbentFront
 from search.stopping.pruning import (
     Audit,
     GoOn,
@@ -216,13 +216,13 @@ def good_history(natural, audited=0, stopped=0):
         students,
         tuple(
             Stopped(
-                number=1000 + i,
-                key=fabricated.key(1000 + i),
-                chain=some.chain,
-                curve=(),
-                stages=(),
-                ruling=fabricated.ruling(),
-                completed=some.completed,
+                1000 + i,
+                fabricated.key(1000 + i),
+                some.chain,
+                (),
+                (),
+                fabricated.ruling(),
+                some.completed,
             )
             for i in range(stopped)
         ),
@@ -303,15 +303,15 @@ def test_the_margin_is_never_below_the_paired_error(wins, losses):
 
 
 def test_incumbents_break_ties_by_the_earlier_trial_and_the_floor_yields():
-    history = good_history(1)
-    first = history.points[0]
     cost = COSTS.of("mobilenet_v2@0.5", "fp32")
-    incumbents = Incumbents(accuracy_floor=0.95)
-    assert incumbents.at(cost).number is None
+    costs = (float(cost.size_bytes), cost.latency_ms)
+    incumbents = IncumbentFront(2, floor=0.95)
+    assert incumbents.at(costs).number is None
 
-    incumbents.add([dataclasses.replace(first, number=7), dataclasses.replace(first, number=3)])
+    incumbents.add(7, costs, 0.95)
+    incumbents.add(3, costs, 0.95)
 
-    assert (incumbents.at(cost).number, incumbents.at(cost).accuracy) == (3, 0.95)
+    assert (incumbents.at(costs).number, incumbents.at(costs).merit) == (3, 0.95)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3])

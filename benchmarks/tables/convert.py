@@ -1,0 +1,123 @@
+"""Convert recorded tables of format 1, whose students had one chain, to format 2.
+
+    python -m benchmarks.tables.convert benchmarks/tables/*.parquet [--runs FILE.jsonl.gz]
+
+Each file is replaced; nothing is trained or scored again. A table's digest changes with its bytes,
+so `--runs` gives the runs that were made on it the new one: they are of the same table.
+"""
+
+import argparse
+import gzip
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from benchmarks.script import run_script
+from benchmarks.tables.recorded import META, RecordedStage, RecordedStudent, table_of
+from objectives import CostTable
+from spaces import (
+    Adapt,
+    Distill,
+    InputError,
+    Logit,
+    Network,
+    StudentConfig,
+    from_dict,
+    scheme_named,
+)
+from studies import parse_stored
+from studies.old_form import in_the_new_form
+
+
+def main() -> None:
+    """Convert the files named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tables", type=Path, nargs="+", help="files of format 1")
+    parser.add_argument("--runs", type=Path, help="runs.jsonl.gz that were made on them")
+    options = parser.parse_args()
+    renamed: dict[str, str] = {}
+    for path in options.tables:
+        before = digest_of(path)
+        convert(path)
+        renamed[before] = digest_of(path)
+        print(f"{path}: {before} is {renamed[before]} now")
+    if options.runs:
+        rename_digests(options.runs, renamed)
+
+
+def digest_of(path: Path) -> str:
+    """Return the digest by which runs name a table's file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def convert(path: Path) -> None:
+    """Replace the table in `path`; raises InputError unless it is of format 1."""
+    file = pq.read_table(path)
+    shared = json.loads((file.schema.metadata or {}).get(META, b"{}"))
+    if shared.get("format") != 1:
+        raise InputError(f"{path} is not a table of format 1")
+    table = table_of(
+        parse_stored(in_the_new_form(shared["config"]), str(path)),
+        from_dict(CostTable, _costs(shared["costs"])),
+        shared["teacher"],
+        [_student(row) for row in file.to_pylist()],
+        validation_images=shared["validation_images"],
+        meta=shared["meta"],
+    )
+    table.save(path)
+
+
+def _costs(old: Mapping[str, Any]) -> dict[str, Any]:
+    costs = []
+    for cost in old["costs"]:
+        kept = {name: v for name, v in cost.items() if name not in {"architecture", "scheme"}}
+        layout = scheme_named(cost["scheme"]).layout.key
+        costs.append({"network": cost["architecture"], "layout": layout, **kept})
+    return {**old, "costs": costs}
+
+
+def _student(row: Mapping[str, Any]) -> RecordedStudent:
+    stages = [row["distill"], *([row["adapt"]] if row["adapt"] else [])]
+    return RecordedStudent(
+        _config(json.loads(row["config"])),
+        tuple(
+            RecordedStage(tuple(stage["accuracies"]), tuple(stage["seconds"])) for stage in stages
+        ),
+        *(row[name] for name in ("validation", "test", "evaluation_seconds")),
+    )
+
+
+def _config(old: Mapping[str, Any]) -> StudentConfig:
+    network, method, lora = old["architecture"], old["method"], old["adaptation"]
+    # Without a teacher the space had, and has, alpha 0.
+    plain = method["kind"] == "plain"
+    taught = Logit(alpha=0) if plain else Logit(method["alpha"], method["temperature"])
+    distill = Distill(method=taught, **old["schedule"])
+    adapt = []
+    if lora["kind"] == "lora":
+        own = {name: lora[name] for name in ("rank", "lora_alpha", "dropout", "targets")}
+        adapt = [Adapt(**own, **lora["schedule"])]
+    return StudentConfig(
+        Network(network["name"], network["width"], network["stem"]),
+        (distill, *adapt),
+        old["seed"],
+    )
+
+
+def rename_digests(path: Path, renamed: Mapping[str, str]) -> None:
+    """Give the runs in `path` the new digests of their tables."""
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        runs = [json.loads(line) for line in file]
+    for run in runs:
+        run["digest"] = renamed.get(run["digest"], run["digest"])
+    with gzip.GzipFile(path, "wb", mtime=0) as file:
+        for run in runs:
+            file.write(json.dumps(run, separators=(",", ":")).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    run_script(main)
