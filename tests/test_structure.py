@@ -25,8 +25,8 @@ SETTINGS = {
     for kind in (*STAGES.values(), *METHODS.values())
     for declared in own_settings(kind)
 }
-ORDINARY = {"epochs", "method"}
-"""Names of settings that mean something else too: every stage has epochs, and scipy methods."""
+ORDINARY = {"epochs", "batch_size", "method"}
+"""Names that may be told: every stage has epochs and a batch size, and scipy has methods."""
 
 _TEXT = {token.STRING, getattr(token, "FSTRING_MIDDLE", token.STRING)}
 _WORD = re.compile(r"[A-Za-z_]+")

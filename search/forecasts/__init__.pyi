@@ -4,9 +4,7 @@ from .covariances import assumed as assumed
 from .covariances import outcomes as outcomes
 from .features import Features as Features
 from .features import RandomEffects as RandomEffects
-from .forecast import BegunStudent as BegunStudent
 from .forecast import Forecast as Forecast
-from .forecast import StudentForecast as StudentForecast
 from .forecast import assumed_scale as assumed_scale
 from .forecast import to_learn as to_learn
 from .gaussian_process import fit as fit
@@ -15,3 +13,5 @@ from .learning_curves import accuracy_of as accuracy_of
 from .learning_curves import log_error as log_error
 from .learning_curves import progress_of as progress_of
 from .prior_mean import PriorMean as PriorMean
+from .student_forecast import BegunStudent as BegunStudent
+from .student_forecast import StudentForecast as StudentForecast

@@ -8,8 +8,6 @@ are compared in one unit.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +26,7 @@ from search.forecasts.learning_curves import (
     split_curve,
 )
 from search.forecasts.prior_mean import PriorMean
+from search.forecasts.student_forecast import BegunStudent, StudentForecast
 from search.problem import SearchProblem
 from spaces import StudentConfig, student_key
 from studies.records import History
@@ -44,37 +43,6 @@ _OPTIMISM = 2.5
 """Standard deviations of a best case."""
 _MOST = 250
 """Outcomes that the process is conditioned on; of more, the best and the latest."""
-
-
-class StudentForecast(NamedTuple):
-    """What is expected of one student."""
-
-    student: StudentConfig
-    mean: float
-    """Of the final log error."""
-    variance: float
-    gain: float
-    """Expected gain in hypervolume."""
-    seconds: float
-    """Training that is left."""
-    best_case: float = 0.0
-    """Gain if it ends 2.5 standard deviations better than expected; of one in training."""
-
-    @property
-    def worth(self) -> float:
-        """Expected gain per second."""
-        return self.gain / self.seconds
-
-
-@dataclass(frozen=True)
-class BegunStudent:
-    """What was expected of a student before its own curve: after each stage, the last its end."""
-
-    student: StudentConfig
-    means: tuple[float, ...]
-    variances: tuple[float, ...]
-    common: tuple[float, ...]
-    """Covariance of each with the end."""
 
 
 class Forecast:

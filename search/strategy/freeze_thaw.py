@@ -33,41 +33,13 @@ from search.forecasts import (
 from search.problem import SearchProblem
 from search.stopping import GoOn, Pause, Pruner, Ruling, StudentInTraining
 from search.strategy.one_by_one import OneByOneSampler
+from search.strategy.postponed import Postponed
 from search.strategy.scheduler import Enough
 from spaces import ChainConfig, StudentConfig, Value, scheme_named, student_key
 from studies.records import History, HistoryReader, Paused
 
 LEAST_GAIN = 0.0005
 """Share of the hypervolume below which finishing a paused student is not worth it."""
-
-
-@dataclass(frozen=True)
-class Postponed:
-    """Why a student was paused."""
-
-    progress: float
-    """Share of its epochs that were done."""
-    accuracy: float
-    """Final accuracy that was expected of it."""
-    gain: float
-    """Hypervolume it was expected to add, by `seconds` of further training."""
-    seconds: float
-    better: float
-    """How many times as much per second another was expected to add as this one at its best."""
-
-    @property
-    def _times(self) -> str:
-        return f"{self.better:.1f} times" if self.better < 100 else "over 100 times"
-
-    @property
-    def words(self) -> str:
-        """The reason as a sentence."""
-        return (
-            f"paused after {self.progress:.0%} of its epochs: it is expected to end at "
-            f"{self.accuracy:.2%} and to add {self.gain:.5f} hypervolume in {self.seconds:.0f} s, "
-            f"and another student promises {self._times} as much per second as this one in its "
-            "best case"
-        )
 
 
 class FreezeThaw:

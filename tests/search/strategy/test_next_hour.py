@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from search.cli.session import open_session
-from search.forecasts.forecast import StudentForecast
+from search.forecasts.student_forecast import StudentForecast
 from search.stopping.pruning import GoOn, NoPruner, Pause, StudentInTraining
 from search.strategy.freeze_thaw import FreezeThaw, FreezeThawPruner
 from search.strategy.next_hour import NextHour, filled
