@@ -1,5 +1,6 @@
 from .chain import Workbench as Workbench
 from .chain import check_setup as check_setup
+from .chain import seconds_an_image as seconds_an_image
 from .costs import Cost as Cost
 from .costs import CostTable as CostTable
 from .costs import device_fingerprint as device_fingerprint
@@ -8,6 +9,7 @@ from .costs import measure_study_costs as measure_study_costs
 from .costs import read_costs as read_costs
 from .costs import write_bundle as write_bundle
 from .costs import write_candidates as write_candidates
+from .data import load_data as load_data
 from .errors import DivergedError as DivergedError
 from .file_lock import FileLock as FileLock
 from .results import EpochReport as EpochReport

@@ -9,7 +9,7 @@ from reports import words
 from reports.baselines import baselines
 from reports.drawing import axis_of, drawn, empty_figure
 from reports.palette import LIGHT
-from reports.rows import title_of
+from reports.rows import teacher_row, title_of
 from reports.summary import StudySummary
 from studies.records import Point
 
@@ -63,7 +63,7 @@ def front_pair(summary: StudySummary, x: str, y: str, chosen: Point | None) -> g
         mode="markers",
         name="teacher",
         marker={"color": LIGHT.ink, "size": 12, "symbol": "diamond"},
-        hovertemplate=f"teacher, {words.network(summary.teacher.network)}<extra></extra>",
+        hovertemplate=f"{teacher_row(summary).title}<extra></extra>",
     )
     figure.update_xaxes(**axis_of(x, _values(summary, x)))
     figure.update_yaxes(**axis_of(y, _values(summary, y)))
@@ -115,7 +115,7 @@ def front_space(summary: StudySummary, chosen: Point | None) -> go.Figure:
         mode="markers",
         name="teacher",
         marker={"color": LIGHT.ink, "size": 6, "symbol": "diamond"},
-        hovertemplate=f"teacher, {words.network(summary.teacher.network)}<extra></extra>",
+        hovertemplate=f"{teacher_row(summary).title}<extra></extra>",
     )
     plain = {"gridcolor": LIGHT.line, "showbackground": False, "zeroline": False}
     figure.update_layout(

@@ -31,8 +31,8 @@ def importances(summary: StudySummary) -> Mapping[str, Mapping[str, float]]:
     space = summary.space
     settings = [space.params_of(point.chain) for point in points if point.chain is not None]
     costly = {name for name, (key, *_) in space.keys.items() if key.declared.setting.decides_costs}
-    names = dict.fromkeys(name for params in settings for name in params)
-    varied = [name for name in names if len({_choice(p.get(name)) for p in settings}) > 1]
+    # A settled setting of a stage that some leave out varies too, and shows no more than leaving.
+    varied = [name for name in space.searched if len({_choice(p.get(name)) for p in settings}) > 1]
     shares: dict[str, Mapping[str, float]] = {}
     for objective in summary.objectives:
         values = [float(getattr(point, objective)) for point in points]

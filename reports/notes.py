@@ -33,7 +33,7 @@ def study_note(summary: StudySummary) -> str:
     fates = f"{trained} students trained to the end, {stopped} stopped"
     fates += f", {len(history.waiting)} paused" if history.waiting else ""
     known = [
-        words.network(teacher.network),
+        summary.network_in_words(teacher.network),
         words.percent(teacher.accuracy),
         words.size(teacher.cost.size_bytes),
         words.milliseconds(teacher.cost.median_ms),
@@ -106,7 +106,7 @@ def _chain(summary: StudySummary, chain: ChainConfig | None) -> list[str]:
         return ["- The teacher itself"]
     kinds = summary.space.stages
     there = {stage.kind: stage.became for stage in chain.student.stages}
-    lines = [f"- Student: {chain.student.network.in_words}"]
+    lines = [f"- Student: {summary.network_in_words(chain.student.network.key)}"]
     for kind, told in zip(kinds, words.stages(chain.student, kinds), strict=True):
         title = there.get(kind, STAGES[kind].done)
         lines.append(f"- {title.capitalize()}: {told}")

@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 import tomli_w
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from reports import words
@@ -28,7 +28,8 @@ from reports.tables import COLUMNS, points_csv, report_json
 from spaces import InputError
 from studies.records import Point
 
-UNIT = re.compile(r"(?<=\d) (?=%|(?:[kM]?B|ms|[kMG]|s|min|h)\b)")
+UNIT = re.compile(r"(?<=\d) (?=%|(?:[kM]?B|ms|[kMG]|s|min|h|px)\b)")
+_ARRAY = re.compile(r"\[\n((?: {4}.*,\n)+)\]")
 PAGE, CSV, JSON = "report.html", "points.csv", "report.json"
 
 
@@ -80,7 +81,7 @@ def render(summary: StudySummary) -> str:
         audit=audit_rate(summary.history, summary.objectives, summary.floor),
         stopped=stopped[-1] if stopped else None,
         paused=next(reversed(summary.history.waiting), None),
-        config=tomli_w.dumps(_without_none(summary.config)),
+        config=_settings(summary.config),
         figures=(figures := _figures(summary, chosen)),
         data=_json({name: json.loads(figure.to_json()) for name, figure in figures.items()}),
         swaps=_json(swaps()),
@@ -120,6 +121,15 @@ def _json(value: object) -> Markup:
     """Return `value` as JSON that no tag in it can break out of its script element."""
     text = json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
     return Markup(text)  # noqa: S704 - escaped above
+
+
+def _settings(config: Mapping[str, Any]) -> Markup:
+    """Return a config as a study file has it, every list on one line, to be copied as it is."""
+
+    def joined(array: re.Match[str]) -> str:
+        return f"[{', '.join(line.strip(' ,') for line in array[1].splitlines())}]"
+
+    return escape(_ARRAY.sub(joined, tomli_w.dumps(_without_none(config))))
 
 
 def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:

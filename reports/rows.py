@@ -74,7 +74,7 @@ def teacher_row(summary: StudySummary) -> Row:
         trial=None,
         also=(),
         origin="teacher",
-        title=f"teacher, {words.network(teacher.network)}",
+        title=f"teacher, {summary.network_in_words(teacher.network)}",
         accuracy=teacher.accuracy,
         images=summary.images,
         front_probability=None,
@@ -128,7 +128,7 @@ def _row(
 def title_of(summary: StudySummary, point: Point) -> str:
     """Say what a point is: its student's settings, or which baseline."""
     if point.chain is not None:
-        return words.student(point.chain, summary.space.stages)
+        return words.student(point.chain, summary.space)
     return point.baseline or "the teacher itself"
 
 
@@ -141,7 +141,9 @@ def baseline_rows(summary: StudySummary) -> tuple[Row, ...]:
     """Return the rows of the baselines; a student's baseline says its settings too."""
     return tuple(
         row_of(
-            summary, point, title=role if point.baseline else f"{role}: {title_of(summary, point)}"
+            summary,
+            point,
+            title=role if point.chain is None else f"{role}: {title_of(summary, point)}",
         )
         for role, point in baselines(summary)
     )

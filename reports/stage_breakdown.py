@@ -28,7 +28,7 @@ def stage_breakdown(summary: StudySummary, point: Point) -> tuple[StageLine, ...
     lines = [
         StageLine(
             "teacher",
-            words.network(teacher.network),
+            summary.network_in_words(teacher.network),
             teacher.accuracy,
             teacher.cost,
             teacher.seconds,
@@ -61,7 +61,7 @@ def _student_lines(summary: StudySummary, point: Point) -> list[StageLine]:
         done += stage.epochs
         assert student is not None
         accuracy = student.curve[done - 1][1] if len(student.curve) >= done else None
-        how = f"{stage.in_words}, {stage.epochs} epochs"
+        how = f"{stage.in_words}, {words.epochs(stage.epochs)}"
         lines.append(StageLine(stage.became, how, accuracy, cost, _seconds(student, stage.kind)))
     return lines
 
@@ -76,7 +76,7 @@ def _alone(summary: StudySummary, point: Point, cost: Cost) -> StageLine:
         if not student.chain.student.needs_teacher and student.chain.student.network == network
     ]
     if not alone:
-        how = f"no {network.in_words} was trained without the teacher"
+        how = f"no {summary.network_in_words(network.key)} was trained without the teacher"
         return StageLine("student alone", how, None, cost, None)
     best = max(alone, key=lambda student: student.accuracy)
     after = words.stages(best.chain.student, summary.space.stages)[1:]

@@ -95,6 +95,10 @@ class StudySummary:
         """What the study searches; raises InputError when its settings are not of today's form."""
         return parse_stored(self.config, f"the settings stored in {self.name!r}").search_space()
 
+    def network_in_words(self, key: str) -> str:
+        """Return a Network.key as this study says it."""
+        return self.space.network_in_words(key)
+
     @property
     def objectives(self) -> tuple[str, ...]:
         """Names of the objectives the study chose, accuracy first."""

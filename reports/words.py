@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from spaces import STAGES, ChainConfig, StudentConfig
+from spaces import SCHEMES, STAGES, ChainConfig, Space, StudentConfig
 
 NOTHING = "–"  # noqa: RUF001 - a dash
 """Stands where there is no number."""
@@ -66,13 +66,10 @@ def scheme(name: str) -> str:
     return name.replace("weight_only", "weight-only").replace("_", " ")
 
 
-def network(key: str) -> str:
-    """A Network.key as one says it: `resnet18@1` -> `resnet18`, `m@0.5/24px` -> `m x0.5, 24 px`."""
-    rest, _, pixels = key.partition("/")
-    name, _, width = rest.rpartition("@")
-    width, _, stem = width.partition("+")
-    told = f"{name}{'' if width == '1' else f' x{width}'}{f', {stem} stem' if stem else ''}"
-    return f"{told}, {pixels.removesuffix('px')} px" if pixels else told
+def layout(key: str) -> str:
+    """A Layout.key by the schemes that fill it, since those are what a study names."""
+    named = [scheme(name) for name, known in SCHEMES.items() if known.layout.key == key]
+    return ", ".join(named) or key
 
 
 def stages(student: StudentConfig, kinds: Sequence[str]) -> list[str]:
@@ -81,9 +78,15 @@ def stages(student: StudentConfig, kinds: Sequence[str]) -> list[str]:
     return [there[kind].in_words if kind in there else STAGES[kind].absent for kind in kinds]
 
 
-def student(chain: ChainConfig, kinds: Sequence[str]) -> str:
+def student(chain: ChainConfig, space: Space) -> str:
     """A student in one line: `mobilenet_v2 x0.5, T 4, alpha 0.3, rank 8 on classifier`."""
-    return ", ".join([chain.student.network.in_words, *stages(chain.student, kinds)])
+    network = space.network_in_words(chain.student.network.key)
+    return ", ".join([network, *stages(chain.student, space.stages)])
+
+
+def epochs(number: int) -> str:
+    """8 -> `8 epochs`."""
+    return f"{number} epoch{'' if number == 1 else 's'}"
 
 
 def _digits(value: float, digits: int = 3) -> str:

@@ -17,6 +17,7 @@ from search.cli import (
     make_app,
     parse_duration_s,
     run_app,
+    with_examples,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ _PLAIN_EVERY_S = 5.0
 """How often a log that is no terminal hears of epochs."""
 
 
+@with_examples(
+    "--study kd_lora_q",
+    "--study kd_lora_q --timeout 30m",
+)
 def confirm(
     study: StudyOption = "kd_lora_q",
     repeats: Annotated[

@@ -12,12 +12,17 @@ from search.cli import (
     StudyOption,
     make_app,
     run_app,
+    with_examples,
 )
 
 HOST = "127.0.0.1"
 """The dashboard has no passwords and can delete studies: nobody else may reach it."""
 
 
+@with_examples(
+    "--study kd_lora_q",
+    "--study my_cameras --runs-dir /data/runs",
+)
 def dashboard(
     study: StudyOption = "kd_lora_q",
     port: Annotated[

@@ -11,8 +11,10 @@ from search.cli import (
     RunsDirOption,
     StorageOption,
     StudyOption,
+    complete_pick,
     make_app,
     run_app,
+    with_examples,
 )
 
 if TYPE_CHECKING:
@@ -20,12 +22,20 @@ if TYPE_CHECKING:
     from studies.records import Point
 
 
+@with_examples(
+    "--study kd_lora_q --pick knee --out best",
+    "--study kd_lora_q --pick accurate --max-size-mb 1 --out small",
+    "--study kd_lora_q --pick 42 --out trial42",
+)
 def export(
     study: StudyOption = "kd_lora_q",
     pick: Annotated[
         str,
         typer.Option(
-            "--pick", help="knee, accurate, smallest, fastest or a trial's number.", metavar="PICK"
+            "--pick",
+            help="knee, accurate, smallest, fastest or a trial's number.",
+            metavar="PICK",
+            autocompletion=complete_pick,
         ),
     ] = "knee",
     min_accuracy: Annotated[

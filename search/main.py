@@ -2,7 +2,7 @@
 
 import typer
 
-from search.cli import run_app
+from search.cli import add_command, run_app
 from search.confirm import confirm
 from search.dashboard import dashboard
 from search.export import export
@@ -14,13 +14,12 @@ from search.status import status
 
 app = typer.Typer(
     name="distilfront",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Find the smallest, fastest version of an image classifier that is accurate enough.",
 )
 for command in (run, status, report, export, retrain, confirm, profile, dashboard):
-    app.command()(command)
+    add_command(app, command)
 
 
 def main() -> None:

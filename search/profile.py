@@ -10,9 +10,14 @@ from search.cli import (
     StudyOption,
     make_app,
     run_app,
+    with_examples,
 )
 
 
+@with_examples(
+    "--study kd_lora_q --out bundle",
+    "--study my_cameras.toml --out bundle --set costs.calls=500",
+)
 def profile(
     study: StudyOption = "kd_lora_q",
     out: OutOption = Path("bundle"),

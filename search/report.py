@@ -12,9 +12,14 @@ from search.cli import (
     StudyOption,
     make_app,
     run_app,
+    with_examples,
 )
 
 
+@with_examples(
+    "--study kd_lora_q",
+    "--study my_cameras --runs-dir /data/runs",
+)
 def report(
     study: StudyOption = "kd_lora_q",
     out: Annotated[

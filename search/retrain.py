@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli import RUNS_DIR, OutOption, RunsDirOption, make_app, run_app
+from search.cli import RUNS_DIR, OutOption, RunsDirOption, make_app, run_app, with_examples
 
 if TYPE_CHECKING:
     from search.cli import Recipe
     from spaces import StudentConfig
 
 
+@with_examples(
+    "best/config.toml --epochs 30 --out final",
+    "best/config.toml --epochs 30 --seeds 42,518,1993 --out final",
+)
 def retrain(
     config: Annotated[Path, typer.Argument(help="config.toml of an exported model.")],
     epochs: Annotated[
@@ -112,11 +116,10 @@ def _longer(student: "StudentConfig", epochs: int | None, seed: int) -> "Student
     """Return the student on `seed`, its first stage of `epochs`, the others in proportion."""
     if epochs is None:
         return replace(student, seed=seed)
-    share = epochs / student.stages[0].epochs
-    stages = tuple(
-        replace(stage, epochs=max(1, round(stage.epochs * share))) for stage in student.stages
-    )
-    return replace(student, stages=stages, seed=seed)
+    first, *others = student.stages
+    share = epochs / first.epochs
+    longer = [replace(stage, epochs=max(1, round(stage.epochs * share))) for stage in others]
+    return replace(student, stages=(replace(first, epochs=epochs), *longer), seed=seed)
 
 
 def _metrics_beside(config: Path, name: str) -> dict[str, Any]:

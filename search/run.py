@@ -22,6 +22,7 @@ from search.cli import (
     make_app,
     parse_duration_s,
     run_app,
+    with_examples,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from search.workers import WorkerExit
 
 
+@with_examples(
+    "--study kd_lora_q",
+    "--study my_cameras.toml --dry-run",
+    "--study my_cameras.toml --trials 60 --workers 4 --set data.train_limit=5000",
+)
 def run(
     study: StudyOption = "kd_lora_q",
     trials: Annotated[
@@ -64,6 +70,10 @@ def run(
         typer.Option("--costs", help="costs.json that search.profile's bundle wrote on a device."),
     ] = None,
     overrides: SetOption = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Print the study as it would run, and do nothing."),
+    ] = False,
 ) -> None:
     """Search a study, or go on with it where it stopped, and show its front."""
     # The imports alone take seconds, and nobody should wait before an empty screen.
@@ -82,6 +92,9 @@ def run(
         *(overrides or []),
         *(f"{key}={value}" for key, value in named.items() if value is not None),
     ]
+    if dry_run:
+        _show_plan(study, settings)
+        return
     deadline = None if timeout is None else time.time() + parse_duration_s(timeout)
     session = open_session(study, settings, runs_dir, storage, costs)
     if changed := session.changed_device():
@@ -97,6 +110,18 @@ def run(
     _show(session, interrupted=interrupted)
     if interrupted:
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _show_plan(study: str, settings: list[str]) -> None:
+    """Print what the study would do; whatever would be refused is refused."""
+    from objectives import check_setup
+    from search.cli import command_console, show_plan
+    from studies import load_study, origins_of
+
+    config = load_study(study, settings)
+    space = config.search_space()
+    check_setup(config.setup(), space.networks, space.schemes)
+    show_plan(command_console(), config, origins_of(study, settings))
 
 
 def _search(

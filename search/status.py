@@ -13,12 +13,17 @@ from search.cli import (
     StudyOption,
     make_app,
     run_app,
+    with_examples,
 )
 
 if TYPE_CHECKING:
     from search.cli import Session, StudyEnd
 
 
+@with_examples(
+    "--study kd_lora_q",
+    "--study kd_lora_q --json",
+)
 def status(
     study: StudyOption = "kd_lora_q",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -37,7 +42,7 @@ def status(
     typer.echo(
         f"{found['study']}: {sampled['ended']} of {found['trials']} trials ended ("
         f"{sampled['complete']} complete, {sampled['pruned']} stopped, "
-        f"{sampled['paused']} set aside, {sampled['failed']} failed), "
+        f"{sampled['paused']} paused, {sampled['failed']} failed), "
         f"{sampled['running']} running or waiting"
     )
     typer.echo(

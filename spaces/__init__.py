@@ -23,10 +23,11 @@ from spaces.schemes import (
 from spaces.settings import PLACES, Declared, Setting
 from spaces.setup import LoadTeacher, StudySetup, TeacherConfig, TrainTeacher
 from spaces.space import Space
-from spaces.stages import STAGES, Adapt, Distill, Prior, Stage, TargetLayers
+from spaces.stages import DEFAULT_CHAIN, STAGES, Adapt, Distill, Prior, Stage, TargetLayers
 from spaces.student import ChainConfig, StudentConfig, student_key
 
 __all__ = [
+    "DEFAULT_CHAIN",
     "METHODS",
     "NETWORK",
     "PLACES",

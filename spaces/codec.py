@@ -31,8 +31,13 @@ def to_dict(config: object) -> dict[str, Any]:
 
 def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
     """Return the `kind` that `to_dict` made into `values`; raises InputError naming all faults."""
+    has = {each.name for each in fields(kind)}  # type: ignore[arg-type]
+    # What a user's file has in its place may be no table at all, which is a fault like others.
+    table: Any = values
+    if isinstance(values, Mapping):
+        table = {name: value for name, value in values.items() if name in has or name != "kind"}
     try:
-        parsed: Config = _adapter(kind).validate_python(dict(values))
+        parsed: Config = _adapter(kind).validate_python(table)
     except ValidationError as error:
         raise InputError(f"not a valid {kind.__name__}: {_faults(error)}") from error
     return parsed
@@ -55,8 +60,7 @@ def one_of(kinds: Mapping[str, type]) -> tuple[PlainValidator, PlainSerializer]:
             raise ValueError(f"must be a table with a kind, one of {', '.join(kinds)}")
         if value["kind"] not in kinds:
             raise UnknownNameError("kind", value["kind"], tuple(kinds))
-        plain = {name: each for name, each in value.items() if name != "kind"}
-        return from_dict(kinds[value["kind"]], plain)
+        return from_dict(kinds[value["kind"]], value)
 
     return PlainValidator(_told(read)), PlainSerializer(to_dict)
 

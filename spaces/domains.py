@@ -1,5 +1,6 @@
 """The values a setting may take, and how a trial is asked for one."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -33,6 +34,11 @@ class Steps:
     kind: Literal["steps"] = "steps"
 
     def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.low, self.high, self.step))):
+            raise InputError(
+                f"a range needs finite numbers, got low {self.low}, high {self.high} and step "
+                f"{self.step}"
+            )
         if not self.step > 0:
             raise InputError(f"step must be greater than 0, got {self.step}")
         if self.high < self.low:
@@ -65,6 +71,8 @@ class Choice:
     def __post_init__(self) -> None:
         if not self.values:
             raise InputError("a choice needs at least one value")
+        if others := [value for value in self.values if not isinstance(value, str | int | float)]:
+            raise InputError(f"a choice's values must be words or numbers, got {others[0]!r}")
         if len(set(self.values)) != len(self.values):
             raise InputError(f"a choice's values must differ, got {list(self.values)}")
 

@@ -1,5 +1,6 @@
 """Which network: what costs are made of."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -8,6 +9,8 @@ from spaces.domains import Choice
 from spaces.errors import InputError
 from spaces.settings import Number, Setting, Settings, Word, setting
 
+_KEY = re.compile(r"(?P<name>.+)@(?P<width>[^@+/]+)(\+(?P<stem>\w+))?(/(?P<size>\d+)px)?")
+_SIZE = 32
 _WIDTHS = ("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "resnet8x4", "resnet32x4")
 
 
@@ -46,7 +49,7 @@ class Network(Settings):
     )
     """`small`: the first convolution has stride 1 and there is no max-pool (small images)."""
     image_size: int = setting(
-        32,
+        _SIZE,
         Setting(
             "image size", Number(least=8, most=1024, whole=True), decides_costs=True, length=0.8
         ),
@@ -62,13 +65,27 @@ class Network(Settings):
     def key(self) -> str:
         """Short text that tells two networks apart, as in a cost table: `mobilenet_v2@0.5`."""
         stem = "" if self.stem == "imagenet" else f"+{self.stem}"
-        size = "" if self.image_size == 32 else f"/{self.image_size}px"
+        size = "" if self.image_size == _SIZE else f"/{self.image_size}px"
         return f"{self.architecture}@{self.width:g}{stem}{size}"
 
     @property
     def in_words(self) -> str:
         """As one says it: `mobilenet_v2 x0.5`, `resnet18, small stem, 24 px`."""
-        width = "" if self.width == 1 else f" x{self.width:g}"
-        stem = "" if self.stem == "imagenet" else f", {self.stem} stem"
-        size = "" if self.image_size == 32 else f", {self.image_size} px"
-        return f"{self.architecture}{width}{stem}{size}"
+        return network_in_words(self.key)
+
+
+def network_in_words(key: str, *, sized: bool = False) -> str:
+    """Return a Network.key as one says it; sized: with the image size though it is the usual one.
+
+    A text that is no such key is returned as it is.
+    """
+    found = _KEY.fullmatch(key)
+    if found is None:
+        return key
+    name, width, stem, size = found.group("name", "width", "stem", "size")
+    said = name if width == "1" else f"{name} x{width}"
+    if stem is not None:
+        said += f", {stem} stem"
+    if sized or size is not None:
+        said += f", {size or _SIZE} px"
+    return said

@@ -1,18 +1,22 @@
 """The search space of a study: a domain for every setting, and the way from a trial to a chain."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
-from typing import Any
+from itertools import islice, product
+from typing import Any, TypeVar
 
 from spaces.domains import Choice, Domain, TrialLike, Value
 from spaces.keys import NETWORK, QUANTIZE, SCHEME_KEY, Ask, Key, answers_of, built, keys_of
-from spaces.network import Network
+from spaces.network import Network, network_in_words
 from spaces.schemes import Quantize, scheme_named
 from spaces.settings import Declared
 from spaces.stages import STAGES, Stage
 from spaces.student import ChainConfig, StudentConfig
+
+Made = TypeVar("Made")
+
+_MOST_COUNTED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,10 @@ class Space:
         method = "" if key.method is None or key.declared.setting.shared else f" {key.method}"
         return f"{key.table}{method} {key.declared.setting.words}"
 
+    def network_in_words(self, key: str) -> str:
+        """Return a Network.key as one says it, with the image size where several are searched."""
+        return network_in_words(key, sized=len(self.values(f"{NETWORK}.image_size")) > 1)
+
     def can_skip(self, kind: str) -> bool:
         """Say whether a student may leave the stage of that kind out."""
         skipping = self._skipping(kind)
@@ -111,19 +119,28 @@ class Space:
     def students(self) -> Iterator[StudentConfig]:
         """Yield every student that `suggest` can make, each once; what is asked last varies first.
 
-        What applies depends on what was answered before, so the answers are walked like a tree.
         For grids, not for spaces of any size.
         """
-        path: list[int] = []
-        while True:
-            walk = _Walk(path)
-            yield self._first_scheme.suggest(walk).student
-            path = walk.taken
-            while path and path[-1] + 1 == walk.options[len(path) - 1]:
-                path.pop()
-            if not path:
-                return
-            path[-1] += 1
+        return _every_walk(lambda walk: self._first_scheme.suggest(walk).student)
+
+    @cached_property
+    def size(self) -> int | None:
+        """How many students there are; None when they are more than a million."""
+        count = 1
+        for table, kind in ((NETWORK, Network), *((each, STAGES[each]) for each in self.stages)):
+            answers = sum(1 for _ in islice(self._answers(table, kind), _MOST_COUNTED + 1))
+            count *= answers
+            if count > _MOST_COUNTED:
+                return None
+        return count
+
+    def _answers(self, table: str, kind: type) -> Iterator[Any]:
+        """Yield what each different way to answer the keys of one table makes."""
+
+        def ask(walk: _Walk) -> Ask:
+            return lambda name, _: walk.suggest_categorical(name, self.values(name))
+
+        return _every_walk(lambda walk: built(table, kind, ask(walk)))
 
     @cached_property
     def _first_scheme(self) -> "Space":
@@ -164,6 +181,23 @@ def _plain(declared: Declared) -> Value:
     value: Any = declared.default if declared.kinds is None else declared.default.kind
     plain: Value = value
     return plain
+
+
+def _every_walk(make: Callable[["_Walk"], Made]) -> Iterator[Made]:
+    """Yield what `make` makes of every different way to answer what it asks.
+
+    What applies depends on what was answered before, so the answers are walked like a tree.
+    """
+    path: list[int] = []
+    while True:
+        walk = _Walk(path)
+        yield make(walk)
+        path = walk.taken
+        while path and path[-1] + 1 == walk.options[len(path) - 1]:
+            path.pop()
+        if not path:
+            return
+        path[-1] += 1
 
 
 class _Walk:

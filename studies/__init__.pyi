@@ -2,6 +2,7 @@ from .folder import StudyFolder as StudyFolder
 from .folder import made_folders as made_folders
 from .loading import built_in_studies as built_in_studies
 from .loading import load_study as load_study
+from .loading import origins_of as origins_of
 from .loading import parse_stored as parse_stored
 from .loading import parse_study as parse_study
 from .loading import study_values as study_values

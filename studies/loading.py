@@ -1,7 +1,7 @@
 """From a study's name or file to a valid StudyConfig, or one message with every fault."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from importlib import resources
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from spaces import STAGES, InputError, UnknownNameError
+from spaces import DEFAULT_CHAIN, STAGES, DataConfig, InputError, UnknownNameError
 from studies.old_form import renamed_keys
 from studies.schema import SPACE_FAULTS, StudyConfig
 from studies.space_table import settled_where_silent
@@ -48,6 +48,21 @@ def study_values(name_or_path: str) -> dict[str, Any]:
         raise InputError(f"{name_or_path} is not valid TOML: {error}") from error
 
 
+def origins_of(name_or_path: str, overrides: Sequence[str] = ()) -> dict[str, str]:
+    """Return by dotted key where a study's settings come from: `file` or `--set`."""
+    origins = dict.fromkeys(_leaves(study_values(name_or_path)), "file")
+    changed = {override.partition("=")[0].replace(" ", ""): "--set" for override in overrides}
+    return {**origins, **changed}
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value.keys() != {"low", "high", "step"}:
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
 def parse_study(values: Mapping[str, Any], source: str) -> StudyConfig:
     """Return `values` as a study; raises InputError that names `source` and every fault."""
     if renamed := renamed_keys(values):
@@ -66,8 +81,11 @@ def parse_study(values: Mapping[str, Any], source: str) -> StudyConfig:
 
 def parse_stored(values: Mapping[str, Any], source: str) -> StudyConfig:
     """Return a study that was stored: what it does not say was at its default, not searched."""
-    stages = values.get("chain", {}).get("stages", tuple(STAGES))
-    space = settled_where_silent(values.get("space", {}), stages)
+    chain, data = values.get("chain", {}), values.get("data", {})
+    # A kind of stage that is not known has its fault when all is read.
+    stages = [kind for kind in chain.get("stages", DEFAULT_CHAIN) if kind in STAGES]
+    image_size = data.get("image_size", DataConfig.image_size)
+    space = settled_where_silent(values.get("space", {}), stages, image_size)
     return parse_study({**values, "space": space}, source)
 
 
@@ -86,7 +104,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     path = [part.strip() for part in key.split(".")]
     if not equals or not all(path):
-        raise InputError(f"an override is KEY=VALUE, such as distill.epochs=3, got {override!r}")
+        raise InputError(f"an override is KEY=VALUE, such as workers=2, got {override!r}")
     *tables, last = path
     for depth, part in enumerate(tables, start=1):
         values = values.setdefault(part, {})

@@ -13,10 +13,16 @@ from spaces import Choice, Domain, InputError, Key, Steps, Value, has_width, key
 Faults = list[tuple[str, str]]
 """Key and what is wrong with it."""
 
+_IMAGE_SIZE = "network.image_size"
+"""The one setting whose default is the data's: networks see the images as they are held."""
+
 
 @dataclass(frozen=True)
 class SpaceTable:
-    """The domains of a study, by dotted key: every one, whether or not its file has it."""
+    """The domains of a study, by dotted key: of every setting, whether or not its file has it.
+
+    Settings of methods that it does not have are no part of it.
+    """
 
     domains: Mapping[str, Domain]
 
@@ -37,26 +43,37 @@ def read_space(
     given: dict[str, Domain] = {}
     for name, value in _flat(values, keys, stages, faults):
         try:
-            given[name] = domain_of(value)
-            _check(name, given[name], keys[name])
+            domain = domain_of(value)
+            _check(name, domain, keys[name])
+            given[name] = domain
         except (InputError, ValueError) as error:
             faults.append((name, str(error)))
     domains = {name: given.get(name, _default(key, image_size)) for name, (key, *_) in keys.items()}
     _settle_width(domains, given, faults)
     _check_methods(domains, given, keys, faults)
-    return SpaceTable(domains), faults
+    methods = {name: domain.values for name, domain in domains.items()}
+    has = {name for name, meanings in keys.items() if _is_had(meanings, methods)}
+    return SpaceTable({name: domains[name] for name in keys if name in has}), faults
 
 
-def settled_where_silent(values: Mapping[str, Any], stages: Sequence[str]) -> dict[str, Any]:
+def settled_where_silent(
+    values: Mapping[str, Any], stages: Sequence[str], image_size: int
+) -> dict[str, Any]:
     """Return a stored table with every setting that it lacks at its field's default.
 
     A study that was stored wrote all its settings out; one that came to be later was at its default
-    for it, whatever a new study searches.
+    for it, whatever a new study searches. What is not known stays, to be refused.
     """
     keys = keys_of(stages)
     known = dict(_flat(values, keys, stages, []))
-    silent = {name: _lone(key) for name, (key, *_) in keys.items() if name not in known}
-    return nested({**known, **silent})
+    settled = {name: _settled(key, image_size) for name, (key, *_) in keys.items()}
+    methods = {name: _several(value) for name, value in {**settled, **known}.items()}
+    silent = {
+        name: value
+        for name, value in settled.items()
+        if name not in known and _is_had(keys[name], methods)
+    }
+    return _merged(nested(silent), values)
 
 
 def is_default(name: str, domain: Domain, stages: Sequence[str]) -> bool:
@@ -70,7 +87,7 @@ def domain_of(value: Any) -> Domain:
         if value.keys() != {"low", "high", "step"} or not all(map(_is_number, value.values())):
             raise ValueError("a range is a table of three numbers: low, high and step")
         return Steps(**value)
-    return Choice(tuple(value) if isinstance(value, list | tuple) else (value,))
+    return Choice(_several(value))
 
 
 def written(domain: Domain) -> Any:
@@ -90,6 +107,18 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
             table = table.setdefault(part, {})
         table[last] = value
     return tables
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tables of `above`, with what they lack as `below` has it."""
+    both = dict(below)
+    for key, value in above.items():
+        beside = below.get(key)
+        if isinstance(beside, Mapping) and isinstance(value, Mapping):
+            both[key] = _merged(beside, value)
+        else:
+            both[key] = value
+    return both
 
 
 def _flat(
@@ -133,7 +162,8 @@ def _check(name: str, domain: Domain, meanings: Sequence[Key]) -> None:
     last = name.rpartition(".")[2]
     for value in domain.values:
         for key in meanings:
-            if key.declared.setting.skips is None or value != key.declared.setting.skips:
+            skips = key.declared.setting.skips
+            if skips is None or value != skips or isinstance(value, bool):
                 key.declared.setting.rule.read(last, value)
 
 
@@ -145,16 +175,22 @@ def _check_methods(
 ) -> None:
     """Find settings of methods that the space does not have."""
     for name in given:
-        methods = [key.method for key in keys[name] if key.method is not None]
-        if not methods:
+        if _is_had(keys[name], {each: domain.values for each, domain in domains.items()}):
             continue
-        where = f"{keys[name][0].table}.method"
-        chosen = domains[where].values
-        if not set(methods) & set(chosen):
-            having = ", ".join(map(str, chosen))
-            faults.append(
-                (name, f"is a setting of {' and '.join(methods)}, and {where} has only {having}")
-            )
+        where = _methods_of(keys[name][0])
+        methods = " and ".join(str(key.method) for key in keys[name])
+        having = ", ".join(map(str, domains[where].values))
+        faults.append((name, f"is a setting of {methods}, and {where} has only {having}"))
+
+
+def _is_had(meanings: Sequence[Key], values: Mapping[str, Sequence[Any]]) -> bool:
+    """Say whether a setting is no method's, or that of one which a space of these values has."""
+    return any(key.method is None or key.method in values[_methods_of(key)] for key in meanings)
+
+
+def _methods_of(key: Key) -> str:
+    """Return the setting that chooses the method whose setting `key` is."""
+    return f"{key.table}.method"
 
 
 def _settle_width(domains: dict[str, Domain], given: Mapping[str, Domain], faults: Faults) -> None:
@@ -169,15 +205,23 @@ def _settle_width(domains: dict[str, Domain], given: Mapping[str, Domain], fault
 
 
 def _default(key: Key, image_size: int) -> Domain:
-    if key.name == "network.image_size":
-        return Choice((image_size,))
-    return key.declared.setting.domain or Choice((_lone(key),))
+    return key.declared.setting.domain or Choice((_settled(key, image_size),))
+
+
+def _settled(key: Key, image_size: int) -> Value:
+    """Return the one value of a setting that is not searched."""
+    return image_size if key.name == _IMAGE_SIZE else _lone(key)
 
 
 def _lone(key: Key) -> Value:
     default: Any = key.declared.default
     value: Value = default if key.declared.kinds is None else default.kind
     return value
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    """Return the values of a choice, as a file has them: a list, or one alone."""
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def _is_number(value: object) -> bool:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from spaces import (
+    DEFAULT_CHAIN,
     STAGES,
     DataConfig,
     DecayName,
@@ -115,7 +116,7 @@ class TeacherTable(Table):
 class ChainTable(Table):
     """[chain]: which stages train a student, in which order."""
 
-    stages: tuple[str, ...] = tuple(STAGES)
+    stages: tuple[str, ...] = DEFAULT_CHAIN
 
     @field_validator("stages")
     @classmethod

@@ -1,8 +1,5 @@
 """One worker's bench: the chain run stage by stage through the cache, and its artifacts scored."""
 
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
+from objectives.chain.artifacts import Artifacts
 from objectives.chain.cache import Draft, Entry, StageCache
 from objectives.chain.epoch_reporter import EpochReporter
 from objectives.chain.handlers import StageWork, handler_of
@@ -37,7 +35,7 @@ from objectives.results import (
     TrainedStudent,
     Verdict,
 )
-from objectives.runtimes import ArtifactWriter, Template, runtime_named
+from objectives.runtimes import Template, runtime_named
 from objectives.training import (
     AfterEpoch,
     AskedTeacher,
@@ -73,13 +71,11 @@ class Workbench:
         self.data: Data = load_data(setup.data)
         self.keys = StageKeys(setup, self.data)
         self.cache = StageCache(cache_dir / "stages", max_cache_bytes)
-        self._templates_dir = cache_dir / "templates"
         self.runtime = runtime_named(setup.runtime)
-        self._templates: dict[str, Template] = {}
-        self._writer: tuple[Path, ArtifactWriter] | None = None
+        templates = cache_dir / "templates"
+        self._artifacts = Artifacts(self.runtime, self.data, templates, setup.threads)
         self._teacher: tuple[TrainedStudent, nn.Module] | None = None
         self._recorded: RecordedTeacher | None = None
-        self._images: dict[tuple[str, int], NDArray[np.float32]] = {}
         self._teacher_says: dict[str, NDArray[np.float64]] = {}
         self._student_leases = ExitStack()
         self._leases = ExitStack()
@@ -203,24 +199,13 @@ class Workbench:
         cheap: its folded weights and calibration are remembered.
         """
         begun = time.perf_counter()
-        writer = self._writer_of(student.weights, network)
-        with tempfile.TemporaryDirectory(prefix="distilfront-") as folder:
-            artifact = Path(folder) / self.runtime.file_name
-            writer.write(scheme, artifact)
-            weight = artifact.stat().st_size
-            logits = self.runtime.logits(
-                artifact,
-                self._images_of(split, network.image_size),
-                threads=self.setup.threads,
-            )
-            if keep is not None:
-                _move(artifact, keep)
+        found = self._artifacts.run(student.weights, network, scheme, split, keep)
         scored = evaluation(
-            logits,
+            found.logits,
             self.data.labels(split),
             self.teacher_log_probabilities(split),
             split=split,
-            size_bytes=weight,
+            size_bytes=found.size_bytes,
         )
         return replace(scored, seconds=time.perf_counter() - begun)
 
@@ -289,27 +274,9 @@ class Workbench:
         images = self.data.tensor(split, self.setup.device)
         return resized(images, self.setup.teacher.network.image_size)
 
-    def _images_of(
-        self, split: Literal["validation", "test"], image_size: int
-    ) -> NDArray[np.float32]:
-        if (split, image_size) not in self._images:
-            self._images[split, image_size] = self.data.images(split, image_size)
-        return self._images[split, image_size]
-
     def template(self, network: Network) -> Template:
         """Return the network's template, exported when the cache folder has none."""
-        if network.key not in self._templates:
-            self._templates[network.key] = self.runtime.template(
-                network, self.data.classes, self._templates_dir
-            )
-        return self._templates[network.key]
-
-    def _writer_of(self, weights: Path, network: Network) -> ArtifactWriter:
-        if self._writer is None or self._writer[0] != weights:
-            template = self.template(network)
-            calibration = self.data.calibration(network.image_size)
-            self._writer = (weights, self.runtime.writer(template, weights, calibration))
-        return self._writer[1]
+        return self._artifacts.template(network)
 
 
 def _go_on(on_epoch: OnEpoch, report: EpochReport) -> Verdict:
@@ -327,11 +294,3 @@ def _settle(setup: StudySetup) -> None:
             raise InputError("device cuda is asked for, but torch finds none: use device cpu")
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
-
-
-def _move(artifact: Path, keep: Path) -> None:
-    """Put the artifact in place whole: the rename is within one folder."""
-    keep.parent.mkdir(parents=True, exist_ok=True)
-    aside = keep.with_name(f".{keep.name}.{os.getpid()}")
-    shutil.copyfile(artifact, aside)
-    aside.replace(keep)

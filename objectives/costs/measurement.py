@@ -40,7 +40,7 @@ def measure_costs(
     threads: int = 1,
     on_progress: Callable[[str], None] | None = None,
 ) -> CostTable:
-    """Weigh and time `candidates`, the teacher (its architecture key) under fp32 among them.
+    """Weigh and time `candidates`, the teacher (its network key) as fp32 among them.
 
     Each process is fresh and runs all artifacts in interleaved blocks with the teacher; see
     device_profile for how, and profile_results.cost_table for what is made

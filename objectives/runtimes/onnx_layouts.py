@@ -32,6 +32,9 @@ from spaces import (
     WeightOnly,
 )
 
+_WRITTEN = (Float32, Float16, WeightOnly, Static, DynamicLinear)
+"""These alone: one that is derived from them is another layout."""
+
 
 def write_model(
     filled: FilledGraph, layout: Layout, grids: Mapping[str, ActivationGrid]
@@ -40,16 +43,15 @@ def write_model(
 
     Raises DistilfrontError for a layout that has no form here: none is written as another.
     """
+    if type(layout) not in _WRITTEN:
+        raise DistilfrontError(f"onnxruntime has no way to write the layout {layout.key}")
     writer = GraphWriter(filled.template.skeleton)
     for name, values in filled.others.items():
         _float_tensor(writer, name, values, layout)
-    match layout:
-        case Static():
-            _write_static(writer, filled, layout, grids)
-        case Float32() | Float16() | WeightOnly() | DynamicLinear():
-            _write_float(writer, filled, layout)
-        case _:
-            raise DistilfrontError(f"onnxruntime has no way to write the layout {layout.key}")
+    if isinstance(layout, Static):
+        _write_static(writer, filled, layout, grids)
+    else:
+        _write_float(writer, filled, layout)
     return writer.model({"layout": layout.key})
 
 

@@ -34,7 +34,7 @@ class Runtime(Protocol):
 
     @property
     def name(self) -> str:
-        """As spaces.Foundation.runtime has it."""
+        """As spaces.StudySetup.runtime has it."""
         ...
 
     @property

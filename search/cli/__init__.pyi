@@ -1,3 +1,5 @@
+from .completion import complete_pick as complete_pick
+from .dry_run import show_plan as show_plan
 from .durations import in_words as in_words
 from .durations import parse_duration_s as parse_duration_s
 from .export_folder import CARD as CARD
@@ -15,9 +17,11 @@ from .options import SetOption as SetOption
 from .options import StorageOption as StorageOption
 from .options import StudyOption as StudyOption
 from .options import TimeoutOption as TimeoutOption
+from .options import add_command as add_command
 from .options import fail as fail
 from .options import make_app as make_app
 from .options import run_app as run_app
+from .options import with_examples as with_examples
 from .recipe import Recipe as Recipe
 from .recipe import read_recipe as read_recipe
 from .session import Session as Session

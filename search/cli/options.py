@@ -3,15 +3,21 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from search.cli.completion import complete_study
 from spaces import DistilfrontError, InputError
 
 StudyOption = Annotated[
     str,
-    typer.Option("--study", help="A built-in study's name, or a FILE.toml.", metavar="NAME|FILE"),
+    typer.Option(
+        "--study",
+        help="A built-in study's name, or a FILE.toml.",
+        metavar="NAME|FILE",
+        autocompletion=complete_study,
+    ),
 ]
 RunsDirOption = Annotated[
     Path, typer.Option("--runs-dir", help="Folder that holds every study's files.")
@@ -38,19 +44,41 @@ OutOption = Annotated[Path, typer.Option("--out", help="Folder to write; made if
 
 RUNS_DIR = Path("runs")
 
+Command = TypeVar("Command", bound=Callable[..., None])
+
 _UsageError: Any = typer.BadParameter.__mro__[1]
 """What an unknown option or a value of the wrong type raises. Typer brings its own copy of Click,
 so this name is reached by one that Typer offers."""
+
+_EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {}
 
 EXIT_FAULT = 1
 EXIT_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 
+def with_examples(*examples: str) -> Callable[[Command], Command]:
+    """Let the help of a command end with examples: its arguments, as one would type them."""
+
+    def mark(command: Command) -> Command:
+        _EXAMPLES[command] = examples
+        return command
+
+    return mark
+
+
+def add_command(app: typer.Typer, command: Callable[..., None]) -> None:
+    """Add `command` to `app`, its examples below its help."""
+    name = command.__name__
+    lines = [f"python -m search.{name} {each}" for each in _EXAMPLES.get(command, ())]
+    # A paragraph each, or they would flow into one.
+    app.command(epilog="\n\n".join(["Examples:", *lines]) if lines else None)(command)
+
+
 def make_app(command: Callable[..., None]) -> typer.Typer:
     """Return a Typer application with `command` alone."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(command)
+    add_command(app, command)
     return app
 
 

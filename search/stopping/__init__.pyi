@@ -1,5 +1,8 @@
 from .conformal import Curve as Curve
-from .incumbents import Incumbent as Incumbent
+from .curve_scores import CurveScore as CurveScore
+from .curve_scores import LogErrors as LogErrors
+from .curve_scores import RawGain as RawGain
+from .incumbents import CostIncumbent as CostIncumbent
 from .known_cost_stopper import KnownCostStopper as KnownCostStopper
 from .pruning import Audit as Audit
 from .pruning import GoOn as GoOn

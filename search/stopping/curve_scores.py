@@ -39,7 +39,7 @@ class CurveScore(Protocol):
 
 
 @dataclass(frozen=True)
-class Gains:
+class RawGain:
     """For any metric: the steepest gain to the end, in the metric's own unit."""
 
     def check(self, merit: float) -> None:

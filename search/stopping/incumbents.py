@@ -1,65 +1,56 @@
-"""The best accuracy already to be had at a cost: what a new point must beat to matter."""
+"""The best merit already to be had at any costs: what a new trial must beat to matter."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from objectives.costs import Cost
-from objectives.fronts import OBJECTIVES
-from studies.records import Point
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Incumbent:
-    """The most accurate complete trial that is no larger and no slower than a cost."""
+class CostIncumbent:
+    """The trial with the greatest merit among those that are no dearer in any cost."""
 
     number: int | None
-    """Its trial number; None for the study's accuracy floor, which is in force at every cost."""
-    accuracy: float
+    """None for a floor, which is in force at every cost."""
+    merit: float
 
 
-class Incumbents:
-    """The incumbent at every cost, kept up while trials complete.
+class IncumbentFront:
+    """Complete trials that no other is at least as good as, in merit and in all costs.
 
-    There are as many costs as architectures x schemes, however many trials there are, so only the
-    best trial of each cost is kept: a question takes time in the costs, not in the trials.
-    Latencies are compared as levels, in which costs within repeatability are equal already.
+    Nobody else can be an incumbent, so a question takes time in the front, not in the trials.
     """
 
-    def __init__(
-        self, objectives: Sequence[str] = OBJECTIVES, accuracy_floor: float | None = None
-    ) -> None:
-        self._weighs = "size_bytes" in objectives
-        self._times = "latency_ms" in objectives
-        self._floor = accuracy_floor
-        # cost -> (accuracy, -number): the greater is the better, of equals the earlier trial.
-        self._best: dict[tuple[float, float], tuple[float, int]] = {}
+    def __init__(self, costs: int, floor: float | None = None) -> None:
+        """costs: how many there are. floor: a merit that stands in until a trial has as much."""
+        self._costs: NDArray[np.float64] = np.empty((0, costs))  # front x costs, less is better
+        self._merits: NDArray[np.float64] = np.empty(0)
+        self._numbers: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._floor = floor
 
-    def add(self, points: Iterable[Point]) -> None:
-        """Take further complete trials in, in any order."""
-        for point in points:
-            cost = self._cost(point.size_bytes, point.latency_ms)
-            worth = (point.accuracy, -point.number)
-            self._best[cost] = max(self._best.get(cost, worth), worth)
+    def add(self, number: int, costs: Sequence[float], merit: float) -> None:
+        """Take a complete trial in; of equals the earlier one, by its number, stays."""
+        own = np.asarray(costs, dtype=np.float64)
+        equal = (self._costs == own).all(axis=1) & (self._merits == merit)
+        if equal.any():
+            self._numbers[equal] = np.minimum(self._numbers[equal], number)
+            return
+        if ((self._costs <= own).all(axis=1) & (self._merits >= merit)).any():
+            return
+        kept = ~((self._costs >= own).all(axis=1) & (self._merits <= merit))
+        self._costs = np.vstack([self._costs[kept], own])
+        self._merits = np.append(self._merits[kept], merit)
+        self._numbers = np.append(self._numbers[kept], number)
 
-    def at(self, cost: Cost) -> Incumbent | None:
-        """Return the incumbent at `cost`, or None when nothing is as small and as fast yet.
-
-        Of equally accurate trials it is the earliest. The accuracy floor stands in until a trial
-        is at least as accurate.
-        """
-        size, latency = self._cost(cost.size_bytes, cost.latency_ms)
-        best = max(
-            (
-                worth
-                for (its_size, its_latency), worth in self._best.items()
-                if its_size <= size and its_latency <= latency
-            ),
-            default=None,
-        )
-        if self._floor is not None and (best is None or best[0] < self._floor):
-            return Incumbent(None, self._floor)
-        return None if best is None else Incumbent(-best[1], best[0])
-
-    def _cost(self, size_bytes: float, latency_ms: float) -> tuple[float, float]:
-        """Leave out a cost that is no objective of the study: there all trials are alike."""
-        return (size_bytes if self._weighs else 0, latency_ms if self._times else 0)
+    def at(self, costs: Sequence[float]) -> CostIncumbent | None:
+        """Return the incumbent at `costs`; None when nothing is as cheap in all of them yet."""
+        rivals = np.flatnonzero((self._costs <= np.asarray(costs, dtype=np.float64)).all(axis=1))
+        best = None
+        if rivals.size:
+            merits = self._merits[rivals]
+            ties = rivals[merits == merits.max()]
+            best = CostIncumbent(int(self._numbers[ties].min()), float(merits.max()))
+        if self._floor is not None and (best is None or best.merit < self._floor):
+            return CostIncumbent(None, self._floor)
+        return best

@@ -25,12 +25,12 @@ from dataclasses import asdict, dataclass
 import optuna
 from optuna.storages import RDBStorage
 
-from search.stopping.audits import audit_due
-from search.stopping.curve_scores import CurveScore, Gains
+from search.stopping.curve_scores import CurveScore, RawGain
+from search.stopping.rule import Ending, StoppingRule
 from search.stopping.watched_trials import (
     Objectives,
-    Tally,
     WatchedAttr,
+    WatchedTally,
     WatchedTrials,
     objectives_of,
 )
@@ -91,9 +91,9 @@ class KnownCostStopper:
     watched trials nobody is stopped. `audit_share` of those to be stopped run on, chosen by
     `seed` and trial number. `margin`, in units of the learned objective, is by how much the bound
     must fall short; with 0 a trial is stopped only if it would be dominated. `score` says how much
-    is left to be gained: Gains for any metric, LogErrors for accuracies. `storage`, where the study
-    lies in an RDBStorage, lets finished trials be read past Optuna's mapper: the same rulings, in a
-    fraction of the time in a study of thousands of trials.
+    is left to be gained: RawGain for any metric, LogErrors for accuracies. `storage`, where the
+    study lies in an RDBStorage, lets finished trials be read past Optuna's mapper: the same
+    rulings, in a fraction of the time in a study of thousands of trials.
     """
 
     def __init__(
@@ -108,17 +108,11 @@ class KnownCostStopper:
         seed: int = 0,
         storage: RDBStorage | None = None,
     ) -> None:
-        if not 0 < delta <= 0.5:
-            raise InputError(f"delta must be in (0, 0.5], got {delta}")
-        if not 0 <= audit_share <= 1:
-            raise InputError(f"audit_share must be in [0, 1], got {audit_share}")
+        self._rule = StoppingRule(delta, audit_share, seed)
         if not 0 <= margin < math.inf:
             raise InputError(f"margin must be 0 or more and finite, got {margin}")
-        self._delta = delta
-        self._audit_share = audit_share
         self._margin = margin
-        self._score: CurveScore = Gains() if score is None else score
-        self._seed = seed
+        self._score: CurveScore = RawGain() if score is None else score
         self._objectives = objectives_of(study, learned)
         self._trials = WatchedTrials(study, self._objectives, self._score, storage)
         # Threads of one `study.optimize(n_jobs=...)` share a stopper.
@@ -141,7 +135,7 @@ class KnownCostStopper:
         trial.set_user_attr(WatchedAttr.KNOWN, values)
         return Watch(self, trial, tuple(values))
 
-    def tally(self) -> Tally:
+    def tally(self) -> WatchedTally:
         """Count the study's trials by what became of them."""
         with self._lock:
             self._trials.update()
@@ -161,38 +155,36 @@ class KnownCostStopper:
         """Return the score that a new trial's exceeds with probability at most delta."""
         with self._lock:
             self._trials.update()
-            return self._trials.quantile(self._delta)
+            return self._trials.book.quantile(self._rule.delta)
 
     def reason(
         self, number: int, known: Sequence[float], progress: float, value: float, bound: float
     ) -> Reason | None:
         """Return why the trial of this number, bound by `bound`, is to be stopped, if it is."""
-        objectives = self._objectives
+        objectives, trials, rule = self._objectives, self._trials, self._rule
         with self._lock:
-            self._trials.update()
-            tally = self._trials.tally
-            incumbent = self._trials.incumbents.at(objectives.costs(known))
-        if incumbent is None or not objectives.merit(bound) < incumbent.merit - self._margin:
+            trials.update()
+            tally = trials.tally
+            short = rule.shortfall(
+                objectives.merit(bound),
+                [Ending("", objectives.costs(known))],
+                trials.incumbents.at,
+                lambda _reach, _incumbent: self._margin,
+            )
+            audited = short is not None and rule.audits(trials.book, number)
+        if short is None or short.incumbent.number is None:
             return None
         return Reason(
             learned=objectives.names[objectives.learned],
             progress=progress,
             value=value,
             bound=bound,
-            level=1 - self._delta,
+            level=1 - rule.delta,
             trials=tally.natural + tally.audited,
-            incumbent=objectives.merit(incumbent.merit),
-            incumbent_number=incumbent.number,
+            incumbent=objectives.merit(short.incumbent.merit),
+            incumbent_number=short.incumbent.number,
             margin=self._margin,
-            audited=audit_due(
-                tally.natural,
-                tally.audited,
-                tally.stopped,
-                delta=self._delta,
-                share=self._audit_share,
-                seed=self._seed,
-                name=number,
-            ),
+            audited=audited,
         )
 
 

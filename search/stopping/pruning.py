@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from search.problem import SearchProblem
 from search.stopping import conformal
-from search.stopping.audits import audit_due
 from search.stopping.conformal import Curve
+from search.stopping.rule import Ending, StoppingRule
 from search.stopping.stopping_statistics import StoppingStatistics
-from spaces import ChainConfig, InputError, UnknownNameError, student_key
+from spaces import ChainConfig, UnknownNameError, student_key
 from studies.records import History
 
 
@@ -148,69 +148,53 @@ class KnownCostPruner:
     def __init__(
         self, problem: SearchProblem, *, delta: float = 0.1, audit_share: float = 0.2, seed: int = 0
     ) -> None:
-        if not 0 < delta <= 0.5:
-            raise InputError(f"delta must be in (0, 0.5], got {delta}")
-        if not 0 <= audit_share <= 1:
-            raise InputError(f"audit_share must be in [0, 1], got {audit_share}")
-        self._delta = delta
-        self._audit_share = audit_share
-        self._seed = seed
+        self._rule = StoppingRule(delta, audit_share, seed)
         self._problem = problem
-        self._statistics = StoppingStatistics(problem.objectives, problem.reference.accuracy_floor)
+        self._statistics = StoppingStatistics(problem)
 
     def rule(self, student: StudentInTraining) -> Ruling:
         """Rule on a student in training; see Pruner."""
-        statistics, problem = self._statistics, self._problem
+        statistics, problem, delta = self._statistics, self._problem, self._rule.delta
         chain, curve, images = student.chain, student.curve, problem.validation_images
-        key = student_key(chain.student)
+        key, network = student_key(chain.student), chain.student.network.key
         statistics.update(student.history)
         if curve[-1][0] >= 1 or statistics.final_accuracy(key) is not None:
             return GoOn()  # nothing is left to save: its end is here, or in the stage cache
-        q = statistics.quantile(self._delta, images)
-        if math.isinf(q):
+        if not statistics.book.can_bound(delta):
             return GoOn()
-        bound = conformal.upper_bound(curve, images, q)
-        reasons = []
-        for scheme in problem.schemes:
-            incumbent = statistics.incumbents.at(
-                problem.costs.of(chain.student.network.key, scheme)
+        bound = conformal.upper_bound(curve, images, statistics.book.quantile(delta))
+        endings = (
+            Ending(
+                scheme,
+                statistics.costs_of(problem.costs.of(network, scheme)),
+                statistics.optimistic_loss(scheme),
             )
-            if incumbent is None:
-                return GoOn()
-            reach = min(1.0, bound - statistics.optimistic_loss(scheme))
-            margin = paired_margin(reach, incumbent.accuracy, images, self._delta)
-            shortfall = incumbent.accuracy - margin - reach
-            if shortfall <= 0:
-                return GoOn()
-            reasons.append(
-                Reason(
-                    progress=curve[-1][0],
-                    accuracy=curve[-1][1],
-                    bound=bound,
-                    level=1 - self._delta,
-                    students=statistics.natural + statistics.audited,
-                    scheme=scheme,
-                    reach=reach,
-                    incumbent=incumbent.accuracy,
-                    incumbent_number=incumbent.number,
-                    margin=margin,
-                    shortfall=shortfall,
-                )
-            )
-        closest = min(reasons, key=lambda reason: reason.shortfall)
-        return Audit(closest) if self._audits(key) else Stop(closest)
-
-    def _audits(self, key: str) -> bool:
-        statistics = self._statistics
-        return audit_due(
-            statistics.natural,
-            statistics.audited,
-            statistics.stopped,
-            delta=self._delta,
-            share=self._audit_share,
-            seed=self._seed,
-            name=key,
+            for scheme in problem.schemes
         )
+        closest = self._rule.shortfall(
+            bound,
+            endings,
+            statistics.incumbent_at,
+            lambda reach, incumbent: paired_margin(reach, incumbent, images, delta),
+            most=1.0,
+        )
+        if closest is None:
+            return GoOn()
+        tally = statistics.book.tally
+        reason = Reason(
+            progress=curve[-1][0],
+            accuracy=curve[-1][1],
+            bound=bound,
+            level=1 - delta,
+            students=tally.natural + tally.audited,
+            scheme=closest.ending.name,
+            reach=closest.reach,
+            incumbent=closest.incumbent.merit,
+            incumbent_number=closest.incumbent.number,
+            margin=closest.margin,
+            shortfall=closest.amount,
+        )
+        return Audit(reason) if self._rule.audits(statistics.book, key) else Stop(reason)
 
 
 def paired_margin(a: float, b: float, images: int, delta: float) -> float:

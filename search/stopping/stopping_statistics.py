@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from objectives.fronts import OBJECTIVES
-from search.stopping import conformal
-from search.stopping.incumbents import Incumbents
+from objectives import Cost
+from search.problem import SearchProblem
+from search.stopping.curve_scores import LogErrors
+from search.stopping.incumbents import CostIncumbent, IncumbentFront
+from search.stopping.score_book import ScoreBook
 from studies.records import History, Paused, Point, Stopped, Student
 
 Item = TypeVar("Item", Point, Student, Stopped | Paused)
@@ -21,36 +23,32 @@ class StoppingStatistics:
     continues the one before, which is the usual case, only what is new is read.
     """
 
-    def __init__(
-        self, objectives: Sequence[str] = OBJECTIVES, accuracy_floor: float | None = None
-    ) -> None:
-        self._objectives = tuple(objectives)
-        self._floor = accuracy_floor
+    def __init__(self, problem: SearchProblem) -> None:
+        self._costs = problem.objectives[1:]
+        self._floor = problem.reference.accuracy_floor
+        # Before the first point there is nothing to score, however many images there will be.
+        self._score = LogErrors(max(1, problem.validation_images))
         self._forget()
 
     def _forget(self) -> None:
         self._history = History()
-        self.incumbents = Incumbents(self._objectives, self._floor)
+        self.book = ScoreBook()
+        self._incumbents = IncumbentFront(len(self._costs), self._floor)
         self._finals: dict[str, float] = {}
-        self._curves: dict[str, conformal.Curve] = {}
-        self._audited: set[str] = set()
-        self._stopped: set[str] = set()
         self._unmatched: list[Point] = []
         self._schemes: dict[str, set[str]] = {}
         self._losses: dict[str, dict[str, float]] = {}
-        self._scores: dict[int, dict[str, float]] = {}
-        self._quantiles: dict[tuple[float, int], float] = {}
 
     def update(self, history: History) -> None:
         """Answer for `history` from now on."""
         points = _news(self._history.points, history.points)
         students = _news(self._history.students, history.students)
-        stopped = _news(self._history.pruned, history.pruned)
-        if points is None or students is None or stopped is None or self._repeats(points, students):
+        pruned = _news(self._history.pruned, history.pruned)
+        if points is None or students is None or pruned is None or self._repeats(points, students):
             self._forget()
-            points, students, stopped = history.points, history.students, history.pruned
+            points, students, pruned = history.points, history.students, history.pruned
         self._history = history
-        self._take_students(students, stopped)
+        self._take_students(students, pruned)
         self._take_points(points)
 
     def _repeats(self, points: Sequence[Point], students: Sequence[Student]) -> bool:
@@ -60,20 +58,20 @@ class StoppingStatistics:
         )
 
     def _take_students(
-        self, students: Sequence[Student], stopped: Sequence[Stopped | Paused]
+        self, students: Sequence[Student], pruned: Sequence[Stopped | Paused]
     ) -> None:
-        for student in students:
-            self._finals[student.key] = student.accuracy
-            self._curves[student.key] = student.curve
-            if student.audited is not None:
-                self._audited.add(student.key)
-        self._stopped.update(student.key for student in stopped)
-        if students or stopped:
-            self._quantiles.clear()
+        # Of two trials of one student the later counts, and an audit whenever there was one.
+        last = {student.key: student for student in students}
+        audited = {student.key for student in students if student.audited is not None}
+        for key, student in last.items():
+            self._finals[key] = student.accuracy
+            self.book.add_ended(key, self._score.of(student.curve), audited=key in audited)
+        for trial in pruned:
+            self.book.add_stopped(trial.key)
 
     def _take_points(self, points: Sequence[Point]) -> None:
-        self.incumbents.add(points)
         for point in points:
+            self._incumbents.add(point.number, self.costs_of(point), point.accuracy)
             self._schemes.setdefault(point.student, set()).add(point.scheme)
         # A point may be there before the trial that trained its student has ended.
         waiting = [*self._unmatched, *points]
@@ -83,6 +81,14 @@ class StoppingStatistics:
                 loss = self._finals[point.student] - point.accuracy
                 self._losses.setdefault(point.scheme, {})[point.student] = loss
 
+    def costs_of(self, what: Point | Cost) -> tuple[float, ...]:
+        """Return the costs that are objectives of the study; in the others all are alike."""
+        return tuple(float(getattr(what, name)) for name in self._costs)
+
+    def incumbent_at(self, costs: Sequence[float]) -> CostIncumbent | None:
+        """Return the incumbent at these costs, or None when nothing is as cheap yet."""
+        return self._incumbents.at(costs)
+
     def final_accuracy(self, student: str) -> float | None:
         """Return what the float network of a student that ran to its end reached, else None."""
         return self._finals.get(student)
@@ -90,36 +96,6 @@ class StoppingStatistics:
     def schemes_of(self, student: str) -> set[str]:
         """Return the schemes under which a student is a point already."""
         return self._schemes.get(student, set())
-
-    @property
-    def natural(self) -> int:
-        """Distinct students that ran to their end and were never to be stopped."""
-        return len(self._curves) - self.audited
-
-    @property
-    def audited(self) -> int:
-        """Distinct students that were to be stopped and ran to their end."""
-        return len(self._audited)
-
-    @property
-    def stopped(self) -> int:
-        """Distinct students that were stopped and never ran to their end."""
-        return len(self._stopped - self._curves.keys())
-
-    def quantile(self, delta: float, images: int) -> float:
-        """Return conformal.quantile of the distinct students' scores at `delta`."""
-        asked = (delta, images)
-        if asked not in self._quantiles:
-            scores = self._scores.setdefault(images, {})
-            for key in self._curves.keys() - scores.keys():
-                scores[key] = conformal.score(self._curves[key], images)
-            self._quantiles[asked] = conformal.quantile(
-                natural=[score for key, score in scores.items() if key not in self._audited],
-                audited=[score for key, score in scores.items() if key in self._audited],
-                stopped=self.stopped,
-                delta=delta,
-            )
-        return self._quantiles[asked]
 
     def optimistic_loss(self, scheme: str) -> float:
         """Return the least accuracy that `scheme` is believed to cost a student; less is a gain.

@@ -12,9 +12,9 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.stopping import conformal
 from search.stopping.curve_scores import CurveScore
-from search.stopping.incumbent_front import IncumbentFront
+from search.stopping.incumbents import IncumbentFront
+from search.stopping.score_book import ScoreBook, Tally
 from spaces import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -90,15 +90,9 @@ def objectives_of(study: optuna.Study, learned: int | str) -> Objectives:
 
 
 @dataclass(frozen=True)
-class Tally:
+class WatchedTally(Tally):
     """How many trials a study has of every kind that the rule knows."""
 
-    natural: int
-    """Distinct settings that ran to their end and were never to be stopped."""
-    audited: int
-    """Distinct settings that were to be stopped, and ran to their end to check the rule."""
-    stopped: int
-    """Distinct settings that were stopped and never ran to their end."""
     missed: int
     """Audited trials that ended better than the incumbent for which they were to be stopped."""
 
@@ -124,11 +118,8 @@ class WatchedTrials:
         self._score = score
         self._read: set[int] = set()
         self._behind = 0  # All trials before this number were read; Optuna lists them in order.
-        self._natural: dict[str, float] = {}
-        self._audited: dict[str, float] = {}
-        self._stopped: set[str] = set()
+        self.book = ScoreBook()
         self._missed = 0
-        self._quantiles: dict[float, float] = {}
         self._warned = False
         self.incumbents = IncumbentFront(len(objectives.names) - 1)
 
@@ -147,26 +138,17 @@ class WatchedTrials:
         return self._study.get_trials(deepcopy=False)[self._behind :]
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> WatchedTally:
         """The counts, as of the last update."""
-        return Tally(len(self._natural), len(self._audited), len(self._stopped), self._missed)
-
-    def quantile(self, delta: float) -> float:
-        """Return the score that a new trial's exceeds with probability at most `delta`."""
-        if delta not in self._quantiles:
-            self._quantiles[delta] = conformal.quantile(
-                [*self._natural.values()], [*self._audited.values()], self.tally.stopped, delta
-            )
-        return self._quantiles[delta]
+        tally = self.book.tally
+        return WatchedTally(tally.natural, tally.audited, tally.stopped, self._missed)
 
     def _take(self, trial: FrozenTrial) -> None:
         attrs, objectives = trial.user_attrs, self._objectives
         ruling = attrs.get(WatchedAttr.RULING)
         if ruling is not None and not ruling["audited"]:
             # Whatever its objective did with the answer, it did not end as others do.
-            if not self._knows(_settings(trial)):
-                self._stopped.add(_settings(trial))
-            self._quantiles.clear()
+            self.book.add_stopped(_settings(trial))
         if trial.state != TrialState.COMPLETE:
             return
         merit = objectives.merit(trial.values[objectives.learned])
@@ -185,17 +167,12 @@ class WatchedTrials:
         if ruling is not None and merit > objectives.merit(ruling["incumbent"]):
             self._missed += 1
         settings = _settings(trial)
-        if self._knows(settings):
+        if self.book.knows(settings):
             return
-        self._stopped.discard(settings)
         steps = [(e, objectives.merit(value)) for e, value in trial.user_attrs[WatchedAttr.CURVE]]
         # The value told counts as the end, whatever was reported last: it is what dominates.
         score = self._score.of([*(step for step in steps if step[0] < 1), (1.0, merit)])
-        (self._natural if ruling is None else self._audited)[settings] = score
-        self._quantiles.clear()
-
-    def _knows(self, settings: str) -> bool:
-        return settings in self._natural or settings in self._audited
+        self.book.add_ended(settings, score, audited=ruling is not None)
 
     def _compare(self, trial: FrozenTrial, told: list[float], announced: Sequence[float]) -> None:
         if self._warned or all(map(math.isclose, told, announced)):

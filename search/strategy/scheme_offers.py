@@ -1,12 +1,11 @@
 """Which further schemes of a trained student could still enter the front, best first."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from objectives.costs import Cost, CostTable
-from objectives.fronts import OBJECTIVES
-from search.stopping import Incumbent, StoppingStatistics
+from objectives.costs import Cost
+from search.problem import SearchProblem
+from search.stopping import CostIncumbent, StoppingStatistics
 from spaces import ChainConfig, student_key
 from studies.records import History
 
@@ -19,7 +18,7 @@ class Offer:
     cost: Cost
     optimistic_accuracy: float
     """The float network's accuracy less the scheme's optimistic loss, at most 1."""
-    incumbent: Incumbent | None
+    incumbent: CostIncumbent | None
     """What it must beat; None when nothing is as small and as fast yet."""
 
     @property
@@ -27,18 +26,11 @@ class Offer:
         """Accuracy by which it would, at best, beat the incumbent; infinite without one."""
         if self.incumbent is None:
             return math.inf
-        return self.optimistic_accuracy - self.incumbent.accuracy
+        return self.optimistic_accuracy - self.incumbent.merit
 
 
 def offers(
-    history: History,
-    chain: ChainConfig,
-    accuracy: float,
-    costs: CostTable,
-    schemes: Sequence[str],
-    *,
-    objectives: Sequence[str] = OBJECTIVES,
-    accuracy_floor: float | None = None,
+    history: History, chain: ChainConfig, accuracy: float, problem: SearchProblem
 ) -> tuple[Offer, ...]:
     """Return the offers to the student of `chain`, whose float network reached `accuracy`.
 
@@ -47,14 +39,14 @@ def offers(
     those under which the student is a point already are left out. Largest gain first, of equal
     gains the smaller artifact. Ask again after each evaluation: it may settle the others.
     """
-    statistics = StoppingStatistics(objectives, accuracy_floor)
+    statistics = StoppingStatistics(problem)
     statistics.update(history)
     done = statistics.schemes_of(student_key(chain.student)) | {chain.scheme.name}
     candidates = []
-    for scheme in schemes:
-        cost = costs.of(chain.student.network.key, scheme)
+    for scheme in problem.schemes:
+        cost = problem.costs.of(chain.student.network.key, scheme)
         best = min(1.0, accuracy - statistics.optimistic_loss(scheme))
-        offer = Offer(scheme, cost, best, statistics.incumbents.at(cost))
+        offer = Offer(scheme, cost, best, statistics.incumbent_at(statistics.costs_of(cost)))
         if scheme not in done and offer.gain > 0:
             candidates.append(offer)
     return tuple(sorted(candidates, key=lambda offer: (-offer.gain, offer.cost.size_bytes)))

@@ -86,7 +86,7 @@ def _chain(space: Space, network: Network, stages: int, *, alone: bool) -> Chain
             return setting.skips
         if alone and setting.alone in values:
             return setting.alone
-        left = [value for value in values if value != setting.skips]
+        left = [value for value in values if value not in {setting.skips, setting.alone}]
         return _baseline_value(left or list(values), setting.baseline)
 
     return space.chain(ask)

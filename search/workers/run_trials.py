@@ -162,15 +162,8 @@ class Worker:
         bench = self._bench
         added = 0
         while not self._stop_signal.stopping:
-            worth = bench.offers(
-                bench.reader.read(),
-                chain,
-                student.accuracy,
-                bench.costs,
-                bench.problem.schemes,
-                objectives=bench.problem.objectives,
-                accuracy_floor=bench.problem.reference.accuracy_floor,
-            )
+            history = bench.reader.read()
+            worth = bench.offers(history, chain, student.accuracy, bench.problem)
             if not worth:
                 return added
             scheme = scheme_named(worth[0].scheme)

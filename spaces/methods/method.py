@@ -13,6 +13,7 @@ class Method(Settings):
 
     kind: ClassVar[str]
     """Its name in METHODS."""
+    asks_own_first: ClassVar[bool] = False
 
     @property
     def needs_teacher(self) -> bool:
@@ -22,8 +23,12 @@ class Method(Settings):
     @property
     def in_words(self) -> str:
         """In a few words, as reports have it: `dkd, alpha 1, beta 8`."""
-        values = (f"{one.name} {getattr(self, one.name)}" for one in own_settings(type(self)))
-        return ", ".join([self.kind, *values])
+        values = {one.name: getattr(self, one.name) for one in own_settings(type(self))}
+        said = (
+            f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in values.items()
+        )
+        return ", ".join([self.kind, *said])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict
 
 from spaces.domains import Domain, Value
 from spaces.errors import InputError, UnknownNameError
@@ -61,6 +63,11 @@ class Settings:
     A setting that does not apply has its default, or two equal students would look different.
     """
 
+    # Read back with a setting that is not known, it would be another student's.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    asks_own_first: ClassVar[bool] = True
+    """Whether its own settings are asked before those it inherits, or after."""
+
     def __post_init__(self) -> None:
         known: dict[str, Any] = {}
         for each in fields(self):  # type: ignore[arg-type]
@@ -96,17 +103,20 @@ class Declared:
 
 
 def own_settings(kind: type) -> tuple[Declared, ...]:
-    """Return the settings of a dataclass: its own first, then those that it inherits.
+    """Return the settings of a dataclass in the order in which they are asked.
 
-    That is the order in which they are asked: what a stage does before how long it is trained.
+    What a stage does comes before how long it is trained, which it inherits; what a method has of
+    its own after what methods share, on which it may depend.
     """
     return _own_settings(kind)
 
 
 @cache
 def _own_settings(kind: type) -> tuple[Declared, ...]:
-    inherited = {name for base in kind.__mro__[1:] for name in getattr(base, "__annotations__", {})}
     declared = [each for each in fields(kind) if _KEY in each.metadata]
+    if not getattr(kind, "asks_own_first", True):
+        return tuple(map(_declared, declared))
+    inherited = {name for base in kind.__mro__[1:] for name in getattr(base, "__annotations__", {})}
     own = [each for each in declared if each.name not in inherited]
     return tuple(map(_declared, own + [each for each in declared if each.name in inherited]))
 

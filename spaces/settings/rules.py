@@ -1,5 +1,6 @@
 """Which values a setting may have at all."""
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ class Number:
         """Return `value` as the field has it; raises InputError with the rule and the value."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InputError(f"{name} must be a number, got {value!r}")
+        if not math.isfinite(value):
+            raise InputError(f"{name} must be a finite number, got {value}")
         if self.whole and value != int(value):
             raise InputError(f"{name} must be a whole number, got {value}")
         if self.among and value not in self.among:

@@ -13,6 +13,9 @@ STAGES: Mapping[str, type[Stage]] = {
     "distill": Distill,
     "adapt": Adapt,
 }
-"""By kind, as a study file has it under `chain.stages`, in the order of the default chain."""
+"""By kind, as a study file has it under `chain.stages`."""
 
-__all__ = ["STAGES", "Adapt", "Distill", "Prior", "Stage", "TargetLayers"]
+DEFAULT_CHAIN = ("distill", "adapt")
+"""Of a study that names no stages: a kind that is added changes none."""
+
+__all__ = ["DEFAULT_CHAIN", "STAGES", "Adapt", "Distill", "Prior", "Stage", "TargetLayers"]

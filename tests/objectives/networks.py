@@ -8,30 +8,30 @@ from torch import nn
 
 from objectives.models import initialised_model, save_weights
 from objectives.runtimes.onnx_export import randomise
-from spaces import Architecture
+from spaces import Network
 
 IMAGE_SIZE = 32
 CLASSES = 10
-RESNET20 = Architecture("cifar_resnet20")
-RESNET18 = Architecture("resnet18")
-MOBILENET = Architecture("mobilenet_v2", 0.25)
+RESNET20 = Network("cifar_resnet20")
+RESNET18 = Network("resnet18")
+MOBILENET = Network("mobilenet_v2", 0.25)
 
 
-def images(count: int, seed: int) -> NDArray[np.float32]:
+def images(count: int, seed: int, image_size: int = IMAGE_SIZE) -> NDArray[np.float32]:
     """Return noise [count, 3, h, w]."""
-    shape = (count, 3, IMAGE_SIZE, IMAGE_SIZE)
+    shape = (count, 3, image_size, image_size)
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
-def network(architecture: Architecture, seed: int) -> nn.Module:
+def random_model(network: Network, seed: int) -> nn.Module:
     """Return a network none of whose tensors, batch norm's too, are still zeros or ones."""
-    model = initialised_model(architecture, CLASSES, seed).eval()
+    model = initialised_model(network, CLASSES, seed).eval()
     randomise(model, seed)
     return model
 
 
-def weights_file(architecture: Architecture, seed: int, folder: Path) -> Path:
-    """Write `network`'s weights."""
-    path = folder / f"{architecture.key}-{seed}.safetensors"
-    save_weights(network(architecture, seed), path)
+def weights_file(network: Network, seed: int, folder: Path) -> Path:
+    """Write the weights of `random_model`."""
+    path = folder / f"{network.key.replace('/', '-')}-{seed}.safetensors"
+    save_weights(random_model(network, seed), path)
     return path

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
+from objectives import StageRecord
 from objectives.fronts.pareto import hypervolume
 from reports import (
     StudySummary,
@@ -22,11 +23,11 @@ from reports import (
     words,
 )
 from reports.importances import importances
-from reports.ledger import ledger
 from reports.rows import front_rows, teacher_row
+from reports.stage_breakdown import stage_breakdown
 from reports.tables import COLUMNS
-from spaces import InputError
-from studies.records import History, Replicate, Stopped, Student
+from spaces import SCHEME_KEY, InputError, scheme_named
+from studies.records import History, RecordedRuling, Replicate, Stopped, Student
 
 OBJECTIVES = ("accuracy", "size_bytes", "latency_ms")
 
@@ -81,7 +82,11 @@ def test_csv_holds_every_point_in_base_units(summary):
         assert float(row["accuracy"]) == point.accuracy
         assert int(row["size_bytes"]) == point.size_bytes
         if point.chain:
-            assert float(row["width"]) == point.chain.student.architecture.width
+            params = summary.space.params_of(point.chain)
+            for name in set(summary.space.searched) - {SCHEME_KEY}:
+                assert row[name] == str(params.get(name, "")), name
+            assert float(row["network.width"]) == point.chain.student.network.width
+            assert row["scheme"] == point.scheme
 
 
 def test_json_is_json_and_agrees(summary):
@@ -124,14 +129,17 @@ def test_savings_by_hand(summary, make_point):
     when = summary.history.students[0].completed
 
     def stages(seconds, reused):
-        teacher = {"stage": "teacher", "seconds": 99.0, "seconds_reused": 99.0}
-        return (teacher, {"stage": "distill", "seconds": seconds, "seconds_reused": reused})
+        return (
+            StageRecord("teacher", "t", 99.0, 99.0, 4),
+            StageRecord("distill", "d", seconds, reused, 8),
+        )
 
     trained = Student(0, "a", chain, ((1.0, 0.9),), stages(100.0, 30.0), None, when, 0.9)
-    audited = Student(
-        1, "b", chain, ((1.0, 0.9),), stages(80.0, 0.0), {"progress": 0.25, "words": ""}, when, 0.9
+    late = RecordedRuling("", 0.25, {})
+    audited = Student(1, "b", chain, ((1.0, 0.9),), stages(80.0, 0.0), late, when, 0.9)
+    stopped = Stopped(
+        2, "c", chain, ((0.2, 0.5),), stages(10.0, 0.0), RecordedRuling("", 0.2, {}), when
     )
-    stopped = Stopped(2, "c", chain, ((0.2, 0.5),), stages(10.0, 0.0), {"words": ""}, when)
     offered = make_point(3, 0.9, 10, 1.0, student="a", origin="offered")
     saved = savings(History((offered,), (trained, audited), (stopped,)))
     assert saved.trained_s == 100 + 80 + 10 - 30
@@ -147,7 +155,8 @@ def test_audit_counts_who_entered_the_front_when_it_ended(summary, make_point):
 
     def student(number, key):
         when = make_point(number, 0, 1, 1).completed
-        return Student(number, key, known.chain, known.curve, (), {"words": ""}, when, 0.9)
+        ruling = RecordedRuling("", 0.5, {})
+        return Student(number, key, known.chain, known.curve, (), ruling, when, 0.9)
 
     points = (
         make_point(0, 0.90, 100, 1.0, student="first"),
@@ -165,14 +174,16 @@ def test_audit_counts_who_entered_the_front_when_it_ended(summary, make_point):
     assert audit_rate(History(points, students), OBJECTIVES, accuracy_floor=0.96).entered == 0
 
 
-def test_the_ledger_goes_stage_by_stage(summary):
+def test_the_breakdown_goes_stage_by_stage(summary):
     students = {student.key: student for student in summary.history.students}
     adapted = next(
         point
         for point in summary.history.points
-        if point.chain and point.chain.student.adaptation.rank and point.chain.student.method.alpha
+        if point.chain
+        and len(point.chain.student.stages) == 2
+        and point.chain.student.needs_teacher
     )
-    lines = ledger(summary, adapted)
+    lines = stage_breakdown(summary, adapted)
     assert [line.stage for line in lines] == [
         "teacher", "student alone", "distilled", "adapted", "quantized",
     ]  # fmt: skip
@@ -180,10 +191,10 @@ def test_the_ledger_goes_stage_by_stage(summary):
     assert lines[2].accuracy == student.curve[7][1]
     assert lines[3].accuracy == student.accuracy
     assert lines[4].accuracy == adapted.accuracy
-    assert lines[4].cost.scheme == adapted.scheme
-    assert {line.cost.scheme for line in lines[:4]} == {"fp32"}
-    quantized_teacher = next(point for point in summary.history.points if point.chain is None)
-    assert [line.stage for line in ledger(summary, quantized_teacher)] == ["teacher", "quantized"]
+    assert lines[4].cost.layout == scheme_named(adapted.scheme).layout.key
+    assert {line.cost.layout for line in lines[:4]} == {"fp32"}
+    quantized = next(point for point in summary.history.points if point.chain is None)
+    assert [line.stage for line in stage_breakdown(summary, quantized)] == ["teacher", "quantized"]
 
 
 def test_importances_find_what_decides(summary):
@@ -192,7 +203,7 @@ def test_importances_find_what_decides(summary):
     for objective, weights in shares.items():
         assert sum(weights.values()) == pytest.approx(1)
         if objective != "accuracy":
-            assert set(weights) == {"width", "scheme"}
+            assert set(weights) == {"network width", "quantize scheme"}
     assert importances(summary) == shares
 
 

@@ -1,8 +1,10 @@
 """The page in a real headless Chromium, and what it says without one."""
 
+import html
 import json
 import re
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from reports import StudySummary, advise, write_report
 from reports.page import render
 from spaces import InputError
+from studies import parse_stored, parse_study
 from studies.records import History
 
 FIGURES = {
@@ -111,21 +114,37 @@ def test_the_page_opens_with_the_advice_and_says_all_there_is(page, summary):
     assert (page.parent / "points.csv").read_text().startswith("trial,origin,")
 
 
+def test_the_settings_of_the_page_are_the_study_again(page, summary):
+    text = html.unescape(page.read_text(encoding="utf-8"))
+    found = re.search(r"The study's settings .*?<pre>(.*?)</pre>", text, re.DOTALL)
+    assert found is not None
+    assert "\nwidth = [0.25, 0.5, 0.75, 1.0]\n" in found[1]
+    again = parse_study(tomllib.loads(found[1]), "the page")
+    assert again == parse_stored(summary.config, "the study")
+
+
 def test_names_cannot_inject_markup(fabricate):
-    html = render(StudySummary.load(fabricate(sampled=12, name="</script><b>bold")))
-    assert "</script><b>bold" not in html
-    assert "&lt;/script&gt;&lt;b&gt;bold" in html
+    page = render(StudySummary.load(fabricate(sampled=12, name="</script><b>bold")))
+    assert "</script><b>bold" not in page
+    assert "&lt;/script&gt;&lt;b&gt;bold" in page
+
+
+def test_settings_cannot_inject_markup(make_summary):
+    data = {"name": "imagefolder:</script><b>bold", "image_size": 32}
+    page = render(make_summary(History(), data=data))
+    assert "</script><b>bold" not in page
+    assert "&lt;/script&gt;&lt;b&gt;bold" in page
 
 
 def test_a_study_with_no_points_yet_has_a_page(make_summary):
-    html = render(make_summary(History()))
-    assert "Nothing to ship yet: no trial is complete." in html
-    assert 'class="plot' not in html
+    page = render(make_summary(History()))
+    assert "Nothing to ship yet: no trial is complete." in page
+    assert 'class="plot' not in page
 
 
 def test_a_study_where_nothing_is_good_enough_has_a_page(make_point, make_summary):
-    html = render(make_summary(History(points=(make_point(3, 0.5, 11_240_000, 2.2),))))
-    assert "Nothing to ship yet: no point reaches" in html
+    page = render(make_summary(History(points=(make_point(3, 0.5, 11_240_000, 2.2),))))
+    assert "Nothing to ship yet: no point reaches" in page
 
 
 def test_a_folder_that_cannot_be_written_is_an_input_error(summary, tmp_path):

@@ -4,6 +4,7 @@ import pytest
 
 from reports import words
 from reports.intervals import clopper_pearson, wilson
+from spaces import Choice, Network, Space
 
 
 @pytest.mark.parametrize(
@@ -32,12 +33,51 @@ from reports.intervals import clopper_pearson, wilson
         (words.duration(75), "1 min 15 s"),
         (words.duration(5400), "1 h 30 min"),
         (words.scheme("int8_weight_only"), "int8 weight-only"),
-        (words.network("resnet18@1"), "resnet18"),
-        (words.network("mobilenet_v2@0.5+small"), "mobilenet_v2 x0.5, small stem"),
+        (words.epochs(8), "8 epochs"),
+        (words.epochs(1), "1 epoch"),
+        (words.layout("w8a8"), "int8 static"),
+        (words.layout("w2a4"), "w2a4"),
     ],
 )
 def test_numbers_in_words(said, expected):
     assert said == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "expected", "sized"),
+    [
+        ("resnet18@1", "resnet18", "resnet18, 32 px"),
+        (
+            "mobilenet_v2@0.5+small",
+            "mobilenet_v2 x0.5, small stem",
+            "mobilenet_v2 x0.5, small stem, 32 px",
+        ),
+        ("mobilenet_v2@0.5/24px", "mobilenet_v2 x0.5, 24 px", "mobilenet_v2 x0.5, 24 px"),
+        ("timm:hub:some/net@1", "timm:hub:some/net", "timm:hub:some/net, 32 px"),
+        ("no key", "no key", "no key"),
+    ],
+)
+def test_networks_in_words(key, expected, sized):
+    one = Space(("distill",), {}, seed=0)
+    several = Space(("distill",), {"network.image_size": Choice((24, 32))}, seed=0)
+    assert one.network_in_words(key) == expected
+    assert several.network_in_words(key) == sized
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Network("resnet18"),
+        Network("mobilenet_v2", 0.35, "small", 24),
+        Network("my.models:build", 2.0, image_size=96),
+        Network("timm:hub:some/net@v1", stem="small"),
+    ],
+)
+def test_a_network_says_what_its_key_says(network):
+    space = Space(("distill",), {}, seed=0)
+    assert space.network_in_words(network.key) == network.in_words
+    assert network.in_words.startswith(network.architecture)
+    assert (f"{network.image_size} px" in network.in_words) == (network.image_size != 32)
 
 
 def test_wilson_is_the_published_interval():

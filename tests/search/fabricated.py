@@ -5,19 +5,19 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from objectives import Evaluation
 from objectives.costs.table import Cost, CostTable
 from spaces import (
     SCHEMES,
-    Architecture,
     ChainConfig,
-    Distillation,
-    NoAdapter,
-    Schedule,
+    Distill,
+    Logit,
+    Network,
     StudentConfig,
     scheme_named,
     student_key,
 )
-from studies.records import History, Point, Stopped, Student
+from studies.records import History, Point, RecordedRuling, Stopped, Student
 
 IMAGES = 200
 WIDTHS = (0.25, 0.5, 1.0)
@@ -25,12 +25,11 @@ WIDTHS = (0.25, 0.5, 1.0)
 
 def chain(student: int, width: float = 0.5, scheme: str = "fp32") -> ChainConfig:
     """Return a chain; students of different numbers have different keys."""
+    method = Logit(alpha=0.5, temperature=1 + student)
     return ChainConfig(
         StudentConfig(
-            Architecture("mobilenet_v2", width),
-            Distillation(temperature=1 + student, alpha=0.5),
-            Schedule(epochs=10, learning_rate=0.01),
-            NoAdapter(),
+            Network("mobilenet_v2", width),
+            (Distill(epochs=10, learning_rate=0.01, method=method),),
             seed=0,
         ),
         scheme_named(scheme),
@@ -45,8 +44,8 @@ def cost_table() -> CostTable:
     """Return costs in which size halves from scheme to scheme and static schemes are faster."""
     costs = tuple(
         Cost(
-            architecture=Architecture("mobilenet_v2", width).key,
-            scheme=scheme,
+            network=Network("mobilenet_v2", width).key,
+            layout=scheme.layout.key,
             size_bytes=int(1e6 * width) >> step,
             median_ms=width * (1.0 if step % 2 else 2.0),
             p95_ms=width * 3,
@@ -56,7 +55,7 @@ def cost_table() -> CostTable:
             parameters=1,
         )
         for width in WIDTHS
-        for step, scheme in enumerate(SCHEMES)
+        for step, scheme in enumerate(SCHEMES.values())
     )
     return CostTable(costs, "resnet18@1", "onnxruntime", {}, processes=3, calls=100, threads=1)
 
@@ -69,6 +68,27 @@ def curve(rng: np.random.Generator, epochs: int = 8) -> tuple[tuple[float, float
     errors = final + (start - final) * np.exp(-3 * pace * progress) * (1 - progress)
     correct = rng.binomial(IMAGES, 1 - errors)
     return tuple(zip(progress.tolist(), (correct / IMAGES).tolist(), strict=True))
+
+
+def evaluation(accuracy: float, size_bytes: int) -> Evaluation:
+    """Return an evaluation of which nothing but accuracy and size is told."""
+    return Evaluation(
+        split="validation",
+        images=IMAGES,
+        accuracy=accuracy,
+        f1=accuracy,
+        precision=accuracy,
+        recall=accuracy,
+        kl_to_teacher=0.0,
+        confusion=(),
+        size_bytes=size_bytes,
+        seconds=0.0,
+    )
+
+
+def ruling(*, audited: bool = False, paused: bool = False) -> RecordedRuling:
+    """Return a ruling without words."""
+    return RecordedRuling("", 0.5, {"audited": audited, "paused": paused, "words": ""})
 
 
 def history(rng: np.random.Generator, students: int) -> History:
@@ -87,10 +107,9 @@ def history(rng: np.random.Generator, students: int) -> History:
         scheme = str(rng.choice(list(SCHEMES)))
         its_chain = chain(identity, width, scheme)
         if bad and rng.random() < 0.6:
-            ruling = {"audited": False, "words": ""}
             cut = its_curve[: int(rng.integers(1, len(its_curve)))]
             its_key = student_key(its_chain.student)
-            stopped.append(Stopped(number, its_key, its_chain, cut, (), ruling, when))
+            stopped.append(Stopped(number, its_key, its_chain, cut, (), ruling(), when))
             number += 1
             continue
         student = Student(
@@ -99,7 +118,7 @@ def history(rng: np.random.Generator, students: int) -> History:
             chain=its_chain,
             curve=its_curve,
             stages=(),
-            audited={"audited": True, "words": ""} if bad else None,
+            audited=ruling(audited=True) if bad else None,
             completed=when,
             accuracy=its_curve[-1][1],
         )
@@ -114,18 +133,18 @@ def history(rng: np.random.Generator, students: int) -> History:
 
 def point(student: Student, scheme: str, number: int, loss: float, costs: CostTable) -> Point:
     """Return the point of `student` under `scheme`, `loss` below its float accuracy."""
-    architecture = student.chain.student.architecture
-    cost = costs.of(architecture.key, scheme)
+    cost = costs.of(student.chain.student.network.key, scheme)
+    accuracy = min(1.0, student.accuracy - loss)
     return Point(
         number=number,
         origin="sampled" if number == student.number else "offered",
         student=student.key,
         scheme=scheme,
         chain=replace(student.chain, scheme=scheme_named(scheme)),
-        accuracy=min(1.0, student.accuracy - loss),
+        accuracy=accuracy,
         size_bytes=cost.size_bytes,
         latency_ms=cost.latency_ms,
-        evaluation={},
+        evaluation=evaluation(accuracy, cost.size_bytes),
         baseline=None,
         completed=student.completed,
     )

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from objectives import CostTable
 from search.cli.session import open_session
 from search.workers.events import Event
-from search.workers.stop_signal import Lifeline
+from search.workers.stop_signal import StopSignal
 from search.workers.worker_process import work
 from spaces import InputError
 from studies import StudyFolder, open_storage, open_study
@@ -51,27 +51,30 @@ epochs = 2
 learning_rate = 0.01
 batch_size = 32
 
-[student]
-architecture = "cifar_resnet20"
+[chain]
+stages = ["distill", "adapt"]
 
-[distill]
+[space.network]
+architecture = "cifar_resnet20"
+width = [0.5]
+
+[space.distill]
 epochs = 2
 batch_size = 32
-
-[adapt]
-epochs = 1
-batch_size = 32
-
-[space]
-width = [0.5]
 alpha = { low = 0.0, high = 1.0, step = 0.1 }
 temperature = { low = 1, high = 10, step = 1 }
 learning_rate = [0.005, 0.01, 0.02]
-lora_rank = [2, 4]
+
+[space.adapt]
+epochs = 1
+batch_size = 32
+rank = [2, 4]
 lora_alpha = [8]
-lora_dropout = [0.0, 0.1]
-lora_targets = ["classifier", "dense"]
-lora_learning_rate = [0.001, 0.003, 0.01]
+dropout = [0.0, 0.1]
+targets = ["classifier", "dense"]
+learning_rate = [0.001, 0.003, 0.01]
+
+[space.quantize]
 scheme = ["fp32", "fp16", "int8_weight_only", "int8_static"]
 
 [bounds]
@@ -219,7 +222,7 @@ def search_here(file: Path, runs: Path, *settings: str, costs: Path | None = Non
     """Search the study in this process as a worker would; return what it told."""
     session = open_session(str(file), settings, runs, None, costs)
     events: list[Event] = []
-    work(str(file), settings, runs, None, 0, Lifeline(), events.append)
+    work(str(file), settings, runs, None, 0, StopSignal(), events.append)
     session.storage.engine.dispose()
     return events
 
@@ -248,8 +251,9 @@ def write_costs(table: CostTable, path: Path) -> Path:
     """Write `table` as a profile on a device would have."""
     artifacts = [
         {
-            "architecture": cost.architecture,
-            "scheme": cost.scheme,
+            "network": cost.network,
+            "layout": cost.layout,
+            "image_size": 16,
             "flops": cost.flops,
             "parameters": cost.parameters,
             "size_bytes": cost.size_bytes,
@@ -258,10 +262,9 @@ def write_costs(table: CostTable, path: Path) -> Path:
         for cost in table.costs
     ]
     results = {
-        "format": 1,
+        "format": 2,
         "runtime": table.runtime,
         "teacher": table.teacher,
-        "image_size": 16,
         "processes": 1,
         "calls": table.calls,
         "warmup": 20,

@@ -12,7 +12,7 @@ import torch
 
 from objectives.models import build_model
 from objectives.models.weights import save_weights
-from spaces import Architecture
+from spaces import Network
 from studies import open_storage
 from tests.search.commands_run import run_command, run_here, tree
 from tests.search.searching import STUDY, Searched
@@ -94,14 +94,14 @@ def test_a_file_with_many_faults_gets_all_of_them_at_once(place):
     said = refused("run", "--study", "tiny.toml", cwd=place, lines=7)
     head, *faults = said.splitlines()
     assert head == "tiny.toml has 6 faults:"
-    keys = ("seed", "trials", "data.train_limit", "space.alpha", "space.scheme", "cost")
-    for key, fault in zip(keys, faults, strict=True):
+    keys = ("seed", "trials", "data.train_limit", "space.distill.alpha", "space.quantize.scheme")
+    for key, fault in zip((*keys, "cost"), faults, strict=True):
         assert fault.strip().startswith(f"{key}: ")
     for said_of in (
         "got -3",
         "got 'many'",
         "got 1.1",
-        "known are fp32",
+        "must be one of fp32, fp16, ",
         "known are name, objectives",
     ):
         assert said_of in said
@@ -128,12 +128,22 @@ def test_a_file_with_many_faults_gets_all_of_them_at_once(place):
         (["--pruner", "hyperband"], "pruning.name: must be 'freeze_thaw', 'known_costs' or 'none'"),
         (["--timeout", "soon"], "such as 45s, 30m or 1h30m, got 'soon'"),
         (["--timeout", "-5m"], "got '-5m'"),
-        (["--set", "distill.epochs"], "an override is KEY=VALUE"),
-        (["--set", "distill.epoch=3"], "distill.epoch: unknown key: known are epochs, "),
+        (["--set", "space.distill.epochs"], "an override is KEY=VALUE"),
+        (
+            ["--set", "space.distill.epoch=3"],
+            "space.distill.epoch: unknown key: known are method, alpha, temperature, epochs, ",
+        ),
         (["--set", "seed.of=3"], "seed is a value, not a table"),
         (["--set", "name=a/b"], "name: "),
         (["--epochs", "3"], "No such option: --epochs"),
-        (["--set", "student.architecture=resnet_18"], "unknown architecture 'resnet_18'"),
+        (
+            ["--set", "space.network.architecture=resnet_18", "--set", "space.network.width=1"],
+            "unknown architecture 'resnet_18'",
+        ),
+        (
+            ["--set", "space.network.architecture=resnet18"],
+            "space.network.width: resnet18 has no width: it must be 1, got [0.5]",
+        ),
         (["--set", "runtime.device=tpu"], "runtime.device: must be 'cpu' or 'cuda', got 'tpu'"),
         (["--set", "data.name=mnits"], "unknown data set 'mnits': known are digits, cifar10"),
         (["--set", "data.name=imagefolder:photos"], "imagefolder:photos is not there: expected"),
@@ -161,18 +171,20 @@ def test_a_data_set_that_is_not_there_and_cannot_be_downloaded(place):
 
 def test_a_checkpoint_of_another_architecture(place):
     weights = place / "teacher.safetensors"
-    save_weights(build_model(Architecture("cifar_resnet32"), 10), weights)
+    save_weights(build_model(Network("cifar_resnet32"), 10), weights)
     study_file(place, TRAINED, "").write_text(
         STUDY.replace(TRAINED, "").replace("[teacher]", f'[teacher]\nweights = "{weights}"')
     )
     said = refused("run", "--study", "changed.toml", cwd=place)
-    assert said.startswith(f"weights {weights} are not of cifar_resnet20@1: unexpected layer1.3.")
+    assert said.startswith(
+        f"weights {weights} are not of cifar_resnet20@1/16px: unexpected layer1.3."
+    )
 
 
 @pytest.mark.parametrize("name", ["teacher.safetensors", "teacher.pth"])
 def test_a_damaged_checkpoint(place, name):
     weights = place / name
-    model = build_model(Architecture("cifar_resnet20"), 10)
+    model = build_model(Network("cifar_resnet20"), 10)
     if weights.suffix == ".pth":
         torch.save(model.state_dict(), weights)
     else:
@@ -186,12 +198,13 @@ def test_a_damaged_checkpoint(place, name):
 
 
 def test_a_resume_with_another_space_shows_what_differs(begun):
-    (begun / "tiny.toml").write_text(STUDY.replace("lora_rank = [2, 4]", "lora_rank = [2, 8]"))
-    said = refused("run", "--study", "tiny.toml", "--set", "distill.epochs=9", cwd=begun, lines=3)
+    (begun / "tiny.toml").write_text(STUDY.replace("rank = [2, 4]", "rank = [2, 8]"))
+    settings = ("--set", "space.distill.epochs=9")
+    said = refused("run", "--study", "tiny.toml", *settings, cwd=begun, lines=3)
     assert "study 'tiny' has begun under other settings: give the new ones another name" in said
     assert said.splitlines()[1:] == [
-        "  distill.epochs: was 2, now 9",
-        "  space.lora_rank: was [2, 4], now [2, 8]",
+        "  space.adapt.rank: was [2, 4], now [2, 8]",
+        "  space.distill.epochs: was [2], now [9]",
     ]
 
 
@@ -274,11 +287,11 @@ def test_an_export_that_cannot_be(begun, options, words):
     [
         (None, "cannot read the config config.toml: No such file or directory"),
         ("name = ", "config.toml is not valid TOML"),
-        (STUDY, "it lacks format, foundation, scheme, study, trial"),
-        ("format = 9\nstudy = ''\ntrial = 1\nscheme = ''\nfoundation = 1", "has format 9, and"),
-        ("format = 1\nstudy = ''\ntrial = 1\nscheme = 'x'\nfoundation = 1", "unknown scheme 'x'"),
-        ("format = 1\nstudy = ''\ntrial = 1\nscheme = []\nfoundation = 1", "unknown scheme '[]'"),
-        ("format = 1\nstudy = ''\ntrial = 1\nscheme = 'fp32'\nfoundation = 1", "Foundation"),
+        (STUDY, "it lacks format, scheme, setup, study, trial"),
+        ("format = 9\nstudy = ''\ntrial = 1\nscheme = ''\nsetup = 1", "has format 9, and"),
+        ("format = 2\nstudy = ''\ntrial = 1\nscheme = 'x'\nsetup = 1", "unknown scheme 'x'"),
+        ("format = 2\nstudy = ''\ntrial = 1\nscheme = []\nsetup = 1", "unknown scheme '[]'"),
+        ("format = 2\nstudy = ''\ntrial = 1\nscheme = 'fp32'\nsetup = 1", "StudySetup"),
     ],
 )
 def test_a_config_that_is_none(tmp_path, text, words):

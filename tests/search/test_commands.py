@@ -84,8 +84,8 @@ def test_status_as_json_agrees_with_the_study(status, summary):
         "saved_by_offers",
         "spent_on_audit",
     }
-    assert status["standing"]["ended_by"] == "trials"
-    assert status["standing"]["expected_share_of_next_hour"] > 0
+    assert status["study_end"]["ended_by"] == "trials"
+    assert status["study_end"]["expected_share_of_next_hour"] > 0
     saved = savings(history)
     assert status["seconds"]["spent"] == saved.trained_s > 0
     assert status["seconds"]["saved_by_offers"] == saved.offers_s - saved.offering_s
@@ -94,13 +94,19 @@ def test_status_as_json_agrees_with_the_study(status, summary):
 def test_status_in_words_has_the_same_numbers(searched, status):
     said = run_command("status", "--study", "tiny.toml", cwd=searched.file.parent)
     assert said.returncode == 0
-    trials, points, rate, standing, seconds = said.stdout.splitlines()
+    trials, points, rate, study_end, seconds = said.stdout.splitlines()
     assert trials.startswith(f"tiny: 4 of 4 trials ended ({status['sampled']['complete']} complete")
+    counts = {end: status["sampled"][end] for end in ("pruned", "paused", "failed", "running")}
+    assert trials.endswith(
+        "{pruned} stopped, {paused} paused, {failed} failed), {running} running or waiting".format(
+            **counts
+        )
+    )
     assert points.startswith(f"{status['points']} points ({status['offered']} offered), ")
     assert f"hypervolume {status['hypervolume']:.4f}" in points
     per_hour = status["hypervolume_per_hour"]
     assert rate.startswith(f"hypervolume per hour: {per_hour['so_far']:.4f} so far, ")
-    assert standing == searched.output.splitlines()[-1] == status["standing"]["words"]
+    assert study_end == searched.output.splitlines()[-1] == status["study_end"]["words"]
     its = {name: f"{value:.0f} s" for name, value in status["seconds"].items()}
     assert seconds == (
         f"training {its['spent']}; saved: {its['saved_by_stopping']} by stopping, "

@@ -119,7 +119,7 @@ def test_every_trial_has_a_note_and_a_sampled_one_its_artifacts(dashboard, brows
     for name in ("learning_curve.svg", "confusion_matrix.svg", "metrics.json"):
         assert name in text
     assert "below the teacher" in text or "above the teacher" in text
-    assert "cifar_resnet20 x0.5" in text
+    assert "cifar_resnet20 x0.5, 16 px" in text
     with page(browser, f"{trials}0") as tab:
         tab.get_by_text("The teacher itself").wait_for()
         assert "Baseline: teacher" in tab.inner_text("body")

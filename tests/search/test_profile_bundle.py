@@ -94,8 +94,8 @@ def test_a_study_searched_for_the_device_says_so(searched, costs, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("space.width=[0.75]", "lack fp32 of cifar_resnet20@0.75"),
-        ("teacher.architecture=resnet18", "lack fp32 of resnet18@1"),
+        ("space.network.width=[0.75]", "lack fp32 of cifar_resnet20@0.75/16px"),
+        ("teacher.architecture=resnet18", "lack fp32 of resnet18@1/16px"),
     ],
 )
 def test_costs_of_other_networks_are_refused(searched, costs, tmp_path, setting, words):

@@ -1,47 +1,49 @@
 import random
+from dataclasses import replace
 
 import optuna
 import pytest
 
 from spaces import (
     SCHEMES,
-    Architecture,
+    Adapt,
     ChainConfig,
     Choice,
-    Distillation,
+    Distill,
     InputError,
-    LoRA,
-    NoAdapter,
-    PlainTraining,
+    Logit,
+    Network,
+    NoTeacher,
     Schedule,
-    Settled,
     Space,
     Steps,
-    architectures,
+    StudentConfig,
     canonical_json,
     digest,
     from_dict,
-    params_of,
-    scheme_name,
     scheme_named,
     student_key,
-    suggest,
     to_dict,
 )
 
 SPACE = Space(
-    width=Steps(0.25, 1.0, 0.25),
-    alpha=Steps(0.0, 1.0, 0.1),
-    temperature=Steps(1.0, 10.0, 1.0),
-    learning_rate=Choice((0.001, 0.01)),
-    lora_rank=Choice((0, 2, 8)),
-    lora_alpha=Choice((8.0, 16.0)),
-    lora_dropout=Choice((0.0, 0.1)),
-    lora_targets=Choice(("classifier", "dense")),
-    lora_learning_rate=Choice((0.001, 0.003)),
-    scheme=Choice(tuple(SCHEMES)),
+    ("distill", "adapt"),
+    {
+        "network.width": Steps(0.25, 1.0, 0.25),
+        "distill.alpha": Steps(0.0, 1.0, 0.1),
+        "distill.temperature": Steps(1.0, 10.0, 1.0),
+        "distill.learning_rate": Choice((0.001, 0.01)),
+        "adapt.rank": Choice((0, 2, 8)),
+        "adapt.lora_alpha": Choice((8.0, 16.0)),
+        "adapt.dropout": Choice((0.0, 0.1)),
+        "adapt.targets": Choice(("classifier", "dense")),
+        "adapt.learning_rate": Choice((0.001, 0.003)),
+        "adapt.batch_size": Choice((32,)),
+        "quantize.scheme": Choice(tuple(SCHEMES)),
+    },
+    seed=7,
 )
-SETTLED = Settled(Architecture("mobilenet_v2"), Schedule(8, 0.001), Schedule(3, 0.001), seed=7)
+ADAPTER = ("lora_alpha", "dropout", "targets", "learning_rate")
 
 
 def random_trials(count, seed=0):
@@ -51,29 +53,79 @@ def random_trials(count, seed=0):
 
 def test_a_chain_survives_the_way_to_plain_values_and_back():
     for trial in random_trials(50):
-        chain = suggest(trial, SPACE, SETTLED)
+        chain = SPACE.suggest(trial)
         assert from_dict(ChainConfig, to_dict(chain)) == chain
 
 
 def test_the_parameters_of_a_chain_are_those_it_was_suggested_from():
     for trial in random_trials(50, seed=1):
-        chain = suggest(trial, SPACE, SETTLED)
-        assert params_of(chain) == pytest.approx(trial.params)
-        again = suggest(optuna.trial.FixedTrial(params_of(chain)), SPACE, SETTLED)
+        chain = SPACE.suggest(trial)
+        params = SPACE.params_of(chain)
+        asked = {name: params[name] for name in trial.params}
+        assert asked == pytest.approx(trial.params)
+        # All others are settled: they have one value, which nobody asked the trial for.
+        assert all((params[name],) == SPACE.values(name) for name in params.keys() - asked.keys())
+        again = SPACE.suggest(optuna.trial.FixedTrial(params))
         assert again == chain
 
 
 def test_settings_that_cannot_apply_are_not_asked_for():
     seen = set()
     for trial in random_trials(80, seed=2):
-        chain = suggest(trial, SPACE, SETTLED)
-        plain = isinstance(chain.student.method, PlainTraining)
-        bare = isinstance(chain.student.adaptation, NoAdapter)
+        chain = SPACE.suggest(trial)
+        distill, *adapt = chain.student.stages
+        plain = not distill.method.needs_teacher
+        bare = not adapt
         seen.add((plain, bare))
-        assert plain == ("temperature" not in trial.params)
-        for name in ("lora_alpha", "lora_dropout", "lora_targets", "lora_learning_rate"):
-            assert bare == (name not in trial.params)
+        assert plain == ("distill.temperature" not in trial.params)
+        for name in ADAPTER:
+            assert bare == (f"adapt.{name}" not in trial.params)
     assert seen == {(True, True), (True, False), (False, True), (False, False)}
+
+
+def test_a_settled_setting_is_not_asked_for_and_is_what_the_space_says():
+    chosen = set()
+    for trial in random_trials(20, seed=2):
+        chain = SPACE.suggest(trial)
+        assert not trial.params.keys() & {"adapt.batch_size", "distill.epochs", "network.stem"}
+        for stage in chain.student.stages:
+            chosen.add((stage.kind, stage.batch_size, stage.epochs))
+        assert chain.student.seed == 7
+    assert chosen == {("distill", 64, 8), ("adapt", 32, 3)}
+
+
+def test_a_space_without_a_word_makes_the_default_chain():
+    (trial,) = random_trials(1)
+    chain = Space(("distill", "adapt"), {}, seed=0).suggest(trial)
+    assert trial.params == {}
+    assert chain == ChainConfig(StudentConfig(Network(), (Distill(), Adapt()), 0), SCHEMES["fp32"])
+
+
+def test_searched_are_the_domains_of_several_values_of_methods_that_are_there():
+    domains = {
+        "distill.method": Choice(("none",)),
+        "distill.alpha": Steps(0.0, 1.0, 0.5),
+        "distill.epochs": Choice((3,)),
+        "network.width": Choice((0.5, 1.0)),
+    }
+    assert list(Space(("distill",), domains, 0).searched) == ["network.width"]
+    both = {**domains, "distill.method": Choice(("none", "logit"))}
+    searched = Space(("distill",), both, 0).searched
+    assert list(searched) == ["network.width", "distill.method", "distill.alpha"]
+
+
+def test_a_method_is_asked_for_first_and_only_its_own_settings_after():
+    domains = {
+        "distill.method": Choice(("none", "logit")),
+        "distill.temperature": Steps(1.0, 10.0, 1.0),
+    }
+    space, seen = Space(("distill",), domains, 0), set()
+    for trial in random_trials(30, seed=3):
+        method = space.suggest(trial).student.stages[0].method
+        seen.add(type(method))
+        asked = {"distill.method", *(["distill.temperature"] if method.kind == "logit" else [])}
+        assert trial.params.keys() == asked
+    assert seen == {NoTeacher, Logit}
 
 
 def test_steps_give_the_same_number_however_they_were_added_up():
@@ -92,30 +144,54 @@ def test_a_digest_does_not_depend_on_how_numbers_or_keys_were_written():
 
 
 def test_students_that_differ_in_any_setting_have_different_keys():
-    chains = {suggest(trial, SPACE, SETTLED).student for trial in random_trials(200, seed=4)}
-    assert len({student_key(student) for student in chains}) == len(chains)
+    students = {SPACE.suggest(trial).student for trial in random_trials(200, seed=4)}
+    assert len({student_key(student) for student in students}) == len(students)
 
 
 def test_progress_covers_distilling_and_adapting():
-    lora = LoRA(4, 8.0, 0.0, "dense", Schedule(3, 0.001))
-    chain = suggest(random_trials(1)[0], SPACE, SETTLED)
-    from dataclasses import replace
+    student = StudentConfig(Network(), (Distill(), Adapt()), 0)
+    assert (student.epochs, student.total_epochs) == ((8, 3), 11)
+    assert replace(student, stages=(Distill(),)).total_epochs == 8
 
-    assert replace(chain.student, adaptation=lora).total_epochs == 11
-    assert replace(chain.student, adaptation=NoAdapter()).total_epochs == 8
+
+def test_a_student_shares_with_others_what_its_first_stages_are():
+    student = StudentConfig(Network(), (Distill(), Adapt(rank=2)), 0)
+    alone, whole = student.prefixes
+    assert alone == student.prefix(1) == replace(student, stages=(Distill(),))
+    assert whole is student.prefix(2) is student
+    assert alone.prefixes == (alone,)
+    other = replace(student, stages=(Distill(), Adapt(rank=4)))
+    assert student_key(other.prefix(1)) == student_key(alone)
+    assert len({student_key(each) for each in (student, other, alone)}) == 3
+
+
+def test_a_stage_without_a_method_learns_as_the_one_before_it():
+    taught = StudentConfig(Network(), (Distill(method=Logit(0.5, 3.0)), Adapt()), 0)
+    assert [taught.teaching(index) for index in (0, 1)] == [Logit(0.5, 3.0)] * 2
+    assert taught.needs_teacher
+    for method in (NoTeacher(), Logit(0.0)):
+        alone = replace(taught, stages=(Distill(method=method), Adapt()))
+        assert alone.teaching(1) == method
+        assert not alone.needs_teacher
+
+
+def test_a_student_begins_with_what_makes_weights():
+    with pytest.raises(InputError, match="adapt needs weights to begin with: not the first"):
+        StudentConfig(Network(), (Adapt(), Distill()), 0)
+    with pytest.raises(InputError, match="at least one stage"):
+        StudentConfig(Network(), (), 0)
 
 
 def test_every_scheme_is_found_by_its_name_and_named_again():
     for name, scheme in SCHEMES.items():
         assert scheme_named(name) is scheme
-        assert scheme_name(scheme) == name
+        assert scheme.name == name
     with pytest.raises(InputError, match=r"unknown scheme 'int3'.*fp32.*int8_dynamic"):
         scheme_named("int3")
 
 
-def test_a_space_lists_the_architectures_it_can_reach():
-    keys = [architecture.key for architecture in architectures(SPACE, SETTLED)]
-    assert keys == [
+def test_a_space_lists_the_networks_it_can_reach():
+    assert [network.key for network in SPACE.networks] == [
         "mobilenet_v2@0.25",
         "mobilenet_v2@0.5",
         "mobilenet_v2@0.75",
@@ -123,23 +199,55 @@ def test_a_space_lists_the_architectures_it_can_reach():
     ]
 
 
+def test_networks_of_several_architectures_and_sizes_are_reached_once_each():
+    domains = {
+        "network.architecture": Choice(("resnet18", "mobilenet_v2")),
+        "network.width": Choice((1.0, 0.5)),
+        "network.image_size": Choice((32, 24)),
+    }
+    assert [network.key for network in Space(("distill",), domains, 0).networks] == [
+        "resnet18@1/24px",
+        "resnet18@1",
+        "mobilenet_v2@0.5/24px",
+        "mobilenet_v2@0.5",
+        "mobilenet_v2@1/24px",
+        "mobilenet_v2@1",
+    ]
+
+
 @pytest.mark.parametrize(
     ("build", "words"),
     [
-        (lambda: Distillation(0.0, 0.5), "temperature must be greater than 0, got 0.0"),
-        (lambda: Distillation(4.0, 0.0), "alpha must be in"),
-        (lambda: Distillation(4.0, 1.5), "alpha must be in"),
-        (lambda: LoRA(0, 8.0, 0.0, "dense", Schedule(1, 0.1)), "rank must be at least 1"),
-        (lambda: LoRA(4, 8.0, 1.0, "dense", Schedule(1, 0.1)), "dropout"),
-        (lambda: LoRA(4, 8.0, 0.0, "depthwise", Schedule(1, 0.1)), "targets must be one of"),
+        (lambda: Logit(temperature=0.0), "temperature must be greater than 0, got 0.0"),
+        (lambda: Logit(alpha=-0.1), r"alpha must be in \[0, 1\]"),
+        (lambda: Logit(alpha=1.5), r"alpha must be in \[0, 1\]"),
+        (
+            lambda: Logit(alpha=0, temperature=5),
+            r"temperature does not apply here and must stay 4\.0, got 5\.0",
+        ),
+        (lambda: Adapt(rank=0), "rank must be at least 1"),
+        (lambda: Adapt(rank=1.5), "rank must be a whole number, got 1.5"),
+        (lambda: Adapt(dropout=1.0), "dropout"),
+        (lambda: Adapt(targets="depthwise"), "targets must be one of"),
         (lambda: Schedule(0, 0.1), "epochs must be at least 1"),
+        (lambda: Schedule(float("inf"), 0.1), "epochs must be a finite number, got inf"),
         (lambda: Schedule(1, -0.1), "learning_rate must be greater than 0"),
+        (lambda: Schedule(1, float("inf")), "learning_rate must be a finite number, got inf"),
+        (lambda: Schedule(1, float("nan")), "learning_rate must be a finite number, got nan"),
         (lambda: Schedule(1, 0.1, optimizer="lion"), "optimizer must be one of adam"),
+        (lambda: Distill(batch_size=1), "batch_size must be at least 2"),
+        (lambda: Distill(method="logit"), "unknown method 'str': known are none, logit"),
         (lambda: Steps(0.0, 1.0, 0.3), "whole number of steps"),
         (lambda: Steps(1.0, 0.0, 0.1), "high must be at least low"),
+        (lambda: Steps(0.0, float("inf"), 0.1), "a range needs finite numbers"),
         (lambda: Choice(()), "at least one value"),
         (lambda: Choice((1, 1)), "must differ"),
-        (lambda: Architecture("resnet18", width=0), "width must be in"),
+        (lambda: Choice(([1],)), r"must be words or numbers, got \[1\]"),
+        (lambda: Network("mobilenet_v2", width=0), "width must be in"),
+        (lambda: Network("mobilenet_v2", width=5), r"width must be in \(0, 4\], got 5"),
+        (lambda: Network("resnet18", width=0.5), "resnet18 has no width: it must be 1, got 0.5"),
+        (lambda: Network("mobilenet_v2", image_size=7), r"image_size must be in \[8, 1024\]"),
+        (lambda: Network(""), "architecture must not be empty"),
     ],
 )
 def test_a_value_that_cannot_be_valid_cannot_be_built(build, words):
@@ -148,15 +256,38 @@ def test_a_value_that_cannot_be_valid_cannot_be_built(build, words):
 
 
 def test_faults_of_a_stored_config_are_named_all_at_once():
-    chain = to_dict(suggest(random_trials(1)[0], SPACE, SETTLED))
+    chain = to_dict(SPACE.suggest(random_trials(1)[0]))
     chain["student"]["seed"] = "many"
-    del chain["student"]["schedule"]["epochs"]
-    with pytest.raises(InputError, match=r"(?s)epochs.*seed|seed.*epochs"):
+    chain["student"]["network"]["width"] = "wide"
+    chain["student"]["stages"][0]["epochs"] = "few"
+    chain["scheme"] = "int3"
+    with pytest.raises(InputError, match=r"width.*epochs.*seed.*unknown scheme 'int3'") as caught:
         from_dict(ChainConfig, chain)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", [("network",), ("stages", 0), ("stages", 0, "method")])
+def test_a_stored_setting_that_is_not_known_is_refused(path):
+    """Read without it, it would be another student."""
+    values = to_dict(StudentConfig(Network(), (Distill(), Adapt()), 0))
+    table = values
+    for part in path:
+        table = table[part]
+    table["later"] = 3
+    with pytest.raises(InputError, match="later: Unexpected keyword argument"):
+        from_dict(StudentConfig, values)
+
+
+def test_a_stored_setting_that_is_missing_was_at_its_default():
+    student = StudentConfig(Network(width=0.5), (Distill(epochs=3), Adapt()), 0)
+    values = to_dict(student)
+    del values["network"]["image_size"], values["stages"][0]["method"]["temperature"]
+    del values["stages"][1]["rank"]
+    assert from_dict(StudentConfig, values) == student
 
 
 def test_equal_settings_are_one_student_whatever_the_scheme():
     generator = random.Random(5)
-    chain = suggest(random_trials(1, seed=6)[0], SPACE, SETTLED)
+    chain = SPACE.suggest(random_trials(1, seed=6)[0])
     other = ChainConfig(chain.student, SCHEMES[generator.choice(list(SCHEMES))])
     assert student_key(chain.student) == student_key(other.student)

@@ -1,13 +1,21 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from optuna.storages import RDBStorage
 
 from spaces import InputError
-from studies import create_or_resume, load_study, open_storage, open_study, stored_config
+from studies import (
+    StudyConfig,
+    create_or_resume,
+    load_study,
+    open_storage,
+    open_study,
+    stored_config,
+)
 from studies.records import StudyAttr
 
 ROOT = Path(__file__).parents[2]
@@ -40,12 +48,17 @@ def test_a_resume_takes_what_may_change(storage: RDBStorage) -> None:
 
 def test_a_resume_under_other_settings_is_refused_key_by_key(storage: RDBStorage) -> None:
     create_or_resume(DIGITS, storage)
-    changed = load_study("kd_lora_q", ["trials=99", "space.width=[0.5]", "distill.epochs=77"])
+    changed = load_study(
+        "kd_lora_q", ["trials=99", "space.network.width=[0.5]", "space.distill.epochs=77"]
+    )
     with pytest.raises(InputError) as caught:
         create_or_resume(changed, storage)
     first, *lines = str(caught.value).splitlines()
     assert first.startswith("study 'kd_lora_q' has begun under other settings")
-    assert [line.split(":")[0].strip() for line in lines] == ["distill.epochs", "space.width"]
+    assert [line.split(":")[0].strip() for line in lines] == [
+        "space.distill.epochs",
+        "space.network.width",
+    ]
     assert stored_config(open_study("kd_lora_q", storage)) == DIGITS
 
 
@@ -62,9 +75,61 @@ def test_another_programs_study_is_refused_and_left_alone(storage: RDBStorage) -
 
 
 def test_a_study_of_a_later_format_is_refused(storage: RDBStorage) -> None:
-    create_or_resume(DIGITS, storage).set_user_attr(StudyAttr.FORMAT.value, 2)
-    with pytest.raises(InputError, match="is of format 2, and this program reads format 1"):
+    create_or_resume(DIGITS, storage).set_user_attr(StudyAttr.FORMAT.value, 3)
+    with pytest.raises(InputError, match="is of format 3, and this program reads format 2"):
         open_study("kd_lora_q", storage)
+
+
+def test_a_study_of_the_first_format_is_refused(storage: RDBStorage) -> None:
+    create_or_resume(DIGITS, storage).set_user_attr(StudyAttr.FORMAT.value, 1)
+    with pytest.raises(InputError, match="is of format 1, and this program reads format 2"):
+        open_study("kd_lora_q", storage)
+
+
+def without_the_stem(config: StudyConfig) -> dict[str, Any]:
+    """Return the settings as a program stored them that did not know of stems yet."""
+    values = config.to_dict()
+    del values["space"]["network"]["stem"]
+    return values
+
+
+def test_a_study_goes_on_that_began_before_a_setting_was_there(storage: RDBStorage) -> None:
+    study = create_or_resume(DIGITS, storage)
+    study.ask()
+    study.set_user_attr(StudyAttr.CONFIG.value, without_the_stem(DIGITS))
+    assert stored_config(study) == DIGITS
+    assert len(create_or_resume(DIGITS, storage).get_trials()) == 1
+    searched = load_study("kd_lora_q", ["space.network.stem=['imagenet','small']"])
+    with pytest.raises(
+        InputError, match=r"space\.network\.stem: was not set, now \['imagenet', 'small'\]"
+    ):
+        create_or_resume(searched, storage)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        (("chain", "stages"), ["distill", "prune"], "unknown stage 'prune'"),
+        (("space", "distill", "smoothing"), [0.1], r"space\.distill\.smoothing: unknown key"),
+    ],
+)
+def test_a_study_that_a_later_program_stored_is_refused_and_left_alone(
+    storage: RDBStorage, key: tuple[str, ...], value: object, words: str
+) -> None:
+    study = create_or_resume(DIGITS, storage)
+    values = DIGITS.to_dict()
+    table = values
+    for part in key[:-1]:
+        table = table[part]
+    table[key[-1]] = value
+    study.set_user_attr(StudyAttr.CONFIG.value, values)
+    for attempt in (
+        lambda: create_or_resume(DIGITS, storage),
+        lambda: open_study("kd_lora_q", storage),
+    ):
+        with pytest.raises(InputError, match=f"the settings stored in 'kd_lora_q'.*{words}"):
+            attempt()
+    assert study.user_attrs[StudyAttr.CONFIG.value] == values
 
 
 def test_a_missing_study_is_told_those_that_are_there(storage: RDBStorage) -> None:

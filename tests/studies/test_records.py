@@ -14,14 +14,16 @@ from spaces import (
     DistilfrontError,
     scheme_named,
     student_key,
-    suggest,
     to_dict,
 )
 from studies import create_or_resume, load_study
 from studies.records import (
     HistoryReader,
     LostTrialError,
+    Paused,
+    RecordedRuling,
     Replicate,
+    Stopped,
     StudyAttr,
     add_baseline,
     add_epoch,
@@ -37,7 +39,8 @@ from studies.records import (
 )
 
 STAGES = (StageRecord("distill", "ab", seconds=3.0, seconds_reused=1.0, epochs=2),)
-RULING = {"words": "could not reach trial 3", "bound": 0.5}
+RULING = {"words": "could not reach trial 3", "progress": 0.5, "bound": 0.5}
+RULED = RecordedRuling("could not reach trial 3", 0.5, RULING)
 
 
 def evaluation(accuracy: float, size_bytes: int) -> Evaluation:
@@ -63,7 +66,7 @@ def new_study(storage: RDBStorage, objectives: Sequence[str] | None = None) -> o
 def begun(study: optuna.Study) -> tuple[optuna.Trial, ChainConfig]:
     config = load_study("kd_lora_q")
     trial = study.ask()
-    chain = suggest(trial, config.search_space(), config.settled())
+    chain = config.search_space().suggest(trial)
     describe(trial, chain)
     return trial, chain
 
@@ -89,14 +92,14 @@ def test_what_is_written_is_read_back(storage: RDBStorage) -> None:
     fail(study, failed, "diverged", "loss is NaN in epoch 2")
     running, _ = begun(study)
     add_epoch(running, 0.25, 0.1)
-    study.enqueue_trial({"width": 0.5})
+    study.enqueue_trial({"network.width": 0.5})
 
     history = read_history(study)
     own, offer, baseline = history.points
     key = student_key(chain.student)
     assert (own.number, own.origin, own.student, own.chain) == (0, "sampled", key, chain)
     assert (own.accuracy, own.size_bytes, own.latency_ms) == (0.7, 1000, 0.5)
-    assert own.evaluation["confusion"] == [[2, 1], [0, 1]]
+    assert own.evaluation == evaluation(0.7, 1000)
     assert (offer.origin, offer.offered_by, offer.student) == ("offered", 0, key)
     assert (offer.accuracy, offer.size_bytes, offer.latency_ms) == (0.6, 500, 0.25)
     assert offer.chain == offered
@@ -108,10 +111,11 @@ def test_what_is_written_is_read_back(storage: RDBStorage) -> None:
     (student,) = history.students
     assert (student.number, student.key, student.accuracy) == (0, key, 0.75)
     assert student.curve == ((0.5, 0.25), (1.0, 0.75))
-    assert student.audited == RULING
-    assert student.stages[0]["seconds_reused"] == 1.0
+    assert student.audited == RULED
+    assert student.stages == STAGES
     (pruned,) = history.stopped
-    assert (pruned.chain, pruned.ruling) == (stopped_chain, RULING)
+    assert (pruned.chain, pruned.ruling) == (stopped_chain, RULED)
+    assert (history.pruned, history.paused) == (history.stopped, ())
     assert pruned.curve == ((0.5, 0.125),)
     (failure,) = history.failed
     assert (failure.kind, failure.reason) == ("diverged", "loss is NaN in epoch 2")
@@ -126,8 +130,9 @@ def test_an_offer_has_the_students_parameters_and_its_own_scheme(storage: RDBSto
     add_offer(study, trial, offered, evaluation(0.6, 500), 0.25)
     added = study.get_trials()[1]
     assert added.state == TrialState.COMPLETE
-    assert {**added.params, "scheme": trial.params["scheme"]} == trial.params
-    assert scheme_named(added.params["scheme"]) == offered.scheme
+    key = "quantize.scheme"
+    assert {**added.params, key: trial.params[key]} == trial.params
+    assert scheme_named(added.params[key]) == offered.scheme
     assert added.distributions == trial.distributions
 
 
@@ -146,9 +151,9 @@ def test_a_point_has_three_objectives_whichever_the_study_chose(
     trial, chain = begun(study)
     add_epoch(trial, 1.0, 0.75)
     costs = tuple(
-        Cost(architecture, scheme, 1000, 0.5, 0.6, 0.01, latency_ms, 1, 1)
-        for architecture, latency_ms in ((chain.student.architecture.key, 0.5), ("resnet18@1", 3))
-        for scheme in SCHEMES
+        Cost(network, scheme.layout.key, 1000, 0.5, 0.6, 0.01, latency_ms, 1, 1)
+        for network, latency_ms in ((chain.student.network.key, 0.5), ("resnet18@1", 3))
+        for scheme in SCHEMES.values()
     )
     table = CostTable(costs, "resnet18@1", "onnxruntime", {}, processes=3, calls=200, threads=1)
     study.set_user_attr(StudyAttr.COSTS.value, to_dict(table))
@@ -159,6 +164,57 @@ def test_a_point_has_three_objectives_whichever_the_study_chose(
     own, teacher = read_history(study).points
     assert (own.accuracy, own.size_bytes, own.latency_ms) == (0.7, 1000, 0.5)
     assert (teacher.accuracy, teacher.size_bytes, teacher.latency_ms) == (0.9, 9000, 3.0)
+
+
+def test_a_ruling_that_does_not_say_how_far_a_student_was_stands_at_its_end(
+    storage: RDBStorage,
+) -> None:
+    study = new_study(storage)
+    trial, _ = begun(study)
+    prune(study, trial, STAGES, {"words": "why"})
+    (stopped,) = read_history(study).stopped
+    assert stopped.ruling == RecordedRuling("why", 1.0, {"words": "why"})
+
+
+def test_stopped_and_paused_trials_are_told_apart(storage: RDBStorage) -> None:
+    study = new_study(storage)
+    trials = [begun(study) for _ in range(4)]
+    for (trial, _), paused in zip(trials, (False, True, True, False), strict=True):
+        add_epoch(trial, 0.5, 0.25)
+        prune(study, trial, STAGES, {**RULING, "paused": paused})
+    history = read_history(study)
+    assert [(type(trial), trial.number) for trial in history.pruned] == [
+        (Stopped, 0),
+        (Paused, 1),
+        (Paused, 2),
+        (Stopped, 3),
+    ]
+    assert [trial.number for trial in history.stopped] == [0, 3]
+    assert [trial.number for trial in history.paused] == [1, 2]
+    assert history.waiting == history.paused
+    assert history.ruled_out == history.stopped
+    # A trial that goes on with a paused one is the same sample again.
+    again = study.ask()
+    again.set_user_attr("resumes", 1)
+    describe(again, trials[1][1])
+    assert [trial.number for trial in read_history(study).waiting] == [2]
+    prune(study, again, STAGES, {**RULING, "paused": False})
+    history = read_history(study)
+    assert [trial.number for trial in history.paused] == [1, 2]
+    assert [trial.number for trial in history.waiting] == [2]
+    assert sorted(trial.number for trial in history.ruled_out) == [0, 3, 4]
+    assert history.pruned[-1].resumes == 1
+    assert history.ended == 4
+
+
+def test_a_running_trial_has_its_student_as_soon_as_it_is_described(storage: RDBStorage) -> None:
+    study = new_study(storage)
+    trial, chain = begun(study)
+    study.ask()
+    described, silent = read_history(study).running
+    assert (described.number, described.chain) == (trial.number, chain)
+    assert described.student == student_key(chain.student)
+    assert (silent.student, silent.chain) == (None, None)
 
 
 def test_interrupted_trials_have_not_ended(storage: RDBStorage) -> None:

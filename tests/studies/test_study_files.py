@@ -11,11 +11,10 @@ from spaces import (
     Steps,
     TrainTeacher,
     UnknownNameError,
-    architectures,
 )
-from studies import built_in_studies, load_study
-from studies.loading import parse_study
+from studies import built_in_studies, load_study, parse_stored, parse_study
 from studies.schema import differences
+from studies.settings_table import settings_table
 
 DIGITS = (Path(__file__).parents[2] / "studies" / "kd_lora_q.toml").read_text("utf-8")
 
@@ -36,29 +35,32 @@ def test_a_built_in_study_offers_what_is_promised(name: str) -> None:
     space = study.search_space()
     assert study.name == name
     assert study.objectives == ("accuracy", "size_bytes", "latency_ms")
-    assert set(space.scheme.values) == set(SCHEMES)
-    assert space.lora_rank.values == (0, 2, 4, 8, 16, 32)
-    assert space.temperature.values == tuple(range(1, 11))
-    assert {0.0, 1.0} <= set(space.alpha.values) <= {step / 10 for step in range(11)}
-    widths = [architecture.width for architecture in architectures(space, study.settled())]
+    assert space.stages == ("distill", "adapt")
+    assert set(space.schemes) == set(SCHEMES)
+    assert space.values("adapt.rank") == (0, 2, 4, 8, 16, 32)
+    assert space.values("distill.temperature") == tuple(range(1, 11))
+    alphas = set(space.values("distill.alpha"))
+    assert {0.0, 1.0} <= alphas <= {step / 10 for step in range(11)}
+    widths = [network.width for network in space.networks]
     assert (min(widths), max(widths)) == (0.25, 1.0)
-    assert study.foundation().teacher.architecture.name == "resnet18"
-    assert study.settled().architecture.name == "mobilenet_v2"
+    assert study.setup().teacher.network.architecture == "resnet18"
+    assert {network.architecture for network in space.networks} == {"mobilenet_v2"}
 
 
 @pytest.mark.parametrize("data", ["cifar10", "cifar100"])
 def test_the_cifar_studies_hold_the_thesis_settings(data: str) -> None:
     study = load_study(f"kd_lora_q_{data}")
-    weights = study.foundation().teacher.weights
+    weights = study.setup().teacher.weights
     assert isinstance(weights, TrainTeacher)
-    for schedule in (weights.schedule, study.settled().distill):
+    first = next(study.search_space().students()).stages[0]
+    for schedule in (weights.schedule, first):
         assert (schedule.optimizer, schedule.epochs, schedule.decay) == ("adam", 50, "constant")
     assert weights.schedule.learning_rate == 1e-3
     space = study.search_space()
-    assert 4 in space.temperature.values
-    assert 0.3 in space.alpha.values
-    assert 1e-3 in space.learning_rate.values
-    assert study.foundation().data.name == data
+    assert 4 in space.values("distill.temperature")
+    assert 0.3 in space.values("distill.alpha")
+    assert 1e-3 in space.values("distill.learning_rate")
+    assert study.setup().data.name == data
 
 
 def test_the_built_in_studies_are_those_beside_the_code() -> None:
@@ -68,9 +70,10 @@ def test_the_built_in_studies_are_those_beside_the_code() -> None:
 def test_a_study_survives_being_stored() -> None:
     for name in built_in_studies():
         study = load_study(name)
-        again = parse_study(study.to_dict(), "stored")
-        assert again == study
-        assert again.fingerprint == study.fingerprint
+        for parse in (parse_study, parse_stored):
+            again = parse(study.to_dict(), "stored")
+            assert again == study
+            assert again.fingerprint == study.fingerprint
 
 
 def test_a_file_is_a_study_like_a_built_in_one(tmp_path: Path) -> None:
@@ -87,21 +90,24 @@ def test_overrides_are_read_as_toml_and_as_text_elsewhere() -> None:
             "name=mine",
             "data.name = cifar10",
             "data.train_limit = 500",
-            "space.width=[0.5]",
-            "space.alpha={low=0.5, high=1.0, step=0.25}",
-            "space.temperature=4",
+            "space.network.width=[0.5]",
+            "space.distill.alpha={low=0.5, high=1.0, step=0.25}",
+            "space.distill.temperature=4",
+            "space.network.architecture=mobilenet_v3_small",
             "pruning.delta=0.2",
             "runtime.threads=2",
         ],
     )
     assert (study.trials, study.name) == (3, "mine")
-    assert study.foundation().data.name == "cifar10"
-    assert study.foundation().data.train_limit == 500
-    assert study.search_space().width == Choice((0.5,))
-    assert study.search_space().alpha == Steps(0.5, 1.0, 0.25)
-    assert study.search_space().temperature == Choice((4,))
+    assert study.setup().data.name == "cifar10"
+    assert study.setup().data.train_limit == 500
+    domains = study.search_space().domains
+    assert domains["network.width"] == Choice((0.5,))
+    assert domains["distill.alpha"] == Steps(0.5, 1.0, 0.25)
+    assert domains["distill.temperature"] == Choice((4,))
+    assert domains["network.architecture"] == Choice(("mobilenet_v3_small",))
     assert study.pruning.delta == 0.2
-    assert study.foundation().threads == 2
+    assert study.setup().threads == 2
 
 
 def test_a_value_that_toml_would_take_for_more_keys_is_text() -> None:
@@ -110,9 +116,9 @@ def test_a_value_that_toml_would_take_for_more_keys_is_text() -> None:
 
 def test_a_teacher_is_trained_or_loaded(tmp_path: Path) -> None:
     path = tmp_path / "loaded.toml"
-    start, end = DIGITS.index("[teacher.training]"), DIGITS.index("[student]")
+    start, end = DIGITS.index("[teacher.training]"), DIGITS.index("[chain]")
     path.write_text(DIGITS[:start] + 'weights = "teacher.safetensors"\n' + DIGITS[end:])
-    assert load_study(str(path)).foundation().teacher.weights == LoadTeacher("teacher.safetensors")
+    assert load_study(str(path)).setup().teacher.weights == LoadTeacher("teacher.safetensors")
     path.write_text(DIGITS[:start] + DIGITS[end:])
     with pytest.raises(InputError, match="teacher: a teacher has either `weights`"):
         load_study(str(path))
@@ -163,12 +169,30 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
         ("colour=4", "colour: unknown key: known are name, objectives, seed, trials"),
         ("teacher.training.lr=4", "teacher.training.lr: unknown key: known are epochs"),
         ("teacher.training.learning_rate=-1", "teacher.training.learning_rate: must be greater"),
-        ("teacher.width=9", "teacher.width: must be in (0, 4], got 9"),
+        ("teacher.width=9", "teacher.width: resnet18 has no width: it must be 1, got 9"),
+        ("teacher.image_size=4", "teacher.image_size: must be greater than or equal to 8, got 4"),
+        ("teacher.image_size=4096", "teacher.image_size: must be less than or equal to 1024"),
         ("teacher.stem=tiny", "teacher.stem: must be 'imagenet' or 'small', got 'tiny'"),
-        ("distill.epochs=0", "distill.epochs: must be at least 1, got 0"),
-        ("distill.epochs=two", "distill.epochs: must be a valid integer"),
-        ("adapt.optimizer=lion", "adapt.optimizer: must be 'adam', 'adamw' or 'sgd', got 'lion'"),
-        ("adapt.learning_rate=1", "adapt.learning_rate: unknown key"),
+        ("chain=4", "chain: must be a table, got 4"),
+        ("chain.stage=['distill']", "chain.stage: unknown key: known are stages"),
+        ("chain.stages=distill", "chain.stages: must be a valid tuple, got 'distill'"),
+        ("chain.stages=['distill',1]", "chain.stages.1: must be a valid string, got 1"),
+        ("space=4", "space: must be a table, got 4"),
+        ("space.distill=4", "space.distill: must be a table, got 4"),
+        ("space.distill.epochs=0", "space.distill.epochs: must be at least 1, got 0"),
+        ("space.distill.epochs=two", "space.distill.epochs: must be a number, got 'two'"),
+        ("space.distill.epochs=[3, 1.5]", "space.distill.epochs: must be a whole number, got 1.5"),
+        ("space.distill.epochs=inf", "space.distill.epochs: must be a finite number, got inf"),
+        ("space.distill.batch_size=1", "space.distill.batch_size: must be at least 2, got 1"),
+        (
+            "space.adapt.optimizer=lion",
+            "space.adapt.optimizer: must be one of adam, adamw, sgd, got 'lion'",
+        ),
+        ("space.adapt.decay=['linear']", "space.adapt.decay: must be one of constant, one_cycle"),
+        (
+            "space.adapt.alpha=1",
+            "space.adapt.alpha: unknown key: known are rank, lora_alpha, dropout, targets, epochs",
+        ),
         ("least_gain_per_hour=-1", "least_gain_per_hour: must be greater than or equal to 0"),
         ("least_gain_per_hour=inf", "least_gain_per_hour: must be a finite number, got inf"),
         ("trials=0", "trials: must be greater than or equal to 1, got 0"),
@@ -189,20 +213,85 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
         ("pruning.delta=nan", "pruning.delta: must be a finite number, got nan"),
         ("bounds.accuracy_of_teacher=1.1", "bounds.accuracy_of_teacher: must be less than or"),
         ("runtime.name=tflite", "runtime.name: must be 'onnxruntime' or 'executorch', got 'tfl"),
-        ("space.alpha={low=0,high=2,step=0.5}", "space.alpha: must be in (0, 1] (0 is plain"),
-        ("space.alpha={low=0,high=1,step=0.3}", "space.alpha: high must be low plus a whole"),
-        ("space.alpha={low=0,high=1}", "space.alpha: a range is a table of three numbers"),
-        ("space.temperature=[0, 1]", "space.temperature: must be greater than 0, got 0"),
-        ("space.width=[]", "space.width: a choice needs at least one value"),
-        ("space.width=[1, 1]", "space.width: a choice's values must differ"),
-        ("space.width=['wide']", "space.width: every value must be a number, got 'wide'"),
-        ("space.width=true", "space.width: every value must be a number, got True"),
-        ("space.lora_rank=[0, 1.5]", "space.lora_rank: rank must be a whole number, got 1.5"),
-        ("space.lora_dropout=[1.0]", "space.lora_dropout: dropout must be in [0, 1), got 1.0"),
-        ("space.lora_targets=['all']", "space.lora_targets: targets must be one of classifier"),
-        ("space.learning_rate=[0]", "space.learning_rate: must be greater than 0, got 0"),
-        ("space.scheme=['int3']", "space.scheme: unknown scheme 'int3': known are fp32, fp16"),
-        ("space.depth=[1]", "space.depth: unknown key: known are width, alpha, temperature"),
+        (
+            "space.distill.alpha={low=0,high=2,step=0.5}",
+            "space.distill.alpha: must be in [0, 1], got 1.5",
+        ),
+        (
+            "space.distill.alpha={low=0,high=1,step=0.3}",
+            "space.distill.alpha: high must be low plus a whole number of steps",
+        ),
+        (
+            "space.distill.alpha={low=0,high=1,step=0}",
+            "space.distill.alpha: step must be greater than 0, got 0",
+        ),
+        (
+            "space.distill.alpha={low=1,high=0,step=0.5}",
+            "space.distill.alpha: high must be at least low, got low 1 and high 0",
+        ),
+        (
+            "space.distill.alpha={low=0,high=inf,step=1}",
+            "space.distill.alpha: a range needs finite numbers, got low 0, high inf and step 1",
+        ),
+        (
+            "space.distill.alpha={low=0,high=1}",
+            "space.distill.alpha: a range is a table of three numbers",
+        ),
+        (
+            "space.distill.alpha={low=0,high=1,step=true}",
+            "space.distill.alpha: a range is a table of three numbers",
+        ),
+        (
+            "space.distill.temperature=[0, 1]",
+            "space.distill.temperature: must be greater than 0, got 0",
+        ),
+        (
+            "space.distill.method=dkt",
+            "space.distill.method: must be one of none, logit, got 'dkt'",
+        ),
+        (
+            "space.distill.learning_rate=[0]",
+            "space.distill.learning_rate: must be greater than 0, got 0",
+        ),
+        (
+            "space.distill.learning_rate=nan",
+            "space.distill.learning_rate: must be a finite number, got nan",
+        ),
+        ("space.network.width=[]", "space.network.width: a choice needs at least one value"),
+        ("space.network.width=[1, 1]", "space.network.width: a choice's values must differ"),
+        (
+            "space.network.width=[[1]]",
+            "space.network.width: a choice's values must be words or numbers, got [1]",
+        ),
+        ("space.network.width=['wide']", "space.network.width: must be a number, got 'wide'"),
+        ("space.network.width=true", "space.network.width: must be a number, got True"),
+        ("space.network.width=9", "space.network.width: must be in (0, 4], got 9"),
+        (
+            "space.network.architecture=resnet18",
+            "space.network.width: resnet18 has no width: it must be 1, got [0.25, 0.5, 0.75, 1.0]",
+        ),
+        ("space.network.architecture=[3]", "space.network.architecture: must be a word, got 3"),
+        ("space.network.architecture=''", "space.network.architecture: must not be empty"),
+        ("space.network.stem=tiny", "space.network.stem: must be one of imagenet, small, got 'ti"),
+        (
+            "space.network.image_size=[32, 4]",
+            "space.network.image_size: must be in [8, 1024], got 4",
+        ),
+        (
+            "space.network.depth=[1]",
+            "space.network.depth: unknown key: known are architecture, width, stem, image_size",
+        ),
+        ("space.adapt.rank=[0, 1.5]", "space.adapt.rank: must be a whole number, got 1.5"),
+        ("space.adapt.rank=[0, -1]", "space.adapt.rank: must be at least 1, got -1"),
+        ("space.adapt.rank=[false, 2]", "space.adapt.rank: must be a number, got False"),
+        ("space.adapt.dropout=[1.0]", "space.adapt.dropout: must be in [0, 1), got 1.0"),
+        ("space.adapt.targets=['all']", "space.adapt.targets: must be one of classifier, pointwis"),
+        ("space.quantize.scheme=['int3']", "space.quantize.scheme: must be one of fp32, fp16"),
+        ("space.prune.share=[0.5]", "space.prune: unknown table: this chain has network, distill"),
+        (
+            "space.distill.logit.alpha=0.5",
+            "space.distill.logit: unknown key: known are method, alpha, temperature, epochs",
+        ),
     ],
 )
 def test_a_fault_names_key_rule_and_value(override: str, fault: str) -> None:
@@ -217,10 +306,16 @@ def test_all_faults_come_at_once_even_of_one_table() -> None:
         "data.views=-1",
         "data.sice=1",
         "data.augment=perhaps",
-        "distill.epochs=0",
-        "distill.batch_size=1",
-        "space.width=[9]",
-        "space.scheme=['int3']",
+        "teacher.image_size=4",
+        "space.distill.epochs=0",
+        "space.distill.batch_size=1",
+        "space.distill.method=dkt",
+        "space.distill.alpha={low=0,high=1,step=0.3}",
+        "space.network.width=[9]",
+        "space.network.image_size=4",
+        "space.network.depth=3",
+        "space.quantize.scheme=['int3']",
+        "space.prune.share=0.5",
         "trials=0",
     )
     assert sorted(fault.partition(":")[0] for fault in faults) == [
@@ -228,10 +323,16 @@ def test_all_faults_come_at_once_even_of_one_table() -> None:
         "data.image_size",
         "data.sice",
         "data.views",
-        "distill.batch_size",
-        "distill.epochs",
-        "space.scheme",
-        "space.width",
+        "space.distill.alpha",
+        "space.distill.batch_size",
+        "space.distill.epochs",
+        "space.distill.method",
+        "space.network.depth",
+        "space.network.image_size",
+        "space.network.width",
+        "space.prune",
+        "space.quantize.scheme",
+        "teacher.image_size",
         "trials",
     ]
 
@@ -241,8 +342,10 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     path.write_text("[data]\n[space]\n")
     with pytest.raises(InputError) as caught:
         load_study(str(path))
-    for key in ("name", "data.name", "teacher", "distill", "space.width", "space.scheme"):
-        assert f"\n  {key}: missing" in str(caught.value)
+    assert str(caught.value).splitlines() == [
+        f"{path} has 3 faults:",
+        *("  name: missing", "  data.name: missing", "  teacher: missing"),
+    ]
 
 
 @pytest.mark.parametrize("forecasting", ["sampler.name=ehvi", "pruning.name=freeze_thaw"])
@@ -281,18 +384,34 @@ SEARCH_ONLY = [
     "costs.calls=100",
     "bounds.accuracy_of_teacher=0.5",
     "data.root=elsewhere",
-    "space.temperature={low=1.0, high=10.0, step=1.0}",
+    "space.distill.temperature={low=1.0, high=10.0, step=1.0}",
+    "space.distill.method=logit",
+    "space.network.image_size=[32]",
 ]
 DECISIVE = [
     ("seed=8", "seed: was 7, now 8"),
-    ("data.image_size=16", "data.image_size: was 32, now 16"),
+    # Networks see the images as they are held, where a study does not say.
+    (
+        "data.image_size=16",
+        "data.image_size: was 32, now 16\nspace.network.image_size: was not set, now [16]",
+    ),
     ("data.train_limit=100", "data.train_limit: was not set, now 100"),
-    ("distill.optimizer=sgd", "distill.optimizer: was adam, now sgd"),
+    ("space.distill.optimizer=sgd", "space.distill.optimizer: was ['adam'], now ['sgd']"),
     ("runtime.threads=2", "runtime.threads: was 1, now 2"),
-    ("space.width=[0.5]", "space.width: was [0.25, 0.5, 0.75, 1.0], now [0.5]"),
-    ("space.alpha=0.5", "space.alpha: was {'low': 0.0, 'high': 1.0, 'step': 0.1}, now [0.5]"),
+    ("space.network.width=[0.5]", "space.network.width: was [0.25, 0.5, 0.75, 1.0], now [0.5]"),
+    ("space.network.width=1", "space.network.width: was [0.25, 0.5, 0.75, 1.0], now not set"),
+    (
+        "space.distill.alpha=0.5",
+        "space.distill.alpha: was {'low': 0.0, 'high': 1.0, 'step': 0.1}, now [0.5]",
+    ),
     ("teacher.training.epochs=9", "teacher.training.epochs: was 50, now 9"),
-    ("student.stem=imagenet", "student.stem: was small, now imagenet"),
+    ("teacher.image_size=24", "teacher.image_size: was not set, now 24"),
+    ("space.network.stem=imagenet", "space.network.stem: was ['small'], now not set"),
+    ("space.network.image_size=24", "space.network.image_size: was not set, now [24]"),
+    (
+        "space.distill.method=['none','logit']",
+        "space.distill.method: was not set, now ['none', 'logit']",
+    ),
     (
         "objectives=['accuracy','size_bytes']",
         "objectives: was ['accuracy', 'size_bytes', 'latency_ms'], now ['accuracy', 'size_bytes']",
@@ -314,4 +433,10 @@ def test_what_decides_results_changes_the_fingerprint_and_is_named(
 ) -> None:
     base, changed = load_study(CIFAR), load_study(CIFAR, [override])
     assert changed.fingerprint != base.fingerprint
-    assert differences(base.identity(), changed.identity()) == [words]
+    assert differences(base.identity(), changed.identity()) == words.splitlines()
+
+
+def test_the_readme_has_the_table_of_what_can_be_searched() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    begin, end = "<!-- settings -->\n", "<!-- /settings -->"
+    assert readme[readme.index(begin) + len(begin) : readme.index(end)] == settings_table()

@@ -9,34 +9,32 @@ from objectives.chain.workbench import Workbench
 from objectives.models import initialised_model, save_weights
 from spaces import (
     SCHEMES,
-    Architecture,
+    Adapt,
     DataConfig,
-    Distillation,
-    Foundation,
+    Distill,
     InputError,
     LoadTeacher,
-    LoRA,
-    NoAdapter,
-    PlainTraining,
+    Logit,
+    Network,
+    NoTeacher,
     Schedule,
     StudentConfig,
+    StudySetup,
     TeacherConfig,
     TrainTeacher,
+    student_key,
 )
 
-FOUNDATION = Foundation(
+SETUP = StudySetup(
     DataConfig("digits", image_size=8, validation_limit=100, test_limit=60, calibration_images=32),
-    TeacherConfig(Architecture("cifar_resnet20", 0.5), TrainTeacher(Schedule(3, 0.01))),
+    TeacherConfig(Network("cifar_resnet20", 0.5, image_size=8), TrainTeacher(Schedule(3, 0.01))),
     seed=1,
 )
-STUDENT = StudentConfig(
-    Architecture("resnet8x4", 0.125),
-    Distillation(4, 0.5),
-    Schedule(3, 0.01),
-    LoRA(2, 4, 0.1, "dense", Schedule(2, 0.005)),
-    seed=1,
-)
-PLAIN = replace(STUDENT, method=PlainTraining(), adaptation=NoAdapter())
+NETWORK = Network("resnet8x4", 0.125, image_size=8)
+DISTILL = Distill(3, 0.01, method=Logit(0.5, 4))
+ADAPT = Adapt(2, 0.005, rank=2, lora_alpha=4, dropout=0.1, targets="dense")
+STUDENT = StudentConfig(NETWORK, (DISTILL, ADAPT), seed=1)
+PLAIN = StudentConfig(NETWORK, (replace(DISTILL, method=NoTeacher()),), seed=1)
 
 
 class Listener:
@@ -63,7 +61,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bench(cache):
-    with Workbench(FOUNDATION, cache) as bench:
+    with Workbench(SETUP, cache) as bench:
         bench.teacher(Listener())
         yield bench
 
@@ -75,12 +73,15 @@ def test_the_first_epochs_of_a_curve_say_something_and_it_rises(bench):
     assert accuracies[0] > 0.3  # chance is 0.1
     assert accuracies[-1] > max(0.8, accuracies[0])
     assert student.accuracy == accuracies[-1]
+    assert student.key == student_key(STUDENT)
+    assert student.leaves.keys() == {"adapter"}
+    assert (student.leaves["adapter"] / "adapter_config.json").is_file()
     assert [report.progress for report in listener.reports] == [0.2, 0.4, 0.6, 0.8, 1.0]
 
 
 def test_a_student_is_trained_once_and_its_epochs_are_told_again(bench, cache):
     first = bench.train_student(STUDENT, Listener())
-    with Workbench(FOUNDATION, cache) as other:
+    with Workbench(SETUP, cache) as other:
         listener = Listener()
         again = other.train_student(STUDENT, listener)
     assert again.weights.read_bytes() == first.weights.read_bytes()
@@ -94,7 +95,7 @@ def test_a_student_is_trained_once_and_its_epochs_are_told_again(bench, cache):
 def test_students_share_what_is_equal(bench):
     bench.train_student(STUDENT, Listener())
     listener = Listener()
-    bench.train_student(replace(STUDENT, adaptation=NoAdapter()), listener)
+    bench.train_student(STUDENT.prefix(1), listener)
     assert listener.seen == [("distill", epoch, True) for epoch in (1, 2, 3)]
 
 
@@ -121,22 +122,22 @@ def test_a_stop_answers_reused_epochs_too(bench):
 
 
 def test_the_same_key_gives_the_same_bits_in_another_cache(bench, tmp_path):
-    with Workbench(FOUNDATION, tmp_path) as other:
+    with Workbench(SETUP, tmp_path) as other:
         ours, theirs = (b.train_student(STUDENT, Listener()) for b in (bench, other))
         assert ours.weights.read_bytes() == theirs.weights.read_bytes()
         assert [stage.key for stage in ours.stages] == [stage.key for stage in theirs.stages]
 
 
 def test_plain_training_needs_no_teacher(tmp_path):
-    with Workbench(FOUNDATION, tmp_path) as bench:
+    with Workbench(SETUP, tmp_path) as bench:
         bench.train_student(PLAIN, Listener())
         assert not bench.cache.has(bench.keys.teacher())
 
 
 def test_fixed_views_ask_the_teacher_once_for_all_students(tmp_path):
-    data = replace(FOUNDATION.data, views=2, train_limit=100)
-    with Workbench(replace(FOUNDATION, data=data), tmp_path) as bench:
-        bench.train_student(replace(STUDENT, adaptation=NoAdapter()), Listener())
+    data = replace(SETUP.data, views=2, train_limit=100)
+    with Workbench(replace(SETUP, data=data), tmp_path) as bench:
+        bench.train_student(STUDENT.prefix(1), Listener())
         assert bench.cache.has(bench.keys.teacher_logits("views"))
 
 
@@ -145,44 +146,44 @@ def test_every_scheme_is_scored_by_its_runtime(bench, tmp_path):
     sizes = {}
     for name, scheme in SCHEMES.items():
         keep = tmp_path / name / "model.onnx"
-        scored = bench.evaluate(student, STUDENT.architecture, scheme, "validation", keep)
+        scored = bench.evaluate(student, NETWORK, scheme, "validation", keep)
         sizes[name] = scored.size_bytes
         assert keep.stat().st_size == scored.size_bytes
         assert sum(map(sum, scored.confusion)) == scored.images == 100
         assert scored.accuracy > (0.3 if "4" in name else student.accuracy - 0.1)
     assert sizes["int4_weight_only"] < sizes["int8_weight_only"] < sizes["fp16"] < sizes["fp32"]
-    exact = bench.evaluate(student, STUDENT.architecture, SCHEMES["fp32"], "validation")
+    exact = bench.evaluate(student, NETWORK, SCHEMES["fp32"], "validation")
     assert exact.accuracy == student.accuracy
     onnxruntime.InferenceSession(str(tmp_path / "fp32" / "model.onnx"))
 
 
 def test_the_teacher_agrees_with_itself(bench):
     teacher = bench.teacher(Listener())
-    architecture = FOUNDATION.teacher.architecture
-    scored = bench.evaluate(teacher, architecture, SCHEMES["fp32"], "test")
+    network = SETUP.teacher.network
+    scored = bench.evaluate(teacher, network, SCHEMES["fp32"], "test")
     assert scored.images == 60
     assert scored.kl_to_teacher == pytest.approx(0, abs=1e-6)
 
 
 def test_diverged_training_says_when_and_at_what_rate(bench):
-    schedule = Schedule(2, 1e12, optimizer="sgd", decay="constant")
+    stage = Distill(2, 1e12, optimizer="sgd", decay="constant", method=NoTeacher())
     with pytest.raises(DivergedError, match=r"distill diverged in epoch 1 at .* 1e\+12"):
-        bench.train_student(replace(PLAIN, schedule=schedule), Listener())
+        bench.train_student(replace(PLAIN, stages=(stage,)), Listener())
 
 
 def test_a_teacher_from_a_file(bench, tmp_path):
     trained = bench.teacher(Listener())
-    loaded = TeacherConfig(FOUNDATION.teacher.architecture, LoadTeacher(str(trained.weights)))
-    with Workbench(replace(FOUNDATION, teacher=loaded), tmp_path / "cache") as other:
+    loaded = TeacherConfig(SETUP.teacher.network, LoadTeacher(str(trained.weights)))
+    with Workbench(replace(SETUP, teacher=loaded), tmp_path / "cache") as other:
         teacher = other.teacher(Listener())
         assert teacher.accuracy == trained.accuracy
         assert teacher.weights.read_bytes() == trained.weights.read_bytes()
     wrong = tmp_path / "wrong.safetensors"
-    save_weights(initialised_model(STUDENT.architecture, 10, 0), wrong)
+    save_weights(initialised_model(NETWORK, 10, 0), wrong)
     config = replace(loaded, weights=LoadTeacher(str(wrong)))
     with (
-        Workbench(replace(FOUNDATION, teacher=config), tmp_path / "cache") as other,
-        pytest.raises(InputError, match=r"not of cifar_resnet20@0\.5"),
+        Workbench(replace(SETUP, teacher=config), tmp_path / "cache") as other,
+        pytest.raises(InputError, match=r"not of cifar_resnet20@0\.5/8px"),
     ):
         other.teacher(Listener())
 
@@ -190,27 +191,37 @@ def test_a_teacher_from_a_file(bench, tmp_path):
 def test_keys_change_with_what_changes_the_result_and_with_nothing_else(bench):
     data = bench.data
 
-    def keys(foundation=FOUNDATION, student=STUDENT):
-        made = StageKeys(foundation, data)
-        return made.teacher(), made.distill(student), made.adapt(student, student.adaptation)
+    def keys(setup=SETUP, student=STUDENT):
+        made = StageKeys(setup, data)
+        return made.teacher(), made.stage(student.prefix(1)), made.stage(student)
 
-    lora, method, schedule = STUDENT.adaptation, STUDENT.method, STUDENT.schedule
-    assert keys(student=replace(STUDENT, method=Distillation(4.0, 0.1 + 0.4))) == keys()
-    assert keys(replace(FOUNDATION, runtime="executorch")) == keys()
+    def student_of(distill=DISTILL, adapt=ADAPT):
+        return replace(STUDENT, stages=(distill, adapt))
+
+    half = student_of(replace(DISTILL, method=Logit(0.1 + 0.4, 4.0)))
+    assert keys(student=half) == keys()
+    assert keys(replace(SETUP, runtime="executorch")) == keys()
     teacher, distill, adapt = keys()
     for student in (
-        replace(STUDENT, method=replace(method, temperature=5)),
-        replace(STUDENT, schedule=replace(schedule, epochs=4)),
-        replace(STUDENT, schedule=replace(schedule, batch_size=32)),
-        replace(STUDENT, architecture=Architecture("resnet8x4", 0.25)),
+        student_of(replace(DISTILL, method=Logit(0.5, 5))),
+        student_of(replace(DISTILL, epochs=4)),
+        student_of(replace(DISTILL, batch_size=32)),
+        replace(STUDENT, network=replace(NETWORK, width=0.25)),
+        replace(STUDENT, network=replace(NETWORK, image_size=16)),
         replace(STUDENT, seed=2),
     ):
         changed = keys(student=student)
         assert (changed[0], distill in changed, adapt in changed) == (teacher, False, False)
-    changed = keys(student=replace(STUDENT, adaptation=replace(lora, rank=4)))
+    changed = keys(student=student_of(adapt=replace(ADAPT, rank=4)))
     assert changed[:2] == (teacher, distill)
     assert changed[2] != adapt
-    for foundation in (replace(FOUNDATION, threads=2), replace(FOUNDATION, seed=2)):
-        assert not set(keys(foundation)) & {teacher, distill, adapt}
-    plain = replace(STUDENT, method=PlainTraining())
-    assert keys(replace(FOUNDATION, seed=2), plain)[1] == keys(student=plain)[1]
+    smaller = replace(SETUP.teacher, network=replace(SETUP.teacher.network, image_size=16))
+    for setup in (
+        replace(SETUP, threads=2),
+        replace(SETUP, seed=2),
+        replace(SETUP, teacher=smaller),
+    ):
+        assert not set(keys(setup)) & {teacher, distill, adapt}
+    for method in (NoTeacher(), Logit(alpha=0)):
+        plain = student_of(replace(DISTILL, method=method))
+        assert keys(replace(SETUP, seed=2), plain)[1:] == keys(student=plain)[1:]

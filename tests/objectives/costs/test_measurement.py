@@ -17,8 +17,8 @@ from objectives.costs.measurement import Candidate, flops_and_parameters, measur
 from objectives.costs.table import Cost, CostTable, with_levels
 from objectives.models import initialised_model
 from objectives.runtimes.onnx_runtime import OnnxRuntime
-from spaces import Architecture, DistilfrontError, InputError, scheme_named
-from tests.objectives.networks import CLASSES, IMAGE_SIZE, RESNET20, images, weights_file
+from spaces import DistilfrontError, InputError, Network, scheme_named
+from tests.objectives.networks import CLASSES, RESNET20, images, weights_file
 
 SCHEMES = ("fp32", "int4_weight_only", "int8_static")
 
@@ -26,25 +26,25 @@ SCHEMES = ("fp32", "int4_weight_only", "int8_static")
 @pytest.fixture(scope="module")
 def candidates(templates: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Candidate]:
     folder = tmp_path_factory.mktemp("artifacts")
-    template = OnnxRuntime().template(RESNET20, CLASSES, IMAGE_SIZE, templates)
-    filler = template.filler(weights_file(RESNET20, 1, folder), images(16, 1))
+    template = OnnxRuntime().template(RESNET20, CLASSES, templates)
+    writer = template.writer(weights_file(RESNET20, 1, folder), images(16, 1))
     made = []
-    for scheme in SCHEMES:
-        path = folder / f"{scheme}.onnx"
-        filler.write(scheme_named(scheme), path)
-        made.append(Candidate(RESNET20.key, scheme, path, flops=41_000_000, parameters=270_000))
+    for scheme in map(scheme_named, SCHEMES):
+        path = folder / f"{scheme.name}.onnx"
+        writer.write(scheme, path)
+        layout = scheme.layout.key
+        made.append(Candidate(RESNET20, layout, path, flops=41_000_000, parameters=270_000))
     return made
 
 
 @pytest.fixture
 def answer() -> dict[str, Any]:
     """What profile.py writes, by hand."""
-    timings = {"fp32": (2.0, 2.2, 2.1), "int8_static": (1.0, 1.01, 1.4)}
+    timings = {"fp32": (2.0, 2.2, 2.1), "w8a8": (1.0, 1.01, 1.4)}
     return {
-        "format": 1,
+        "format": 2,
         "runtime": "onnxruntime",
         "teacher": "net@1",
-        "image_size": 32,
         "processes": 3,
         "calls": 200,
         "warmup": 20,
@@ -52,14 +52,15 @@ def answer() -> dict[str, Any]:
         "device": {"processor": "small"},
         "artifacts": [
             {
-                "architecture": "net@1",
-                "scheme": scheme,
+                "network": "net@1",
+                "layout": layout,
+                "image_size": 32,
                 "flops": 10,
                 "parameters": 5,
                 "size_bytes": 100,
                 "timings": [{"median_ms": ms, "p95_ms": 2 * ms} for ms in medians],
             }
-            for scheme, medians in timings.items()
+            for layout, medians in timings.items()
         ],
     }
 
@@ -70,13 +71,13 @@ def test_measured_costs_weigh_and_order_the_artifacts(candidates: list[Candidate
         candidates,
         RESNET20.key,
         "onnxruntime",
-        image_size=IMAGE_SIZE,
         processes=2,
         calls=40,
         on_progress=told.append,
     )
-    for candidate in candidates:
-        cost = table.of(RESNET20.key, candidate.scheme)
+    for candidate, scheme in zip(candidates, SCHEMES, strict=True):
+        cost = table.of(RESNET20.key, scheme)
+        assert cost.layout == candidate.layout
         assert cost.size_bytes == candidate.path.stat().st_size
         assert 0 < cost.median_ms <= cost.p95_ms
         assert cost.flops == candidate.flops
@@ -90,10 +91,9 @@ def test_artifact_that_cannot_be_loaded_is_one_line(candidates: list[Candidate],
     broken.write_bytes(b"no model")
     with pytest.raises(DistilfrontError, match=r"could not be measured: .*broken\.onnx") as caught:
         measure_costs(
-            [*candidates, replace(candidates[0], scheme="fp16", path=broken)],
+            [*candidates, replace(candidates[0], layout="fp16", path=broken)],
             RESNET20.key,
             "onnxruntime",
-            image_size=IMAGE_SIZE,
             processes=1,
             calls=10,
         )
@@ -110,7 +110,6 @@ def test_bundle_runs_without_the_project_and_is_read_back(
         RESNET20.key,
         "onnxruntime",
         study="digits",
-        image_size=IMAGE_SIZE,
         processes=1,
         calls=20,
     )
@@ -126,12 +125,12 @@ def test_bundle_runs_without_the_project_and_is_read_back(
         check=True,
         capture_output=True,
     )
-    table = read_costs(bundle / "costs.json", [(RESNET20.key, scheme) for scheme in SCHEMES])
+    table = read_costs(bundle / "costs.json", [(RESNET20.key, one.layout) for one in candidates])
     assert table.imported
     assert table.of(RESNET20.key, "fp32").size_bytes == candidates[0].path.stat().st_size
     assert "--study digits --costs costs.json" in (bundle / "README.md").read_text()
     with pytest.raises(InputError, match="not empty"):
-        write_bundle(bundle, candidates, "x", "onnxruntime", study="x", image_size=32)
+        write_bundle(bundle, candidates, "x", "onnxruntime", study="x")
     with pytest.raises(InputError, match="lack fp16 of other@1"):
         read_costs(bundle / "costs.json", [("other@1", "fp16")])
 
@@ -149,13 +148,16 @@ def test_costs_by_hand(answer: dict[str, Any], tmp_path: Path):
 @pytest.mark.parametrize(
     ("where", "value", "words"),
     [
-        (("format",), 2, "format"),
+        (("format",), 1, "format"),
+        (("format",), 3, "format"),
+        (("artifacts", 0, "image_size"), 0, "image_size"),
+        (("image_size",), 32, "image_size"),
         (("artifacts",), [], "artifacts"),
         (("artifacts", 0, "timings", 0, "median_ms"), float("nan"), "median_ms"),
         (("artifacts", 0, "timings", 0, "p95_ms"), 0.0, "p95_ms"),
         (("artifacts", 0, "size_bytes"), -1, "size_bytes"),
         (("artifacts", 0, "timings"), [{"median_ms": 1.0, "p95_ms": 1.0}], "timed in 1 processes"),
-        (("artifacts", 0, "scheme"), "int8_static", "more than one int8_static of net@1"),
+        (("artifacts", 0, "layout"), "w8a8", "more than one w8a8 of net@1"),
         (("teacher",), "other@1", "lack the teacher"),
         (("surprise",), 1, "surprise"),
     ],
@@ -187,7 +189,7 @@ def cost(name: str, median_ms: float, repeatability: float = 0.0) -> Cost:
 
 def test_levels_join_what_cannot_be_told_apart():
     costs = [cost("a", 1.0), cost("b", 1.02), cost("c", 1.2), cost("d", 1.5, 0.3), cost("e", 2.0)]
-    levels = {c.architecture: c.latency_ms for c in with_levels(costs, 0.03)}
+    levels = {c.network: c.latency_ms for c in with_levels(costs, 0.03)}
     assert levels["a"] == levels["b"]
     assert levels["c"] == levels["d"]  # d may be 0.3 off
     assert len(set(levels.values())) == 3
@@ -210,7 +212,7 @@ def test_flops_and_parameters_by_hand():
 
 
 def test_flops_of_a_known_network():
-    flops, _ = flops_and_parameters(initialised_model(Architecture("resnet18"), 1000, 0), 224)
+    flops, _ = flops_and_parameters(initialised_model(Network("resnet18"), 1000, 0), 224)
     assert flops == pytest.approx(1.82e9, rel=0.01)
 
 
@@ -223,5 +225,7 @@ def test_difference_names_what_changed():
 
 def test_cost_that_is_missing_lists_what_is_there():
     table = CostTable((cost("a", 1.0),), "a", "onnxruntime", {}, 1, 1, 1)
-    with pytest.raises(InputError, match="no fp16 of a: it has a/fp32"):
+    with pytest.raises(InputError, match="no fp16 of a: it has fp32 of a"):
         table.of("a", "fp16")
+    with pytest.raises(InputError, match="unknown scheme 'int3'"):
+        table.of("a", "int3")

@@ -47,14 +47,14 @@ def test_limits_take_a_stratified_part():
 
 
 def test_images_are_normalised_and_calibration_is_of_the_training_split(digits):
-    images = digits.images("validation")
+    images = digits.images("validation", 16)
     assert images.dtype == np.float32
     assert images.flags.c_contiguous
     pixels = digits.splits["validation"].images.double().numpy() / 255
     expected = (pixels - np.reshape(digits.mean, (3, 1, 1))) / np.reshape(digits.std, (3, 1, 1))
     np.testing.assert_allclose(images, expected, atol=1e-5)
-    train = {image.tobytes() for image in digits.images("train")}
-    calibration = digits.calibration()
+    train = {image.tobytes() for image in digits.images("train", 16)}
+    calibration = digits.calibration(16)
     assert len(calibration) == DIGITS.calibration_images
     assert all(image.tobytes() in train for image in calibration)
 

@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from objectives.models import build_model, initialised_model, load_weights, save_weights
-from spaces import Architecture, InputError, UnknownNameError
+from spaces import InputError, Network, UnknownNameError
 
 USERS = """
 from torch import nn
@@ -18,18 +18,18 @@ def number(classes):
 
 
 @pytest.mark.parametrize(
-    "architecture",
+    "network",
     [
-        Architecture("resnet18", stem="small"),
-        Architecture("mobilenet_v2", 0.25),
-        Architecture("mobilenet_v2", 0.5, "small"),
-        Architecture("mobilenet_v3_small", 0.5),
-        Architecture("cifar_resnet20"),
-        Architecture("resnet8x4", 0.5),
+        Network("resnet18", stem="small"),
+        Network("mobilenet_v2", 0.25),
+        Network("mobilenet_v2", 0.5, "small"),
+        Network("mobilenet_v3_small", 0.5),
+        Network("cifar_resnet20"),
+        Network("resnet8x4", 0.5),
     ],
 )
-def test_gives_one_logit_a_class(architecture):
-    model = build_model(architecture, classes=7).eval()
+def test_gives_one_logit_a_class(network):
+    model = build_model(network, classes=7).eval()
     assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
 
 
@@ -37,7 +37,7 @@ def test_gives_one_logit_a_class(architecture):
 def test_small_stem_keeps_the_images_size(name):
     sizes = {}
     for stem in ("imagenet", "small"):
-        model = build_model(Architecture(name, stem=stem), 10).eval()
+        model = build_model(Network(name, stem=stem), 10).eval()
         first = next(m for m in model.modules() if isinstance(m, nn.Conv2d))
         first.register_forward_hook(lambda _, __, y, stem=stem: sizes.update({stem: y.shape[-1]}))
         model(torch.zeros(1, 3, 32, 32))
@@ -52,9 +52,9 @@ def test_published_cifar_resnets_have_these_sizes():
         ("resnet8x4", 100, 1234),
         ("resnet32x4", 100, 7434),
     ]:
-        model = build_model(Architecture(name), classes)
+        model = build_model(Network(name), classes)
         assert sum(w.numel() for w in model.parameters()) // 1000 == pytest.approx(thousands, abs=1)
-    keys = set(build_model(Architecture("cifar_resnet20"), 10).state_dict())
+    keys = set(build_model(Network("cifar_resnet20"), 10).state_dict())
     assert {"conv1.weight", "layer2.0.downsample.1.running_var", "fc.bias"} <= keys
 
 
@@ -62,7 +62,7 @@ def test_a_seed_decides_the_weights_and_leaves_the_global_generator_alone():
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    first, second, other = (initialised_model(Architecture("resnet8x4"), 3, s) for s in (1, 1, 2))
+    first, second, other = (initialised_model(Network("resnet8x4"), 3, s) for s in (1, 1, 2))
     assert torch.equal(torch.rand(1), expected)
     assert torch.equal(first.conv1.weight, second.conv1.weight)
     assert not torch.equal(first.conv1.weight, other.conv1.weight)
@@ -71,31 +71,32 @@ def test_a_seed_decides_the_weights_and_leaves_the_global_generator_alone():
 def test_a_users_function_makes_the_network(tmp_path, monkeypatch):
     (tmp_path / "users_models.py").write_text(USERS)
     monkeypatch.syspath_prepend(tmp_path)
-    assert build_model(Architecture("users_models:tiny"), 5)[-1].out_features == 5
-    assert build_model(Architecture("users_models:tiny", 0.5), 5)[-1].in_features == 4
+    assert build_model(Network("users_models:tiny"), 5)[-1].out_features == 5
+    assert build_model(Network("users_models:tiny", 0.5), 5)[-1].in_features == 4
     with pytest.raises(InputError, match=r"must return a torch\.nn\.Module, got int"):
-        build_model(Architecture("users_models:number"), 5)
+        build_model(Network("users_models:number"), 5)
 
 
 def test_unknown_names_and_settings_are_refused_in_one_line():
-    for architecture, words in [
-        (Architecture("resnet19"), "known are cifar_resnet20"),
-        (Architecture("resnet18", 0.5), "resnet18 has no width"),
-        (Architecture("no_such_module:make"), "cannot import no_such_module"),
-        (Architecture("math:pi"), "has no function 'pi'"),
-        (Architecture("math:sqrt"), "callable with classes"),
-        (Architecture("vit_b_16", stem="small"), "no stem"),
+    for network, words in [
+        (Network("resnet19"), "known are cifar_resnet20"),
+        (Network("no_such_module:make"), "cannot import no_such_module"),
+        (Network("math:pi"), "has no function 'pi'"),
+        (Network("math:sqrt"), "callable with classes"),
+        (Network("vit_b_16", stem="small"), "no stem"),
     ]:
         with pytest.raises(InputError, match=words) as caught:
-            build_model(architecture, 10)
+            build_model(network, 10)
         assert "\n" not in str(caught.value)
     with pytest.raises(UnknownNameError):
-        build_model(Architecture("resnet19"), 10)
+        build_model(Network("resnet19"), 10)
+    with pytest.raises(InputError, match="resnet18 has no width"):
+        Network("resnet18", 0.5)
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", "wrapped.pth"])
 def test_weights_come_back_from_every_kind_of_file(tmp_path, suffix):
-    saved, loaded = (initialised_model(Architecture("resnet8x4", 0.25), 3, s) for s in (1, 2))
+    saved, loaded = (initialised_model(Network("resnet8x4", 0.25), 3, s) for s in (1, 2))
     path = tmp_path / f"weights{suffix}"
     if suffix == ".safetensors":
         save_weights(saved, path)
@@ -108,16 +109,16 @@ def test_weights_come_back_from_every_kind_of_file(tmp_path, suffix):
 
 
 def test_equal_weights_give_equal_bytes(tmp_path):
-    model = initialised_model(Architecture("resnet8x4", 0.25), 3, 1)
+    model = initialised_model(Network("resnet8x4", 0.25), 3, 1)
     save_weights(model, tmp_path / "a")
     save_weights(model.to(memory_format=torch.channels_last), tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_bad_weight_files_are_refused_in_one_line(tmp_path):
-    model = initialised_model(Architecture("resnet8x4", 0.25), 3, 1)
+    model = initialised_model(Network("resnet8x4", 0.25), 3, 1)
     other = tmp_path / "other.safetensors"
-    save_weights(initialised_model(Architecture("resnet8x4", 0.5), 5, 1), other)
+    save_weights(initialised_model(Network("resnet8x4", 0.5), 5, 1), other)
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(other.read_bytes()[:1000])
     cut_pth = tmp_path / "cut.pth"

@@ -8,7 +8,7 @@ from torch import nn
 
 from objectives.models import initialised_model
 from objectives.models.small_maps import speed_up_small_maps
-from spaces import Architecture
+from spaces import Network
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, 5])
@@ -44,7 +44,7 @@ def test_network_trains_as_before(name):
     x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     gradients = []
     for quick in (False, True):
-        model = initialised_model(Architecture(name), 10, seed=0).double()
+        model = initialised_model(Network(name), 10, seed=0).double()
         if quick:
             speed_up_small_maps(model)
         with torch.random.fork_rng():
@@ -62,9 +62,9 @@ def test_a_very_narrow_network_trains_without_writing_beyond_its_memory():
 import torch
 from objectives.models import initialised_model
 from objectives.models.small_maps import speed_up_small_maps
-from spaces import Architecture
+from spaces import Network
 torch.set_num_threads(1)
-model = initialised_model(Architecture("cifar_resnet20", 0.25), 10, seed=0)
+model = initialised_model(Network("cifar_resnet20", 0.25), 10, seed=0)
 speed_up_small_maps(model)
 model.to(memory_format=torch.channels_last)
 for _ in range(20):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from objectives.runtimes.onnx_runtime import OnnxRuntime
-from spaces import SCHEMES, Architecture, Static, scheme_named
+from spaces import SCHEMES, Network, Static, scheme_named
 from tests.objectives import full_export
 from tests.objectives.networks import (
     CLASSES,
@@ -15,7 +15,7 @@ from tests.objectives.networks import (
     RESNET18,
     RESNET20,
     images,
-    network,
+    random_model,
     weights_file,
 )
 
@@ -24,32 +24,32 @@ ROUNDING = 5e-6
 
 CASES = [
     pytest.param(
-        architecture,
+        network,
         scheme,
         # Exporting these networks takes 3 to 8 seconds, once per scheme.
         marks=[]
-        if architecture == RESNET20 or scheme in {"fp32", "int8_static"}
+        if network == RESNET20 or scheme in {"fp32", "int8_static"}
         else [pytest.mark.long],
-        id=f"{architecture.key}-{scheme}",
+        id=f"{network.key}-{scheme}",
     )
-    for architecture in (RESNET20, MOBILENET, RESNET18)
+    for network in (RESNET20, MOBILENET, RESNET18)
     for scheme in SCHEMES
 ]
 
 
-@pytest.mark.parametrize(("architecture", "scheme"), CASES)
+@pytest.mark.parametrize(("network", "scheme"), CASES)
 def test_filled_file_equals_a_full_export(
-    architecture: Architecture, scheme: str, templates: Path, tmp_path: Path
+    network: Network, scheme: str, templates: Path, tmp_path: Path
 ):
     runtime = OnnxRuntime()
-    template = runtime.template(architecture, CLASSES, IMAGE_SIZE, templates)
-    filler = template.filler(weights_file(architecture, 5, tmp_path), images(64, seed=1))
+    template = runtime.template(network, CLASSES, templates)
+    writer = template.writer(weights_file(network, 5, tmp_path), images(64, seed=1))
     artifact = tmp_path / "artifact.onnx"
-    filler.write(scheme_named(scheme), artifact)
+    writer.write(scheme_named(scheme), artifact)
     some = images(40, seed=2)
     filled = runtime.logits(artifact, some, threads=1)
 
-    fused = full_export.fused_network(network(architecture, 5))
+    fused = full_export.fused_network(random_model(network, 5))
     allowed, batch = 0.0, 32
     if scheme in {"fp32", "int8_dynamic"}:
         exported = full_export.export(fused, IMAGE_SIZE, tmp_path / "full.onnx")
@@ -57,11 +57,11 @@ def test_filled_file_equals_a_full_export(
     else:
         stored = full_export.with_stored_weights(fused, artifact)
         exported = full_export.export(stored, IMAGE_SIZE, tmp_path / "full.onnx")
-    if isinstance(scheme_named(scheme), Static):
+    if isinstance(scheme_named(scheme).layout, Static):
         exported = full_export.quantized_statically(
             exported,
             template.graph.skeleton.graph,
-            filler.grids(100.0),
+            writer.grids(100.0),
             artifact,
             some,
             tmp_path / "quantized.onnx",

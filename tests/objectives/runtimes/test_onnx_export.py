@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from objectives.runtimes import onnx_export
-from objectives.runtimes.onnx_schemes import write_model
+from objectives.runtimes.onnx_layouts import write_model
 from objectives.runtimes.onnx_session import open_session
 from objectives.runtimes.onnx_template import GraphTemplate
 from spaces import Float32, InputError

@@ -11,15 +11,14 @@ import torch
 
 from objectives.models import save_weights
 from objectives.runtimes import runtime_named
-from objectives.runtimes.onnx_runtime import OnnxFiller, OnnxRuntime
-from spaces import SCHEMES, Architecture, InputError, Static, UnknownNameError, scheme_named
+from objectives.runtimes.onnx_runtime import OnnxArtifactWriter, OnnxRuntime
+from spaces import SCHEMES, InputError, Network, Static, UnknownNameError, scheme_named
 from tests.objectives.networks import (
     CLASSES,
-    IMAGE_SIZE,
     MOBILENET,
     RESNET20,
     images,
-    network,
+    random_model,
     weights_file,
 )
 
@@ -27,13 +26,13 @@ RUNTIME = OnnxRuntime()
 
 
 @pytest.fixture(scope="module")
-def filler(templates: Path, tmp_path_factory: pytest.TempPathFactory) -> OnnxFiller:
-    return make_filler(RESNET20, 3, templates, tmp_path_factory.mktemp("weights"))
+def writer(templates: Path, tmp_path_factory: pytest.TempPathFactory) -> OnnxArtifactWriter:
+    return make_writer(RESNET20, 3, templates, tmp_path_factory.mktemp("weights"))
 
 
-def make_filler(architecture: Architecture, seed: int, templates: Path, folder: Path) -> OnnxFiller:
-    template = RUNTIME.template(architecture, CLASSES, IMAGE_SIZE, templates)
-    return template.filler(weights_file(architecture, seed, folder), images(64, seed))
+def make_writer(network: Network, seed: int, templates: Path, folder: Path) -> OnnxArtifactWriter:
+    template = RUNTIME.template(network, CLASSES, templates)
+    return template.writer(weights_file(network, seed, folder), images(64, seed))
 
 
 def kernels(artifact: Path, folder: Path) -> Counter[str]:
@@ -46,23 +45,25 @@ def kernels(artifact: Path, folder: Path) -> Counter[str]:
     return Counter(node.op_type for node in nodes)
 
 
-@pytest.mark.parametrize("architecture", [RESNET20, MOBILENET], ids=lambda a: a.key)
-def test_fp32_is_the_network(architecture: Architecture, templates: Path, tmp_path: Path):
+@pytest.mark.parametrize("network", [RESNET20, MOBILENET], ids=lambda a: a.key)
+def test_fp32_is_the_network(network: Network, templates: Path, tmp_path: Path):
     artifact = tmp_path / "model.onnx"
-    make_filler(architecture, 9, templates, tmp_path).write(scheme_named("fp32"), artifact)
+    make_writer(network, 9, templates, tmp_path).write(scheme_named("fp32"), artifact)
     some = images(50, seed=4)
     with torch.inference_mode():
-        expected = network(architecture, 9)(torch.from_numpy(some)).numpy()
+        expected = random_model(network, 9)(torch.from_numpy(some)).numpy()
     got = RUNTIME.logits(artifact, some, threads=1)
     assert np.abs(got - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_file_is_valid_and_near_the_network(scheme: str, filler: OnnxFiller, tmp_path: Path):
+def test_file_is_valid_and_near_the_network(
+    scheme: str, writer: OnnxArtifactWriter, tmp_path: Path
+):
     bound = {"fp16": 0.002, "int8_weight_only": 0.03, "int8_static": 0.06, "int8_dynamic": 0.03}
     artifact, plain = tmp_path / "model.onnx", tmp_path / "plain.onnx"
-    filler.write(scheme_named(scheme), artifact)
-    filler.write(scheme_named("fp32"), plain)
+    writer.write(scheme_named(scheme), artifact)
+    writer.write(scheme_named("fp32"), plain)
     onnx.checker.check_model(onnx.load(artifact), full_check=True)
     some = images(50, seed=4)
     exact = RUNTIME.logits(plain, some, threads=1)
@@ -72,18 +73,18 @@ def test_file_is_valid_and_near_the_network(scheme: str, filler: OnnxFiller, tmp
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_size_does_not_depend_on_weights_and_bytes_on_nothing_else(
-    scheme: str, filler: OnnxFiller, templates: Path, tmp_path: Path
+    scheme: str, writer: OnnxArtifactWriter, templates: Path, tmp_path: Path
 ):
     paths = [tmp_path / f"{name}.onnx" for name in ("first", "again", "other", "zeros")]
-    filler.write(scheme_named(scheme), paths[0])
-    make_filler(RESNET20, 3, templates, tmp_path).write(scheme_named(scheme), paths[1])
-    make_filler(RESNET20, 4, templates, tmp_path).write(scheme_named(scheme), paths[2])
-    model = network(RESNET20, 3)
+    writer.write(scheme_named(scheme), paths[0])
+    make_writer(RESNET20, 3, templates, tmp_path).write(scheme_named(scheme), paths[1])
+    make_writer(RESNET20, 4, templates, tmp_path).write(scheme_named(scheme), paths[2])
+    model = random_model(RESNET20, 3)
     for parameter in model.parameters():
         parameter.data.zero_()
     save_weights(model, tmp_path / "zeros.safetensors")
-    template = RUNTIME.template(RESNET20, CLASSES, IMAGE_SIZE, templates)
-    template.filler(tmp_path / "zeros.safetensors", images(8, 1)).write(
+    template = RUNTIME.template(RESNET20, CLASSES, templates)
+    template.writer(tmp_path / "zeros.safetensors", images(8, 1)).write(
         scheme_named(scheme), paths[3]
     )
     assert len({path.stat().st_size for path in paths}) == 1
@@ -92,28 +93,28 @@ def test_size_does_not_depend_on_weights_and_bytes_on_nothing_else(
     assert not RUNTIME.logits(paths[3], images(2, 1), threads=1).any()
 
 
-def test_schemes_shrink_as_their_bits_say(filler: OnnxFiller, tmp_path: Path):
+def test_schemes_shrink_as_their_bits_say(writer: OnnxArtifactWriter, tmp_path: Path):
     sizes = {}
     for name, scheme in SCHEMES.items():
-        filler.write(scheme, tmp_path / name)
+        writer.write(scheme, tmp_path / name)
         sizes[name] = (tmp_path / name).stat().st_size
-    weights = sum(p.numel() for n, p in network(RESNET20, 3).named_parameters() if p.ndim > 1)
+    weights = sum(p.numel() for n, p in random_model(RESNET20, 3).named_parameters() if p.ndim > 1)
     assert sizes["fp32"] - sizes["fp16"] == pytest.approx(2 * weights, rel=0.03)
     assert sizes["fp32"] - sizes["int8_weight_only"] == pytest.approx(3 * weights, rel=0.03)
     assert sizes["fp32"] - sizes["int4_weight_only"] == pytest.approx(3.5 * weights, rel=0.03)
     assert sizes["int8_static"] - sizes["w4a8"] == pytest.approx(0.5 * weights, rel=0.05)
 
 
-@pytest.mark.parametrize("architecture", [RESNET20, MOBILENET], ids=lambda a: a.key)
+@pytest.mark.parametrize("network", [RESNET20, MOBILENET], ids=lambda a: a.key)
 def test_static_schemes_run_in_integers_and_weight_only_folds(
-    architecture: Architecture, templates: Path, tmp_path: Path
+    network: Network, templates: Path, tmp_path: Path
 ):
-    filler = make_filler(architecture, 3, templates, tmp_path)
+    writer = make_writer(network, 3, templates, tmp_path)
     artifact = tmp_path / "model.onnx"
     for name, scheme in SCHEMES.items():
-        filler.write(scheme, artifact)
+        writer.write(scheme, artifact)
         left = kernels(artifact, tmp_path)
-        if isinstance(scheme, Static):
+        if isinstance(scheme.layout, Static):
             assert left["QLinearConv"] > 0
             assert left["Conv"] == left["Gemm"] == left["Clip"] == left["Relu"] == 0, name
         elif name == "int8_dynamic":
@@ -122,17 +123,19 @@ def test_static_schemes_run_in_integers_and_weight_only_folds(
             assert left["Cast"] == left["Mul"] == left["DequantizeLinear"] == 0, name
 
 
-def test_file_says_nothing_about_the_machine(filler: OnnxFiller, tmp_path: Path):
+def test_file_says_nothing_about_the_machine(writer: OnnxArtifactWriter, tmp_path: Path):
     artifact = tmp_path / "model.onnx"
     for scheme in SCHEMES.values():
-        filler.write(scheme, artifact)
+        writer.write(scheme, artifact)
         content = artifact.read_bytes()
         for word in (str(Path.cwd()), "site-packages", "torch", 'File "', str(Path.home())):
             assert word.encode() not in content
 
 
-def test_dynamic_scores_do_not_depend_on_the_other_images(filler: OnnxFiller, tmp_path: Path):
-    filler.write(scheme_named("int8_dynamic"), tmp_path / "model.onnx")
+def test_dynamic_scores_do_not_depend_on_the_other_images(
+    writer: OnnxArtifactWriter, tmp_path: Path
+):
+    writer.write(scheme_named("int8_dynamic"), tmp_path / "model.onnx")
     some = images(8, seed=4)
     some[3] *= 50
     together = RUNTIME.logits(tmp_path / "model.onnx", some, threads=1)
@@ -140,8 +143,8 @@ def test_dynamic_scores_do_not_depend_on_the_other_images(filler: OnnxFiller, tm
     assert np.array_equal(together[:1], alone)
 
 
-def test_percentile_narrows_the_grids(filler: OnnxFiller):
-    whole, clipped = filler.grids(100.0), filler.grids(99.0)
+def test_percentile_narrows_the_grids(writer: OnnxArtifactWriter):
+    whole, clipped = writer.grids(100.0), writer.grids(99.0)
     assert whole.keys() == clipped.keys()
     assert all(clipped[name].scale <= whole[name].scale * 1.001 for name in whole)
     image = images(64, 3)
@@ -151,33 +154,33 @@ def test_percentile_narrows_the_grids(filler: OnnxFiller):
 
 def test_dead_channel_keeps_its_bias(templates: Path, tmp_path: Path):
     """A channel of zero weights would get a scale too small for its bias in 32 bits."""
-    model = network(RESNET20, 3)
+    model = random_model(RESNET20, 3)
     with torch.no_grad():
         model.conv1.weight[0] = 0
         model.bn1.bias[0] = 3.0
     save_weights(model, tmp_path / "dead.safetensors")
-    template = RUNTIME.template(RESNET20, CLASSES, IMAGE_SIZE, templates)
-    filler = template.filler(tmp_path / "dead.safetensors", images(64, 3))
+    template = RUNTIME.template(RESNET20, CLASSES, templates)
+    writer = template.writer(tmp_path / "dead.safetensors", images(64, 3))
     some, logits = images(20, 4), {}
     for name in ("fp32", "int8_static"):
-        filler.write(scheme_named(name), tmp_path / name)
+        writer.write(scheme_named(name), tmp_path / name)
         logits[name] = RUNTIME.logits(tmp_path / name, some, threads=1)
     scale = np.abs(logits["fp32"]).max()
     assert np.abs(logits["fp32"] - logits["int8_static"]).max() < 0.06 * scale
 
 
 def test_template_is_exported_once_and_read_in_milliseconds(templates: Path):
-    RUNTIME.template(RESNET20, CLASSES, IMAGE_SIZE, templates)
+    RUNTIME.template(RESNET20, CLASSES, templates)
     before = {path: path.stat().st_mtime_ns for path in templates.iterdir()}
-    RUNTIME.template(RESNET20, CLASSES, IMAGE_SIZE, templates)
+    RUNTIME.template(RESNET20, CLASSES, templates)
     assert before == {path: path.stat().st_mtime_ns for path in templates.iterdir()}
     assert all(path.stat().st_size < 100_000 for path in before)
 
 
 def test_weights_of_another_network_are_refused(templates: Path, tmp_path: Path):
-    template = RUNTIME.template(RESNET20, CLASSES, IMAGE_SIZE, templates)
+    template = RUNTIME.template(RESNET20, CLASSES, templates)
     with pytest.raises(InputError, match=r"not of cifar_resnet20@1"):
-        template.filler(weights_file(MOBILENET, 1, tmp_path), images(4, 1))
+        template.writer(weights_file(MOBILENET, 1, tmp_path), images(4, 1))
 
 
 def test_unknown_runtime_lists_the_known():

@@ -6,14 +6,14 @@ from torch import nn
 from objectives.models import initialised_model
 from objectives.training.adapters import attach_adapter, merge_adapter, save_adapter, target_layers
 from objectives.training.float_accuracy import logits_of
-from spaces import Architecture, InputError, LoRA, Schedule
+from spaces import Adapt, InputError, Network
 
-ARCHITECTURE = Architecture("mobilenet_v2", 0.25)
+NETWORK = Network("mobilenet_v2", 0.25)
 
 
 def _adapted(targets="dense", seed=0):
-    lora = LoRA(4, 8, 0.1, targets, Schedule(1, 0.01))
-    model = initialised_model(ARCHITECTURE, 5, seed=1)
+    lora = Adapt(1, 0.01, rank=4, lora_alpha=8, dropout=0.1, targets=targets)
+    model = initialised_model(NETWORK, 5, seed=1)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         adapted = attach_adapter(model, lora)
@@ -28,7 +28,7 @@ def _adapted(targets="dense", seed=0):
     [("classifier", 1), ("pointwise", 34), ("classifier+pointwise", 35), ("dense", 36)],
 )
 def test_targets(targets, count):
-    model = initialised_model(ARCHITECTURE, 5, seed=1)
+    model = initialised_model(NETWORK, 5, seed=1)
     layers = dict(model.named_modules())
     names = target_layers(model, targets)
     assert len(names) == count
@@ -45,7 +45,7 @@ def test_merging_changes_no_answer_and_leaves_the_architectures_names(targets):
     images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     adapted = _adapted(targets).double()
     before = logits_of(adapted, images.double())
-    plain = initialised_model(ARCHITECTURE, 5, seed=1).double()
+    plain = initialised_model(NETWORK, 5, seed=1).double()
     assert not torch.allclose(before, logits_of(plain, images.double()))
     merged = merge_adapter(adapted)
     torch.testing.assert_close(logits_of(merged, images.double()), before, rtol=1e-10, atol=1e-12)
@@ -65,6 +65,6 @@ def test_a_saved_adapter_is_pefts_own_and_has_the_same_bytes_each_time(tmp_path)
     for name in ("adapter_model.safetensors", "adapter_config.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    fresh = initialised_model(ARCHITECTURE, 5, seed=1)
+    fresh = initialised_model(NETWORK, 5, seed=1)
     loaded = PeftModel.from_pretrained(fresh, str(tmp_path / "a"))
     assert torch.equal(logits_of(loaded, images), logits_of(adapted, images))

@@ -1,10 +1,15 @@
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from objectives.training.distillation_losses import distillation_loss, softened_divergence
+from objectives.data import Batch
+from objectives.training import METHODS as TRAINED
+from objectives.training import Seen, TrainingMethod, training_method
+from objectives.training.methods.divergences import softened_divergence
+from spaces import METHODS, Distill, InputError, Logit, Method, NoTeacher, UnknownNameError
 
 
 def _softmax(row, temperature):
@@ -22,6 +27,12 @@ def _by_hand(student, teacher, labels, temperature, alpha):
     return total / len(labels)
 
 
+def loss_of(settings, student, teacher, labels):
+    batch = Batch(torch.zeros(len(labels), 3, 8, 8), labels, torch.arange(len(labels)))
+    seen = None if teacher is None else Seen(teacher)
+    return training_method(settings)(Seen(student), seen, batch, epoch=1)
+
+
 @pytest.fixture
 def logits():
     draws = torch.Generator().manual_seed(0)
@@ -34,7 +45,7 @@ def logits():
 @pytest.mark.parametrize("alpha", [0.25, 0.9, 1.0])
 def test_loss_is_the_closed_form(logits, temperature, alpha):
     student, teacher, labels = logits
-    loss = distillation_loss(student, teacher, labels, temperature=temperature, alpha=alpha)
+    loss = loss_of(Logit(alpha, temperature), student, teacher, labels)
     expected = _by_hand(student.tolist(), teacher.tolist(), labels, temperature, alpha)
     assert loss.item() == pytest.approx(expected, rel=1e-12)
 
@@ -44,7 +55,7 @@ def test_gradient_is_the_closed_form(logits, temperature):
     """(1 - alpha) (softmax(s) - onehot) + alpha T (softmax(s/T) - softmax(t/T)), over n."""
     student, teacher, labels = logits
     student.requires_grad_()
-    distillation_loss(student, teacher, labels, temperature=temperature, alpha=0.3).backward()
+    loss_of(Logit(0.3, temperature), student, teacher, labels).backward()
     onehot = torch.eye(4, dtype=torch.float64)[labels]
     soft = (student / temperature).softmax(1) - (teacher / temperature).softmax(1)
     expected = (0.7 * (student.softmax(1) - onehot) + 0.3 * temperature * soft) / 6
@@ -66,5 +77,58 @@ def test_gradients_keep_their_size_as_temperature_grows(logits):
 
 def test_a_student_that_agrees_pays_cross_entropy_alone(logits):
     student, _, labels = logits
-    loss = distillation_loss(student, student, labels, temperature=4.0, alpha=0.4)
+    loss = loss_of(Logit(0.4, 4.0), student, student, labels)
     torch.testing.assert_close(loss, 0.6 * cross_entropy(student, labels))
+
+
+@pytest.mark.parametrize("settings", [NoTeacher(), Logit(alpha=0)])
+def test_without_a_teacher_the_labels_are_all_there_is(logits, settings):
+    student, _, labels = logits
+    assert not settings.needs_teacher
+    assert torch.equal(loss_of(settings, student, None, labels), cross_entropy(student, labels))
+
+
+def test_a_student_that_has_only_its_teacher_does_not_see_the_labels(logits):
+    student, teacher, labels = logits
+    student.requires_grad_()
+    one = loss_of(Logit(1.0, 4.0), student, teacher, labels)
+    other = loss_of(Logit(1.0, 4.0), student, teacher, (labels + 1) % 4)
+    assert torch.equal(one, other)
+
+
+@dataclass(frozen=True)
+class Unknown(Method):
+    """Settings of a method that nobody has written."""
+
+    kind = "unknown"
+
+
+@dataclass(frozen=True)
+class Derived(Logit):
+    """Another method, with another's settings."""
+
+    kind = "derived"
+
+
+@pytest.mark.parametrize("settings", [Unknown(), Derived()])
+def test_a_method_that_nobody_knows_is_refused_and_not_trained_as_another(settings):
+    known = f"unknown method '{settings.kind}': known are none, logit"
+    with pytest.raises(UnknownNameError, match=known):
+        training_method(settings)
+
+
+def test_a_method_is_what_stands_under_its_name(monkeypatch):
+    class Training(TrainingMethod):
+        pass
+
+    monkeypatch.setitem(TRAINED, "unknown", Training)
+    assert type(training_method(Unknown())) is Training
+    assert "unknown" not in METHODS  # A study could not name it still.
+    with pytest.raises(NotImplementedError):
+        loss_of(Unknown(), torch.zeros(2, 4), None, torch.zeros(2, dtype=torch.int64))
+
+
+def test_a_study_cannot_hold_a_method_that_is_not_among_the_known():
+    for settings in (Unknown(), Derived()):
+        with pytest.raises(InputError, match=f"unknown method '{settings.kind}'"):
+            Distill(method=settings)

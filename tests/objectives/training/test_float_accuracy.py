@@ -9,7 +9,7 @@ from objectives.training.float_accuracy import (
     re_estimate_statistics,
     share_right,
 )
-from spaces import Architecture
+from spaces import Network
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_re_estimated_statistics_are_those_of_the_images(network):
 
 
 def test_statistics_are_put_back_to_the_bit():
-    model = initialised_model(Architecture("resnet8x4", 0.25), 3, seed=0)
+    model = initialised_model(Network("resnet8x4", 0.25), 3, seed=0)
     images = torch.randn(20, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     model(images)
     before = {name: value.clone() for name, value in model.state_dict().items()}

@@ -15,18 +15,23 @@ from objectives import Verdict
 from objectives.chain.workbench import Workbench
 from spaces import *
 
-foundation = Foundation(
+setup = StudySetup(
     DataConfig("digits", image_size=16, train_limit=96, validation_limit=40, test_limit=20),
     TeacherConfig(
-        Architecture("cifar_resnet20", 0.5), TrainTeacher(Schedule(4, 0.01, batch_size=32))
+        Network("cifar_resnet20", 0.5, image_size=16),
+        TrainTeacher(Schedule(4, 0.01, batch_size=32)),
     ),
     seed=3,
 )
 student = StudentConfig(
-    Architecture("mobilenet_v2", 0.25),
-    Distillation(4, 0.5),
-    Schedule(4, 0.01, batch_size=32),
-    LoRA(2, 4, 0.2, "classifier+pointwise", Schedule(4, 0.01, batch_size=32, optimizer="sgd")),
+    Network("mobilenet_v2", 0.25, image_size=16),
+    (
+        Distill(4, 0.01, batch_size=32, method=Logit(0.5, 4)),
+        Adapt(
+            4, 0.01, batch_size=32, optimizer="sgd", rank=2, lora_alpha=4, dropout=0.2,
+            targets="classifier+pointwise",
+        ),
+    ),
     seed=3,
 )
 
@@ -34,10 +39,11 @@ def say(report):
     print(report.stage, report.epoch, report.accuracy, report.reused, flush=True)
     return Verdict.GO_ON
 
-with Workbench(foundation, Path(sys.argv[1])) as bench:
+with Workbench(setup, Path(sys.argv[1])) as bench:
     teacher = bench.teacher(say)
     trained = bench.train_student(student, say)
-    for path in (teacher.weights, trained.weights, trained.adapter / "adapter_model.safetensors"):
+    adapter = trained.leaves["adapter"] / "adapter_model.safetensors"
+    for path in (teacher.weights, trained.weights, adapter):
         print("file", path)
 """
 

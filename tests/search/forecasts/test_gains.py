@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from objectives.costs.table import Cost
 from objectives.fronts.pareto import OBJECTIVES, ReferencePoint, hypervolume
 from search.forecasts.gains import Gains, SchemeLosses
 from studies.records import History, Point
@@ -19,6 +20,12 @@ def gains(history: History, expected=None) -> Gains:
     return Gains(history, expected or {}, fabricated.cost_table(), SCHEMES, REFERENCE)
 
 
+def offered(scheme: str, accuracy: float, cost: Cost, history: History) -> Point:
+    evaluation = fabricated.evaluation(accuracy, cost.size_bytes)
+    return Point(0, "offered", "new", scheme, None, accuracy, cost.size_bytes, cost.latency_ms,
+                 evaluation, None, history.points[0].completed)  # fmt: skip
+
+
 def moved(history: History, accuracy: float, objectives=OBJECTIVES) -> float:
     """Return the hypervolume with a further student of NETWORK that ends with `accuracy`."""
     costs, losses = fabricated.cost_table(), SchemeLosses(history)
@@ -26,10 +33,7 @@ def moved(history: History, accuracy: float, objectives=OBJECTIVES) -> float:
     for scheme in SCHEMES:
         cost = costs.of(NETWORK, scheme)
         reached = min(1.0, accuracy - losses.of(NETWORK, scheme))
-        points.append(
-            Point(0, "offered", "new", scheme, None, reached, cost.size_bytes, cost.latency_ms,
-                  {}, None, history.points[0].completed)
-        )  # fmt: skip
+        points.append(offered(scheme, reached, cost, history))
     return hypervolume(points, REFERENCE, objectives)
 
 
@@ -89,7 +93,7 @@ def test_more_accuracy_never_gains_less():
 
 
 def joint_gain(history: History, logs: dict[str, np.ndarray]) -> float:
-    """Return what students of these final log errors add together, by architecture."""
+    """Return what students of these final log errors add together, by network."""
     costs, losses = fabricated.cost_table(), SchemeLosses(history)
     points = list(history.points)
     for network, errors in logs.items():
@@ -98,10 +102,7 @@ def joint_gain(history: History, logs: dict[str, np.ndarray]) -> float:
             for scheme in SCHEMES:
                 cost = costs.of(network, scheme)
                 reached = min(1.0, accuracy - losses.of(network, scheme))
-                points.append(
-                    Point(0, "offered", "new", scheme, None, reached, cost.size_bytes,
-                          cost.latency_ms, {}, None, history.points[0].completed)
-                )  # fmt: skip
+                points.append(offered(scheme, reached, cost, history))
     return hypervolume(points, REFERENCE) - hypervolume(history.points, REFERENCE)
 
 

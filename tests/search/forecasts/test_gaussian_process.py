@@ -6,8 +6,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from search.forecasts import gaussian_process as surrogate
-from search.forecasts.gaussian_process import Covariance, Outcomes, Surrogate, fit
+from search.forecasts import gaussian_process
+from search.forecasts.gaussian_process import Covariance, GaussianProcess, Outcomes, fit
 
 START = Covariance(1.0, (0.1, 0.05), 0.1, (0.7, 0.7))
 IN_PARTS = replace(START, blocks=((0,), (1,)))
@@ -50,7 +50,7 @@ def test_what_a_recipe_does_at_one_width_is_expected_of_it_at_another():
     rows = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     known = Outcomes(rows, families(0, 1, 2), np.array([0.0, 1.0, 0.0]), np.zeros(3), SCALE)
     new = np.array([[1.0, 1.0]]), families(9)
-    alone, parts = (Surrogate(it, known).predict(*new)[0] for it in (START, IN_PARTS))
+    alone, parts = (GaussianProcess(it, known).predict(*new)[0] for it in (START, IN_PARTS))
     assert parts > alone
 
 
@@ -58,7 +58,7 @@ def test_what_a_recipe_does_at_one_width_is_expected_of_it_at_another():
 def test_predictions_are_those_of_dense_conditioning(covariance):
     known, new = outcomes(12), np.array([[0.2, 0.9], [0.5, 0.5]])
     kinds = np.vstack([families(3), families(99, adapted=False)])
-    mean, variance = Surrogate(covariance, known).predict(new, kinds)
+    mean, variance = GaussianProcess(covariance, known).predict(new, kinds)
     centre, scale = known.values.mean(), scale_of(known)
     rows, of = np.vstack([known.features, new]), np.vstack([known.families, kinds])
     joint = covariance.between(rows, of, rows, of)
@@ -73,7 +73,7 @@ def test_predictions_are_those_of_dense_conditioning(covariance):
 
 def test_students_share_what_the_families_do_that_both_are_of():
     known = outcomes(12)
-    process = Surrogate(START, known)
+    process = GaussianProcess(START, known)
     rows = np.array([[0.3, 0.3], [0.3, 0.3]])
     adapted, plain = families(50), families(50, adapted=False)
     together = process.covariance_of(rows, np.vstack([adapted, adapted]))
@@ -90,8 +90,8 @@ def test_a_value_known_badly_counts_less():
     known = Outcomes(np.zeros((2, 2)), families(0, 1), np.array([0.0, 1.0]), np.zeros(2), SCALE)
     doubted = replace(known, noise=np.array([0.0, 9.0]))
     row, group = np.zeros((1, 2)), families(7)
-    assert Surrogate(START, known).predict(row, group)[0] == pytest.approx([0.5])
-    assert Surrogate(START, doubted).predict(row, group)[0][0] < 0.2
+    assert GaussianProcess(START, known).predict(row, group)[0] == pytest.approx([0.5])
+    assert GaussianProcess(START, doubted).predict(row, group)[0][0] < 0.2
 
 
 @pytest.mark.parametrize("covariance", [START, IN_PARTS], ids=["whole", "parts"])
@@ -102,7 +102,7 @@ def test_the_gradient_of_the_fit_is_that_of_finite_differences(monkeypatch, cova
         seen["loss"], seen["start"] = loss, start
         raise StopIteration
 
-    monkeypatch.setattr(surrogate, "minimize", stop_there)
+    monkeypatch.setattr(gaussian_process, "minimize", stop_there)
     with pytest.raises(StopIteration):
         fit(outcomes(10), covariance)
     at = seen["start"] + np.array([0.1, -0.2, 0.3, -0.3, 0.2, -0.1])
@@ -126,7 +126,7 @@ def test_the_climb_cannot_leave_where_a_covariance_has_numbers(monkeypatch, cova
         seen["loss"], seen["bounds"] = loss, bounds
         raise StopIteration
 
-    monkeypatch.setattr(surrogate, "minimize", stop_there)
+    monkeypatch.setattr(gaussian_process, "minimize", stop_there)
     with pytest.raises(StopIteration):
         fit(replace(outcomes(10), noise=np.zeros(10)), covariance)
     for corner in product(*seen["bounds"]):

@@ -16,10 +16,10 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
 from search.stopping import conformal
-from search.stopping.audits import audit_due
-from search.stopping.curve_scores import Gains, LogErrors
-from search.stopping.incumbent_front import IncumbentFront
+from search.stopping.curve_scores import LogErrors, RawGain
+from search.stopping.incumbents import IncumbentFront
 from search.stopping.known_cost_stopper import KnownCostStopper
+from search.stopping.score_book import ScoreBook
 from spaces import InputError, UnknownNameError, digest
 from tests.search import fabricated
 from tests.search.commands_run import environment
@@ -346,7 +346,7 @@ def test_threads_share_a_stopper():
 def test_a_finished_trial_is_read_once():
     scored = Counter()
 
-    class Counted(Gains):
+    class Counted(RawGain):
         def of(self, curve):
             scored[tuple(curve)] += 1
             return super().of(curve)
@@ -567,7 +567,7 @@ def test_a_known_value_that_turns_out_otherwise_is_told_once():
 # --- Scores, coin --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("score", [Gains(), LogErrors(fabricated.IMAGES)], ids=repr)
+@pytest.mark.parametrize("score", [RawGain(), LogErrors(fabricated.IMAGES)], ids=repr)
 def test_a_curve_ends_within_the_bound_of_its_own_score(score):
     rng = np.random.default_rng(4)
     for _ in range(100):
@@ -582,10 +582,10 @@ def test_a_curve_ends_within_the_bound_of_its_own_score(score):
 def test_the_gains_of_a_parabola_are_its_height():
     curve = [(e, 2 - 3 * ((1 - e) ** 2 + 0.1)) for e in (0.25, 0.5, 0.75)] + [(1.0, 2.0)]
 
-    assert Gains().of(curve) == pytest.approx(3)
-    assert Gains().bound(curve[:1], 3) == pytest.approx(2)
-    assert Gains().of([(0.5, 1.0), (1.0, 0.5)]) == 0
-    assert Gains().of([(0.5, -math.inf), (1.0, -math.inf)]) == 0
+    assert RawGain().of(curve) == pytest.approx(3)
+    assert RawGain().bound(curve[:1], 3) == pytest.approx(2)
+    assert RawGain().of([(0.5, 1.0), (1.0, 0.5)]) == 0
+    assert RawGain().of([(0.5, -math.inf), (1.0, -math.inf)]) == 0
 
 
 def test_log_errors_are_the_log_errors_of_conformal():
@@ -595,16 +595,26 @@ def test_log_errors_are_the_log_errors_of_conformal():
     assert LogErrors(200).bound(curve[:2], 1.5) == conformal.upper_bound(curve[:2], 200, 1.5)
 
 
+def book_of(natural, audited, stopped):
+    book = ScoreBook()
+    for number in range(natural + audited):
+        book.add_ended(f"ended {number}", 1.0, audited=number < audited)
+    for number in range(stopped):
+        book.add_stopped(f"stopped {number}")
+    return book
+
+
 def test_the_coin_falls_as_often_as_stated_and_the_first_is_always_audited():
     settings = {"delta": 0.1, "seed": 3}
-    coins = [audit_due(90, 5, 0, share=0.2, name=n, **settings) for n in range(2000)]
+    book = book_of(90, 5, 0)
+    coins = [book.audit_due(n, share=0.2, **settings) for n in range(2000)]
 
     assert np.mean(coins) == pytest.approx(0.2, abs=3 * math.sqrt(0.16 / 2000))
     assert coins[7] == (int(digest("audit", 3, 7)[:13], 16) / 16**13 < 0.2)
-    assert audit_due(90, 0, 0, share=0, name=1, **settings)
+    assert book_of(90, 0, 0).audit_due(1, share=0, **settings)
     # 2 stopped for 1 audited: a third makes 1 + 3 / 2 of 22 at infinity, more than a tenth.
-    assert not audit_due(28, 1, 2, share=0, name=1, **settings)
-    assert audit_due(18, 1, 2, share=0, name=1, **settings)
+    assert not book_of(28, 1, 2).audit_due(1, share=0, **settings)
+    assert book_of(18, 1, 2).audit_due(1, share=0, **settings)
 
 
 # --- Bad input -----------------------------------------------------------------------------------
@@ -680,7 +690,7 @@ def test_the_page_s_example_runs_as_it_stands():
         exec(compile(example, "docs/pruner.md", "exec"), {"__name__": "example"})
 
     lines = said.getvalue().splitlines()
-    trained = re.match(r"(\d+) of 1500 epochs trained; Tally\(natural=", lines[0])
+    trained = re.match(r"(\d+) of 1500 epochs trained; WatchedTally\(natural=", lines[0])
     assert int(trained[1]) < 1400
     assert re.fullmatch(r"trial \d+: \[0\.\d+, \d+\.0, [12]\.0\]", lines[1])
     assert any(re.search(r"^trial \d+ stopped: after", line) for line in lines)

@@ -7,18 +7,31 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from objectives.fronts.pareto import ReferencePoint
+from search.problem import SearchProblem
 from search.stopping.conformal import quantile, score
-from search.stopping.incumbents import Incumbents
+from search.stopping.incumbents import IncumbentFront
 from search.stopping.pruning import (
     Audit,
     GoOn,
     KnownCostPruner,
+    Pruner,
+    Ruling,
     Stop,
+    StudentInTraining,
     as_record,
     paired_margin,
     pruner_named,
 )
-from spaces import SCHEMES, InputError, UnknownNameError, student_key
+from spaces import (
+    SCHEMES,
+    ChainConfig,
+    Choice,
+    InputError,
+    Space,
+    UnknownNameError,
+    student_key,
+)
 from studies.records import History, Stopped
 from tests.search import fabricated
 
@@ -26,6 +39,16 @@ IMAGES = fabricated.IMAGES
 SCHEME_NAMES = tuple(SCHEMES)
 THREE = ("accuracy", "size_bytes", "latency_ms")
 COSTS = fabricated.cost_table()
+
+
+def problem(objectives: tuple[str, ...] = THREE, floor: float = 0.0) -> SearchProblem:
+    """Return one of every scheme; a floor of 0 asks for no accuracy."""
+    space = Space(("distill",), {"quantize.scheme": Choice(SCHEME_NAMES)}, seed=0)
+    return SearchProblem(space, COSTS, ReferencePoint(floor, 4e6, 4.0), IMAGES, 0.99, objectives)
+
+
+def ruled(pruner: Pruner, history: History, chain: ChainConfig, curve) -> Ruling:
+    return pruner.rule(StudentInTraining(history, chain, tuple(curve)))
 
 
 def incumbent_by_definition(history, cost, objectives, floor):
@@ -36,9 +59,7 @@ def incumbent_by_definition(history, cost, objectives, floor):
         and ("latency_ms" not in objectives or point.latency_ms <= cost.latency_ms)
     ]
     accuracy, number = max(rivals, default=(-1.0, 0))
-    if floor is not None and accuracy < floor:
-        return floor, None
-    return (accuracy, -number) if rivals else None
+    return (floor, None) if accuracy < floor else (accuracy, -number)
 
 
 def rule_by_definition(history, chain, curve, delta, objectives, floor):
@@ -78,10 +99,8 @@ def rule_by_definition(history, chain, curve, delta, objectives, floor):
 
     shortfalls = {}
     for scheme in SCHEME_NAMES:
-        cost = COSTS.of(chain.student.architecture.key, scheme)
-        incumbent = incumbent_by_definition(history, cost, objectives, floor)
-        if incumbent is None:
-            return "go on", None
+        cost = COSTS.of(chain.student.network.key, scheme)
+        best, _ = incumbent_by_definition(history, cost, objectives, floor)
         finals = {s.key: s.accuracy for s in history.students}
         losses = {
             p.student: finals[p.student] - p.accuracy
@@ -90,7 +109,6 @@ def rule_by_definition(history, chain, curve, delta, objectives, floor):
         }
         least = min(losses.values(), default=0)
         reach = min(1.0, bound - (least if len(losses) >= 5 else min(0, least)))
-        best = incumbent[0]
         variance = max(0, (1 - reach) + (1 - best) - (reach - best) ** 2) / IMAGES
         shortfalls[scheme] = best - NormalDist().inv_cdf(1 - delta) * math.sqrt(variance) - reach
     if min(shortfalls.values()) <= 0:
@@ -106,7 +124,7 @@ HOPELESS = fabricated.chain(10**6, 1.0)
 
 @pytest.mark.parametrize(
     ("objectives", "floor"),
-    [(THREE, None), (("accuracy", "size_bytes"), None), (("accuracy", "latency_ms"), 0.9)],
+    [(THREE, 0.0), (("accuracy", "size_bytes"), 0.0), (("accuracy", "latency_ms"), 0.9)],
 )
 @pytest.mark.parametrize("delta", [0.1, 0.25])
 def test_the_pruner_rules_as_its_definition(delta, objectives, floor):
@@ -121,10 +139,8 @@ def test_the_pruner_rules_as_its_definition(delta, objectives, floor):
             curve = tuple((e, a * rng.uniform(0.3, 0.9)) for e, a in curve)
         expected, closest = rule_by_definition(history, chain, curve, delta, objectives, floor)
         for share in (0, 1):
-            pruner = KnownCostPruner(
-                delta=delta, audit_share=share, objectives=objectives, accuracy_floor=floor
-            )
-            ruling = pruner.rule(history, chain, curve, COSTS, SCHEME_NAMES, IMAGES)
+            pruner = KnownCostPruner(problem(objectives, floor), delta=delta, audit_share=share)
+            ruling = ruled(pruner, history, chain, curve)
             seen[type(ruling).__name__] += 1
             if expected == "go on":
                 assert ruling == GoOn()
@@ -141,7 +157,7 @@ def test_a_pruner_that_followed_the_study_rules_as_one_that_has_just_come():
     whole = fabricated.history(rng, students=60)
     curve = [(0.5, 0.3), (0.75, 0.3)]
     seen = set()
-    follower = KnownCostPruner(delta=0.25)
+    follower = KnownCostPruner(problem(), delta=0.25)
     numbers = [p.number for p in whole.points]
     for last in [*numbers, *rng.permutation(numbers).tolist()]:
         # Growing, shrinking, growing in the middle, with points ahead of their students.
@@ -150,10 +166,10 @@ def test_a_pruner_that_followed_the_study_rules_as_one_that_has_just_come():
             tuple(s for s in whole.students if s.number <= last and s.number % 7 != last % 7),
             tuple(s for s in whole.stopped if s.number <= last),
         )
-        newcomer = KnownCostPruner(delta=0.25)
+        newcomer = KnownCostPruner(problem(), delta=0.25)
 
-        ruling = newcomer.rule(history, HOPELESS, curve, COSTS, SCHEME_NAMES, IMAGES)
-        assert follower.rule(history, HOPELESS, curve, COSTS, SCHEME_NAMES, IMAGES) == ruling
+        ruling = ruled(newcomer, history, HOPELESS, curve)
+        assert ruled(follower, history, HOPELESS, curve) == ruling
         seen.add(type(ruling))
     assert len(seen) > 1
 
@@ -163,7 +179,7 @@ def test_trials_may_end_in_any_order_for_a_pruner_that_follows(seed):
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
     whole = fabricated.history(rng, students=60)
-    follower, ended, seen = KnownCostPruner(delta=0.25), set(), set()
+    follower, ended, seen = KnownCostPruner(problem(), delta=0.25), set(), set()
     numbers = {one.number for one in (*whole.points, *whole.stopped)}
     for number in rng.permutation(sorted(numbers)).tolist():
         ended.add(number)
@@ -172,9 +188,9 @@ def test_trials_may_end_in_any_order_for_a_pruner_that_follows(seed):
             tuple(s for s in whole.students if s.number in ended),
             tuple(s for s in whole.stopped if s.number in ended),
         )
-        args = history, HOPELESS, [(0.5, 0.3), (0.75, 0.3)], COSTS, SCHEME_NAMES, IMAGES
-        ruling = follower.rule(*args)
-        assert ruling == KnownCostPruner(delta=0.25).rule(*args)
+        args = history, HOPELESS, [(0.5, 0.3), (0.75, 0.3)]
+        ruling = ruled(follower, *args)
+        assert ruling == ruled(KnownCostPruner(problem(), delta=0.25), *args)
         seen.add(type(ruling))
     assert len(seen) > 1
 
@@ -190,7 +206,7 @@ def good_history(natural, audited=0, stopped=0):
             chain=fabricated.chain(i),
             curve=((0.5, 0.9), (1.0, 0.95)),
             accuracy=0.95,
-            audited=None if i < natural else {"words": ""},
+            audited=None if i < natural else fabricated.ruling(audited=True),
         )
         for i in range(natural + audited)
     )
@@ -199,14 +215,22 @@ def good_history(natural, audited=0, stopped=0):
         (dataclasses.replace(best, size_bytes=1, latency_ms=0.01),),
         students,
         tuple(
-            Stopped(1000 + i, fabricated.key(1000 + i), some.chain, (), (), {}, some.completed)
+            Stopped(
+                1000 + i,
+                fabricated.key(1000 + i),
+                some.chain,
+                (),
+                (),
+                fabricated.ruling(),
+                some.completed,
+            )
             for i in range(stopped)
         ),
     )
 
 
-def rule(history, curve, **settings):
-    return KnownCostPruner(**settings).rule(history, HOPELESS, curve, COSTS, SCHEME_NAMES, IMAGES)
+def rule(history, curve, floor=0.0, **settings):
+    return ruled(KnownCostPruner(problem(floor=floor), **settings), history, HOPELESS, curve)
 
 
 def test_below_the_students_that_the_level_needs_nothing_is_stopped():
@@ -239,21 +263,16 @@ def test_where_nothing_is_as_small_and_fast_a_student_goes_on():
     history = dataclasses.replace(good_history(40, audited=1), points=())
 
     assert rule(history, [(0.5, 0.1)]) == GoOn()
-    assert isinstance(rule(history, [(0.5, 0.1)], audit_share=0, accuracy_floor=0.9), Stop)
+    assert isinstance(rule(history, [(0.5, 0.1)], audit_share=0, floor=0.9), Stop)
 
 
 def test_the_coin_is_the_student_s_and_falls_as_often_as_stated():
     history = good_history(60, audited=5)
-    pruner = KnownCostPruner(audit_share=0.2, seed=1)
+    pruner, newcomer = (KnownCostPruner(problem(), audit_share=0.2, seed=1) for _ in range(2))
     rulings = [
-        pruner.rule(
-            history, fabricated.chain(5000 + i, 1.0), [(0.5, 0.1)], COSTS, SCHEME_NAMES, IMAGES
-        )
-        for i in range(1000)
+        ruled(pruner, history, fabricated.chain(5000 + i, 1.0), [(0.5, 0.1)]) for i in range(1000)
     ]
-    again = KnownCostPruner(audit_share=0.2, seed=1).rule(
-        history, fabricated.chain(5000, 1.0), [(0.75, 0.1)], COSTS, SCHEME_NAMES, IMAGES
-    )
+    again = ruled(newcomer, history, fabricated.chain(5000, 1.0), [(0.75, 0.1)])
 
     audits = sum(isinstance(ruling, Audit) for ruling in rulings)
     assert audits == pytest.approx(200, abs=3 * math.sqrt(1000 * 0.16))
@@ -284,15 +303,15 @@ def test_the_margin_is_never_below_the_paired_error(wins, losses):
 
 
 def test_incumbents_break_ties_by_the_earlier_trial_and_the_floor_yields():
-    history = good_history(1)
-    first = history.points[0]
     cost = COSTS.of("mobilenet_v2@0.5", "fp32")
-    incumbents = Incumbents(accuracy_floor=0.95)
-    assert incumbents.at(cost).number is None
+    costs = (float(cost.size_bytes), cost.latency_ms)
+    incumbents = IncumbentFront(2, floor=0.95)
+    assert incumbents.at(costs).number is None
 
-    incumbents.add([dataclasses.replace(first, number=7), dataclasses.replace(first, number=3)])
+    incumbents.add(7, costs, 0.95)
+    incumbents.add(3, costs, 0.95)
 
-    assert (incumbents.at(cost).number, incumbents.at(cost).accuracy) == (3, 0.95)
+    assert (incumbents.at(costs).number, incumbents.at(costs).merit) == (3, 0.95)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3])
@@ -321,12 +340,12 @@ def test_the_level_holds_while_students_are_stopped_and_audited(share):
 @pytest.mark.parametrize("settings", [{"delta": 0}, {"delta": 0.6}, {"audit_share": -0.1}])
 def test_impossible_settings_are_refused(settings):
     with pytest.raises(InputError):
-        KnownCostPruner(**settings)
+        KnownCostPruner(problem(), **settings)
 
 
 def test_pruners_by_name():
-    assert isinstance(pruner_named("known_costs"), KnownCostPruner)
-    none = pruner_named("none")
-    assert none.rule(History(), HOPELESS, [(0.5, 0)], COSTS, SCHEME_NAMES, IMAGES) == GoOn()
+    assert isinstance(pruner_named("known_costs", problem()), KnownCostPruner)
+    none = pruner_named("none", problem())
+    assert ruled(none, History(), HOPELESS, [(0.5, 0)]) == GoOn()
     with pytest.raises(UnknownNameError, match="known are known_costs, none"):
-        pruner_named("median")
+        pruner_named("median", problem())

@@ -5,44 +5,75 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from objectives import StageRecord
 from objectives.fronts.pareto import ReferencePoint
 from search.forecasts.candidates import Candidates
-from search.forecasts.features import Families, Features
-from search.forecasts.forecast import Ground
-from search.forecasts.learning_curves import distilled
-from search.stopping.pruning import GoOn, NoPruner, Pause
+from search.forecasts.features import Features, RandomEffects
+from search.problem import SearchProblem
+from search.stopping.pruning import GoOn, NoPruner, Pause, StudentInTraining
 from search.strategy.freeze_thaw import FreezeThaw, FreezeThawPruner
-from spaces import ChainConfig, every_student, params_of, scheme_named, student_key
+from spaces import (
+    SCHEME_KEY,
+    Adapt,
+    ChainConfig,
+    Distill,
+    StudentConfig,
+    Value,
+    scheme_named,
+    student_key,
+)
 from studies import load_study
-from studies.records import Failed, History, Point, Running, Stopped, Student
+from studies.records import Failed, History, Paused, Point, Running, Student
 from tests.search import fabricated
 
 CONFIG = load_study(
     "kd_lora_q",
     [
-        "space.width=[0.25, 0.5]",
-        "space.alpha=[0.0, 0.9]",
-        "space.temperature=[4]",
-        "space.learning_rate=[0.0005, 0.002, 0.02]",
-        "space.lora_rank=[0, 4]",
-        "space.lora_alpha=[16]",
-        "space.lora_dropout=[0.0]",
-        "space.lora_targets=['dense']",
-        "space.lora_learning_rate=[0.003]",
-        "space.scheme=['fp32', 'int8_static']",
+        "space.network.width=[0.25, 0.5]",
+        "space.distill.alpha=[0.0, 0.9]",
+        "space.distill.temperature=[4]",
+        "space.distill.learning_rate=[0.0005, 0.002, 0.02]",
+        "space.adapt.rank=[0, 4]",
+        "space.adapt.lora_alpha=[16]",
+        "space.adapt.dropout=[0.0]",
+        "space.adapt.targets=['dense']",
+        "space.adapt.learning_rate=[0.003]",
+        "space.quantize.scheme=['fp32', 'int8_static']",
     ],
 )
-SPACE, SETTLED = CONFIG.search_space(), CONFIG.settled()
-STUDENTS = list(every_student(SPACE, SETTLED))
+SPACE = CONFIG.search_space()
+STUDENTS = list(SPACE.students())
 WHEN = fabricated.history(np.random.default_rng(0), 1).points[0].completed
-GROUND = Ground(SPACE, SETTLED, fabricated.cost_table(), ReferencePoint(0.7, 4e6, 4.0), 360, 0.99)
+PROBLEM = SearchProblem(SPACE, fabricated.cost_table(), ReferencePoint(0.7, 4e6, 4.0), 360, 0.99)
 GOOD = 0.02
 """The learning rate that trains well, at every width."""
 
 
+def distilling(student) -> Distill:
+    """Return its first stage."""
+    first, *_ = student.stages
+    assert isinstance(first, Distill)
+    return first
+
+
+def rank_of(student) -> int:
+    """Return that of its adapter, 0 without one."""
+    return next((stage.rank for stage in student.stages if isinstance(stage, Adapt)), 0)
+
+
+def with_adapter(student, **changed) -> StudentConfig:
+    """Return the student with another adapter."""
+    first, adapter = student.stages
+    return replace(student, stages=(first, replace(adapter, **changed)))
+
+
+def params_of(student) -> dict[str, Value]:
+    return SPACE.params_of(chain(student))
+
+
 def final(student) -> float:
-    trained = 0.93 if student.schedule.learning_rate == GOOD else 0.75
-    return trained + 0.1 * student.architecture.width
+    trained = 0.93 if distilling(student).learning_rate == GOOD else 0.75
+    return trained + 0.1 * student.network.width
 
 
 def curve(student, epochs=None):
@@ -56,21 +87,21 @@ def chain(student) -> ChainConfig:
 
 
 def ended(number, student) -> Student:
-    stage = {"stage": "distill", "seconds": 8.0, "epochs": 8}
+    stage = StageRecord("distill", "", 8.0, 0.0, 8)
     return Student(number, student_key(student), chain(student), curve(student), (stage,), None,
                    WHEN, final(student))  # fmt: skip
 
 
-def paused(number, student, epochs=2) -> Stopped:
-    ruling = {"paused": True, "words": ""}
-    return Stopped(number, student_key(student), chain(student), curve(student, epochs), (),
-                   ruling, WHEN)  # fmt: skip
+def paused(number, student, epochs=2) -> Paused:
+    return Paused(number, student_key(student), chain(student), curve(student, epochs), (),
+                  fabricated.ruling(paused=True), WHEN)  # fmt: skip
 
 
 def point(number, student, scheme) -> Point:
-    cost = GROUND.costs.of(student.architecture.key, scheme)
+    cost = PROBLEM.costs.of(student.network.key, scheme)
+    evaluation = fabricated.evaluation(final(student), cost.size_bytes)
     return Point(number, "sampled", student_key(student), scheme, chain(student), final(student),
-                 cost.size_bytes, cost.latency_ms, {}, None, WHEN)  # fmt: skip
+                 cost.size_bytes, cost.latency_ms, evaluation, None, WHEN)  # fmt: skip
 
 
 def of(*students, **more) -> History:
@@ -79,7 +110,7 @@ def of(*students, **more) -> History:
         points=tuple(
             point(i, student, scheme)
             for i, student in enumerate(students)
-            for scheme in GROUND.schemes
+            for scheme in PROBLEM.schemes
         ),
         students=tuple(ended(i, student) for i, student in enumerate(students)),
         **more,
@@ -90,7 +121,7 @@ def student(width, rate, alpha=0.0, rank=0):
     return next(
         s
         for s in STUDENTS
-        if (s.architecture.width, s.schedule.learning_rate, s.method.alpha, s.adaptation.rank)
+        if (s.network.width, distilling(s).learning_rate, distilling(s).method.alpha, rank_of(s))
         == (width, rate, alpha, rank)
     )
 
@@ -99,56 +130,56 @@ SEEN = (student(0.25, 0.0005), student(0.25, 0.002), student(0.25, GOOD), studen
 
 
 def test_it_begins_what_the_others_say_is_good():
-    drawn = FreezeThaw(GROUND, trials=50, seed=0).draw(of(*SEEN))
+    drawn = FreezeThaw(PROBLEM, trials=50, seed=0).draw(of(*SEEN))
     assert drawn is not None
-    assert drawn["learning_rate"] == GOOD
+    assert drawn["distill.learning_rate"] == GOOD
 
 
 def test_what_failed_is_not_drawn_again():
-    search = FreezeThaw(GROUND, trials=50, seed=0)
+    search = FreezeThaw(PROBLEM, trials=50, seed=0)
     drawn = search.draw(of(*SEEN))
     failed = Failed(9, "diverged", "", drawn)
     again = search.draw(of(*SEEN, failed=(failed,)))
-    assert {**again, "scheme": None} != {**drawn, "scheme": None}
+    assert {**again, SCHEME_KEY: None} != {**drawn, SCHEME_KEY: None}
 
 
 def test_before_a_student_ended_it_says_nothing():
-    search = FreezeThaw(GROUND, trials=50, seed=0)
+    search = FreezeThaw(PROBLEM, trials=50, seed=0)
     assert search.draw(History()) is None
-    assert search.resumption(History(stopped=(paused(0, SEEN[2]),)), new_allowed=True) is None
+    assert search.resumption(History(paused=(paused(0, SEEN[2]),)), new_allowed=True) is None
 
 
 def test_an_adapter_of_a_checkpoint_costs_its_own_epochs_alone():
-    outlook = FreezeThaw(GROUND, trials=50, seed=0).outlook(of(*SEEN))
+    forecast = FreezeThaw(PROBLEM, trials=50, seed=0).forecast(of(*SEEN))
     adapter, new = student(0.25, GOOD, rank=4), student(0.25, GOOD, alpha=0.9, rank=4)
-    cheap, dear = outlook.prospects([adapter, new])
+    cheap, dear = forecast.of([adapter, new])
     assert dear.seconds - cheap.seconds == pytest.approx(8.0)
 
 
 def test_it_goes_on_with_a_paused_student_that_is_worth_most():
     promising, hopeless = student(0.5, GOOD), student(0.5, 0.002)
-    history = of(*SEEN, stopped=(paused(8, hopeless), paused(9, promising, epochs=7)))
-    search = FreezeThaw(GROUND, trials=50, seed=0)
+    history = of(*SEEN, paused=(paused(8, hopeless), paused(9, promising, epochs=7)))
+    search = FreezeThaw(PROBLEM, trials=50, seed=0)
     assert search.resumption(history, new_allowed=False).number == 9
 
 
 def test_what_adds_nothing_is_left_when_all_were_sampled():
     bad = student(0.5, 0.0005, alpha=0.9)
-    history = of(*(s for s in STUDENTS if s != bad), stopped=(paused(30, bad, epochs=7),))
-    assert FreezeThaw(GROUND, trials=24, seed=0).resumption(history, new_allowed=False) is None
+    history = of(*(s for s in STUDENTS if s != bad), paused=(paused(30, bad, epochs=7),))
+    assert FreezeThaw(PROBLEM, trials=24, seed=0).resumption(history, new_allowed=False) is None
 
 
 def rule(search, history, one, epochs, pruner=None):
     pruner = pruner or FreezeThawPruner(search, NoPruner())
     running = Running(30, None, curve(one, epochs), student_key(one), chain(one))
     history = replace(history, running=(*history.running, running))
-    return pruner.rule(history, chain(one), curve(one, epochs), GROUND.costs, ("fp32",), 360)
+    return pruner.rule(StudentInTraining(history, chain(one), curve(one, epochs)))
 
 
 def test_a_student_that_another_is_worth_more_than_is_paused():
     bad, good = student(0.25, 0.0005, alpha=0.9), student(0.5, GOOD)
-    narrow = [s for s in STUDENTS if s.architecture.width == 0.25 and s != bad]
-    search, history = FreezeThaw(GROUND, trials=50, seed=0), of(*narrow)
+    narrow = [s for s in STUDENTS if s.network.width == 0.25 and s != bad]
+    search, history = FreezeThaw(PROBLEM, trials=50, seed=0), of(*narrow)
     ruling = rule(search, history, bad, 6)
     assert isinstance(ruling, Pause)
     assert "another student promises" in ruling.reason.words
@@ -156,7 +187,7 @@ def test_a_student_that_another_is_worth_more_than_is_paused():
 
 
 def test_a_student_is_ruled_by_what_it_was_chosen_by_and_looks_again_where_nobody_chose():
-    search = FreezeThaw(GROUND, trials=50, seed=0)
+    search = FreezeThaw(PROBLEM, trials=50, seed=0)
     pruner = FreezeThawPruner(search, NoPruner())
     search.draw(of(*SEEN))
     chosen_by = search.latest
@@ -171,32 +202,32 @@ def test_a_student_is_ruled_by_what_it_was_chosen_by_and_looks_again_where_nobod
 
 def test_nobody_makes_way_for_what_others_began_or_ended_or_failed_at_since():
     bad = student(0.25, 0.0005, alpha=0.9)
-    narrow = [s for s in STUDENTS if s.architecture.width == 0.25 and s != bad]
-    wide = [s for s in STUDENTS if s.architecture.width == 0.5]
+    narrow = [s for s in STUDENTS if s.network.width == 0.25 and s != bad]
+    wide = [s for s in STUDENTS if s.network.width == 0.5]
     begun = (Running(30 + i, None, (), student_key(s), chain(s)) for i, s in enumerate(wide))
-    diverged = (Failed(30 + i, "diverged", "", params_of(chain(s))) for i, s in enumerate(wide))
+    diverged = (Failed(30 + i, "diverged", "", params_of(s)) for i, s in enumerate(wide))
     for since, expected in (
         (of(*narrow), Pause),
         (of(*narrow, *wide), GoOn),
         (of(*narrow, running=tuple(begun)), GoOn),
         (of(*narrow, failed=tuple(diverged)), GoOn),
     ):
-        search = FreezeThaw(GROUND, trials=50, seed=0)
+        search = FreezeThaw(PROBLEM, trials=50, seed=0)
         pruner = FreezeThawPruner(search, NoPruner())
         rule(search, of(*narrow), bad, 1, pruner)
         assert isinstance(rule(search, since, bad, 6, pruner), expected)
 
 
 def test_what_ended_failed_or_runs_is_not_begun_and_what_waits_may_be_gone_on_with():
-    candidates = Candidates(SPACE, SETTLED, seed=0)
+    candidates = Candidates(SPACE, seed=0)
     waits, runs, failed = STUDENTS[5], STUDENTS[6], STUDENTS[7]
     history = of(
         *SEEN,
-        stopped=(paused(8, waits),),
+        paused=(paused(8, waits),),
         running=(Running(9, None, (), student_key(runs), chain(runs)),),
         failed=(
-            Failed(10, "diverged", "", params_of(chain(failed))),
-            Failed(11, "interrupted", "", params_of(chain(STUDENTS[9]))),
+            Failed(10, "diverged", "", params_of(failed)),
+            Failed(11, "interrupted", "", params_of(STUDENTS[9])),
         ),
     )
     begun = {student_key(one) for one in candidates.of(history)}
@@ -206,10 +237,11 @@ def test_what_ended_failed_or_runs_is_not_begun_and_what_waits_may_be_gone_on_wi
 
 def test_who_is_adapted_in_the_same_layers_is_of_one_family_of_its_checkpoint():
     plain, four = student(0.25, GOOD), student(0.25, GOOD, rank=4)
-    another = replace(four, adaptation=replace(four.adaptation, rank=8))
-    classifier = replace(four, adaptation=replace(four.adaptation, targets="classifier"))
+    another = with_adapter(four, rank=8)
+    classifier = with_adapter(four, targets="classifier")
     elsewhere = student(0.5, GOOD, rank=4)
-    rows = Families().of([plain, four, another, classifier, elsewhere])
+    layers = load_study("kd_lora_q", ["space.adapt.targets=['dense', 'classifier']"])
+    rows = RandomEffects(layers.search_space()).of([plain, four, another, classifier, elsewhere])
     common = [[int((a == b).sum()) for b in rows] for a in rows]
     assert common == [
         [2, 1, 1, 1, 0],
@@ -222,10 +254,10 @@ def test_who_is_adapted_in_the_same_layers_is_of_one_family_of_its_checkpoint():
 
 def test_a_space_of_any_size_has_candidates_that_differ_and_are_valid():
     config = load_study("kd_lora_q")
-    candidates = Candidates(config.search_space(), config.settled(), seed=3)
+    candidates = Candidates(config.search_space(), seed=3)
     found = candidates.of(History())
     assert len({student_key(one) for one in found}) == len(found) > 1000
-    again = Candidates(config.search_space(), config.settled(), seed=3).of(History())
+    again = Candidates(config.search_space(), seed=3).of(History())
     assert [student_key(one) for one in again] == [student_key(one) for one in found]
 
 
@@ -234,6 +266,6 @@ def test_features_tell_all_students_apart_and_know_checkpoints_that_are_none():
     rows = {tuple(features.of(one)) for one in STUDENTS}
     assert len(rows) == len(STUDENTS)
     assert all(0 <= value <= 1 for row in rows for value in row)
-    always = load_study("kd_lora_q", ["space.lora_rank=[4, 8]"])
-    adapted = next(every_student(always.search_space(), always.settled()))
-    assert Features(always.search_space()).of(distilled(adapted)).min() >= 0
+    always = load_study("kd_lora_q", ["space.adapt.rank=[4, 8]"]).search_space()
+    adapted = next(always.students())
+    assert Features(always).of(adapted.prefix(1)).min() >= 0

@@ -3,15 +3,22 @@ import dataclasses
 import numpy as np
 import pytest
 
-from objectives.fronts.pareto import losses_of, nondominated
+from objectives.fronts import ReferencePoint, losses_of, nondominated
+from search.problem import SearchProblem
 from search.strategy.scheme_offers import offers
-from spaces import SCHEMES, scheme_name
+from spaces import SCHEMES, Choice, Space
 from studies.records import History
 from tests.search import fabricated
 
 COSTS = fabricated.cost_table()
 SCHEME_NAMES = tuple(SCHEMES)
 THREE = ("accuracy", "size_bytes", "latency_ms")
+
+
+def problem(objectives=THREE, floor=0.0):
+    reference = ReferencePoint(floor, 10**9, 10**9)
+    space = Space(("distill", "adapt"), {"quantize.scheme": Choice(SCHEME_NAMES)}, seed=0)
+    return SearchProblem(space, COSTS, reference, fabricated.IMAGES, 0.95, objectives)
 
 
 def least_loss(history, scheme):
@@ -36,9 +43,7 @@ def test_offered_is_what_would_enter_the_front_if_all_went_well(seed, objectives
         duplicate = (losses[:-1] == losses[-1]).all(axis=1).any()
         if nondominated(losses)[-1] and not duplicate:
             expected.add(scheme)
-    found = offers(
-        history, student.chain, student.accuracy, COSTS, SCHEME_NAMES, objectives=objectives
-    )
+    found = offers(history, student.chain, student.accuracy, problem(objectives))
 
     assert {offer.scheme for offer in found} == expected
     gains = [offer.gain for offer in found]
@@ -48,9 +53,9 @@ def test_offered_is_what_would_enter_the_front_if_all_went_well(seed, objectives
 def test_a_new_student_is_offered_every_scheme_but_its_own_the_smallest_first():
     chain = fabricated.chain(1, scheme="int8_static")
 
-    found = offers(History(), chain, 0.9, COSTS, SCHEME_NAMES)
+    found = offers(History(), chain, 0.9, problem())
 
-    assert {offer.scheme for offer in found} == set(SCHEME_NAMES) - {scheme_name(chain.scheme)}
+    assert {offer.scheme for offer in found} == set(SCHEME_NAMES) - {chain.scheme.name}
     sizes = [offer.cost.size_bytes for offer in found]
     assert sizes == sorted(sizes)
 
@@ -58,7 +63,7 @@ def test_a_new_student_is_offered_every_scheme_but_its_own_the_smallest_first():
 def test_below_the_accuracy_floor_there_are_no_offers():
     chain = fabricated.chain(1)
 
-    assert offers(History(), chain, 0.8, COSTS, SCHEME_NAMES, accuracy_floor=0.85) == ()
+    assert offers(History(), chain, 0.8, problem(floor=0.85)) == ()
 
 
 def test_an_offer_is_not_repeated_while_the_trial_that_trained_its_student_still_runs():
@@ -67,9 +72,8 @@ def test_an_offer_is_not_repeated_while_the_trial_that_trained_its_student_still
     point = fabricated.point(student, "w4a8", 999, 0.5, COSTS)
     without = History(students=whole.students[:-1])
 
-    before = offers(without, student.chain, 0.9, COSTS, SCHEME_NAMES)
-    after = offers(
-        dataclasses.replace(without, points=(point,)), student.chain, 0.9, COSTS, SCHEME_NAMES
-    )
+    before = offers(without, student.chain, 0.9, problem())
+    with_point = dataclasses.replace(without, points=(point,))
+    after = offers(with_point, student.chain, 0.9, problem())
 
     assert {o.scheme for o in before} - {o.scheme for o in after} == {"w4a8"}

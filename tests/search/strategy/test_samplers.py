@@ -1,5 +1,6 @@
 """The contract that every sampler keeps, and what each is good for."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -10,36 +11,40 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from search.strategy.samplers import sampler_named
 from search.strategy.sobol import DIMENSIONS, at
 from spaces import (
-    Architecture,
+    PLACES,
+    STAGES,
+    Adapt,
+    ChainConfig,
     Choice,
-    DistilfrontError,
-    Distillation,
-    LoRA,
-    Schedule,
-    Settled,
+    Distill,
+    Logit,
     Space,
     Steps,
     UnknownNameError,
-    suggest,
+    keys_of,
 )
 from studies.records import Attr
 
 SAMPLERS = ("tpe", "nsgaii", "gp", "random", "qmc")
 SCHEMES = ("fp32", "fp16", "int8_static", "w4a8")
 SPACE = Space(
-    width=Choice((0.25, 0.5, 0.75, 1.0)),
-    alpha=Steps(0, 1, 0.1),
-    temperature=Steps(1, 10, 1),
-    learning_rate=Steps(0.001, 0.01, 0.001),
-    lora_rank=Choice((0, 2, 4, 8)),
-    lora_alpha=Choice((8, 16)),
-    lora_dropout=Steps(0, 0.2, 0.1),
-    lora_targets=Choice(("classifier", "pointwise")),
-    lora_learning_rate=Steps(0.001, 0.005, 0.001),
-    scheme=Choice(SCHEMES),
-)
-SETTLED = Settled(
-    Architecture("mobilenet_v2"), Schedule(4, 0.01), Schedule(2, 0.01, weight_decay=0), seed=0
+    stages=("distill", "adapt"),
+    domains={
+        "network.width": Choice((0.25, 0.5, 0.75, 1.0)),
+        "distill.alpha": Steps(0, 1, 0.1),
+        "distill.temperature": Steps(1, 10, 1),
+        "distill.epochs": Choice((4,)),
+        "distill.learning_rate": Steps(0.001, 0.01, 0.001),
+        "adapt.rank": Choice((0, 2, 4, 8)),
+        "adapt.lora_alpha": Choice((8, 16)),
+        "adapt.dropout": Steps(0, 0.2, 0.1),
+        "adapt.targets": Choice(("classifier", "pointwise")),
+        "adapt.epochs": Choice((2,)),
+        "adapt.learning_rate": Steps(0.001, 0.005, 0.001),
+        "adapt.weight_decay": Choice((0,)),
+        "quantize.scheme": Choice(SCHEMES),
+    },
+    seed=0,
 )
 DIRECTIONS = ("maximize", "minimize", "minimize")
 
@@ -50,25 +55,41 @@ def new_study(name, *, seed=0, startup=4, directions=DIRECTIONS, storage=None):
     )
 
 
+def distilling(chain: ChainConfig) -> Distill:
+    """Return the first stage of its student."""
+    first, *_ = chain.student.stages
+    assert isinstance(first, Distill)
+    return first
+
+
+def alpha_of(chain: ChainConfig) -> float:
+    method = distilling(chain).method
+    assert isinstance(method, Logit)
+    return method.alpha
+
+
+def rank_of(chain: ChainConfig) -> int:
+    return next((stage.rank for stage in chain.student.stages if isinstance(stage, Adapt)), 0)
+
+
 def outcome(chain):
     """A made-up study in which alpha and the learning rate decide, and the scheme costs little."""
-    student = chain.student
-    scheme = ("fp32", "fp16", "weight_only", "static").index(chain.scheme.kind)
-    rank = student.adaptation.rank if isinstance(student.adaptation, LoRA) else 0
+    width = chain.student.network.width
+    scheme = ("fp32", "fp16", "weight_only", "static").index(chain.scheme.layout.kind)
     accuracy = (
         0.95
-        - 0.3 * (student.method.alpha - 0.6) ** 2
-        - 2e3 * (student.schedule.learning_rate - 0.004) ** 2
-        + 0.02 * student.architecture.width
-        + 0.001 * rank
+        - 0.3 * (alpha_of(chain) - 0.6) ** 2
+        - 2e3 * (distilling(chain).learning_rate - 0.004) ** 2
+        + 0.02 * width
+        + 0.001 * rank_of(chain)
         - 0.005 * scheme
     )
-    return accuracy, student.architecture.width * 1e6 / (1 + scheme), student.architecture.width
+    return accuracy, width * 1e6 / (1 + scheme), width
 
 
 def draw(study):
     trial = study.ask()
-    return trial, suggest(trial, SPACE, SETTLED)
+    return trial, SPACE.suggest(trial)
 
 
 def run(study, trials):
@@ -94,10 +115,12 @@ def test_every_setting_lies_in_its_domain(name, directions):
     run(study, 7)
 
     for trial in study.trials:
-        assert trial.params["width"] in SPACE.width.values
-        assert any(abs(trial.params["alpha"] - value) < 1e-9 for value in SPACE.alpha.values)
-        assert ("temperature" in trial.params) == (trial.params["alpha"] > 0)
-        assert ("lora_targets" in trial.params) == (trial.params["lora_rank"] > 0)
+        alpha = trial.params["distill.alpha"]
+        assert trial.params["network.width"] in SPACE.values("network.width")
+        assert any(abs(alpha - value) < 1e-9 for value in SPACE.values("distill.alpha"))
+        assert ("distill.temperature" in trial.params) == (alpha > 0)
+        assert ("adapt.targets" in trial.params) == (trial.params["adapt.rank"] > 0)
+        assert trial.params.keys() <= SPACE.searched.keys()
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -161,7 +184,7 @@ def test_offers_and_baselines_change_no_draw(name):
     with_offers = [
         create_trial(
             values=trial.values,
-            params=trial.params | {"scheme": "w4a8"},
+            params=trial.params | {"quantize.scheme": "w4a8"},
             distributions=trial.distributions,
             user_attrs={Attr.ORIGIN: "offered"},
         )
@@ -205,12 +228,13 @@ def test_another_seed_draws_otherwise(name):
 def test_settings_that_were_enqueued_stand(name):
     study = new_study(name)
     run(study, 5)
-    study.enqueue_trial({"width": 0.75, "alpha": 0.0, "lora_rank": 0})
+    study.enqueue_trial({"network.width": 0.75, "distill.alpha": 0.0, "adapt.rank": 0})
 
     _, chain = draw(study)
 
-    assert chain.student.architecture.width == 0.75
-    assert not isinstance(chain.student.method, Distillation)
+    assert chain.student.network.width == 0.75
+    assert not chain.student.needs_teacher
+    assert rank_of(chain) == 0
 
 
 def test_an_unknown_sampler_lists_the_known():
@@ -240,7 +264,7 @@ def test_stopped_and_diverged_students_are_never_good_ones_to_tpe():
             create_trial(
                 state=TrialState.FAIL if diverged else state,
                 values=[0.9 + i / 100, 1e6, 1.0] if i < 5 else None,
-                params=frozen.params | {"alpha": 0.2 if i < 5 else 0.9},
+                params=frozen.params | {"distill.alpha": 0.2 if i < 5 else 0.9},
                 distributions=frozen.distributions,
                 user_attrs={Attr.FAILURE: {"kind": "diverged"}} if diverged else {},
             )
@@ -250,7 +274,7 @@ def test_stopped_and_diverged_students_are_never_good_ones_to_tpe():
     for _ in range(20):
         trial, chain = draw(study)
         study.tell(trial, state=TrialState.FAIL)  # Nothing is learnt from it.
-        alphas.append(chain.student.method.alpha)
+        alphas.append(alpha_of(chain))
 
     assert 0.9 not in alphas
     assert np.mean(np.array(alphas) <= 0.4) > 0.6, alphas
@@ -261,7 +285,7 @@ def test_nsgaii_breeds_from_the_generation_before():
     trial, _ = draw(study)
     frozen = study.trials[trial.number]
     for i in range(4):
-        params = frozen.params | {"alpha": 0.3, "learning_rate": 0.002}
+        params = frozen.params | {"distill.alpha": 0.3, "distill.learning_rate": 0.002}
         study.add_trial(
             create_trial(
                 values=[0.9 + i / 100, 1e6, 1.0],
@@ -270,10 +294,10 @@ def test_nsgaii_breeds_from_the_generation_before():
             )
         )
 
-    children = [draw(study)[1].student for _ in range(20)]
+    children = [draw(study)[1] for _ in range(20)]
 
-    inherited = [child.method.alpha == 0.3 for child in children]
-    inherited += [child.schedule.learning_rate == 0.002 for child in children]
+    inherited = [alpha_of(child) == 0.3 for child in children]
+    inherited += [distilling(child).learning_rate == 0.002 for child in children]
     assert np.mean(inherited) > 0.6  # By chance one in ten would be so.
 
 
@@ -298,19 +322,52 @@ def test_nsgaii_resumes_after_a_thousand_generations():
 def test_qmc_is_even_in_every_setting_from_the_start():
     study = new_study("qmc", seed=5)
     chains = [draw(study)[1] for _ in range(32)]
-    widths = [chain.student.architecture.width for chain in chains]
-    ranks = [chain.student.adaptation.rank for chain in chains]
+    widths = [chain.student.network.width for chain in chains]
+    ranks = [rank_of(chain) for chain in chains]
 
-    assert {widths.count(width) for width in SPACE.width.values} == {8}
-    assert {ranks.count(rank) for rank in SPACE.lora_rank.values} == {8}
+    assert {widths.count(width) for width in SPACE.values("network.width")} == {8}
+    assert {ranks.count(rank) for rank in SPACE.values("adapt.rank")} == {8}
 
 
-def test_qmc_has_a_coordinate_for_every_setting_of_the_space_and_no_other():
-    study = new_study("qmc")
+def test_qmc_has_a_coordinate_for_every_setting_that_there_is():
+    assert set(PLACES) >= keys_of(tuple(STAGES)).keys()
+    assert len(PLACES) == len(set(PLACES)) <= DIMENSIONS
 
-    assert set(DIMENSIONS) >= set(draw(study)[0].params)
-    with pytest.raises(DistilfrontError, match="epochs"):
-        study.ask().suggest_float("epochs", 0, 1)
+
+def test_qmc_draws_what_has_no_coordinate_at_random_but_the_same_again():
+    def drawn(seed: int) -> list[float]:
+        study = new_study("qmc", seed=seed)
+        return [study.ask().suggest_float("prune.share", 0, 1) for _ in range(50)]
+
+    assert "prune.share" not in PLACES
+    assert drawn(0) == drawn(0) != drawn(1)
+    assert len(set(drawn(0))) == 50
+    assert np.histogram(drawn(0), bins=5, range=(0, 1))[0].min() > 3
+
+
+@pytest.mark.parametrize(
+    ("further", "domain"),
+    [
+        ("network.architecture", Choice(("mobilenet_v2", "cifar_resnet20"))),
+        ("distill.batch_size", Choice((32, 64))),
+        ("distill.weight_decay", Steps(0, 0.02, 0.01)),
+        ("adapt.decay", Choice(("constant", "cosine"))),
+    ],
+)
+def test_a_further_setting_of_a_space_does_not_move_the_other_coordinates_of_qmc(further, domain):
+    wider = replace(SPACE, domains={**SPACE.domains, further: domain})
+    before, after = new_study("qmc", seed=5), new_study("qmc", seed=5)
+
+    for _ in range(40):
+        trial, same = before.ask(), after.ask()
+        SPACE.suggest(trial)
+        wider.suggest(same)
+        kept = {name: value for name, value in same.params.items() if name != further}
+        assert kept == trial.params
+
+    values = [trial.params[further] for trial in after.trials if further in trial.params]
+    assert set(values) == set(domain.values)
+    assert not any(further in trial.params for trial in before.trials)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.999999999])

@@ -1,19 +1,35 @@
 """The students that every report compares with: which, and in what order."""
 
-from search.workers.baselines import NOT_ADAPTED, STUDENT_ALONE, student_baselines
+import pytest
+
+from objectives.costs.table import Cost, CostTable
+from search.workers.baselines import STUDENT_ALONE, Baseline, student_baselines
+from spaces import Distill, Logit, Space
 from studies import load_study
+
+NOT_ADAPTED = "student distilled, not adapted"
+
+
+def costs_of(space: Space) -> CostTable:
+    """Return costs in which the wider a network is, the more FLOPs it has."""
+    costs = tuple(
+        Cost(network.key, "fp32", 1, 1.0, 1.0, 0.01, 1.0, round(1000 * network.width), 1)
+        for network in reversed(space.networks)
+    )
+    return CostTable(costs, "resnet18@1", "onnxruntime", {}, processes=1, calls=20, threads=1)
+
+
+def baselines(*settings: str) -> tuple[Baseline, ...]:
+    space = load_study("kd_lora_q", list(settings)).search_space()
+    return student_baselines(space, costs_of(space))
 
 
 def said(*settings: str) -> list[tuple[str, float, bool]]:
-    config = load_study("kd_lora_q", list(settings))
-    return [
-        (one.words, one.chain.student.architecture.width, one.late)
-        for one in student_baselines(config)
-    ]
+    return [(one.words, one.chain.student.network.width, one.late) for one in baselines(*settings)]
 
 
 def test_the_ends_of_the_widths_come_first_and_every_width_has_its_own():
-    assert said("space.width=[0.25,0.5,0.75,1.0]") == [
+    assert said("space.network.width=[0.25,0.5,0.75,1.0]") == [
         (STUDENT_ALONE, 0.25, False),
         (STUDENT_ALONE, 1.0, False),
         (STUDENT_ALONE, 0.5, True),
@@ -22,9 +38,46 @@ def test_the_ends_of_the_widths_come_first_and_every_width_has_its_own():
     ]
 
 
+def test_of_many_networks_three_are_trained_without_the_teacher():
+    assert said("space.network.width=[0.2,0.4,0.6,0.8,1.0]") == [
+        (STUDENT_ALONE, 0.2, False),
+        (STUDENT_ALONE, 1.0, False),
+        (STUDENT_ALONE, 0.6, True),
+        (NOT_ADAPTED, 1.0, True),
+    ]
+
+
 def test_one_width_begins_with_its_student_alone():
-    assert said("space.width=[0.5]") == [(STUDENT_ALONE, 0.5, False), (NOT_ADAPTED, 0.5, True)]
+    assert said("space.network.width=[0.5]") == [
+        (STUDENT_ALONE, 0.5, False),
+        (NOT_ADAPTED, 0.5, True),
+    ]
 
 
 def test_a_space_without_plain_training_begins_with_a_distilled_student():
-    assert said("space.width=[0.5]", "space.alpha=[0.5,0.9]") == [(NOT_ADAPTED, 0.5, False)]
+    settings = "space.network.width=[0.5]", "space.distill.alpha=[0.5,0.9]"
+    assert said(*settings) == [(NOT_ADAPTED, 0.5, False)]
+
+
+@pytest.mark.parametrize("methods", ["['none', 'logit']", "['logit', 'none']"])
+def test_a_method_that_asks_no_teacher_is_the_student_s_alone_wherever_it_is_named(methods):
+    settings = f"space.distill.method={methods}", "space.distill.alpha=[0.5,0.9]"
+    assert said("space.network.width=[0.5]", *settings) == [
+        (STUDENT_ALONE, 0.5, False),
+        (NOT_ADAPTED, 0.5, True),
+    ]
+
+
+def test_a_space_in_which_every_student_is_adapted_has_none():
+    assert said("space.adapt.rank=[4, 8]") == []
+
+
+def test_their_recipe_is_the_published_one_and_the_learning_rate_in_the_middle():
+    *_, last = baselines("space.distill.temperature={low = 1, high = 9, step = 2}")
+    (stage,) = last.chain.student.stages
+    assert isinstance(stage, Distill)
+    assert stage.method == Logit(alpha=0.9, temperature=3)
+    assert stage.learning_rate == 0.01
+    assert last.chain.scheme.name == "fp32"
+    first, *_ = baselines()
+    assert not first.chain.student.needs_teacher

@@ -5,7 +5,7 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from search.workers.claims import DEATHS, Ledger, open_ledger
+from search.workers.claims import DEATHS, Claims, open_claims
 from search.workers.worker_identity import WorkerIdentity
 from studies import create_or_resume, load_study
 from studies.records import Attr, add_epoch, read_history
@@ -19,62 +19,62 @@ def study(storage: RDBStorage) -> optuna.Study:
 
 
 @pytest.fixture
-def ledger(study: optuna.Study, storage: RDBStorage) -> Ledger:
-    return open_ledger(study, storage)
+def claims(study: optuna.Study, storage: RDBStorage) -> Claims:
+    return open_claims(study, storage)
 
 
-def attempt(ledger: Ledger, epochs: int, *, dies: bool = True) -> optuna.Trial:
+def attempt(claims: Claims, epochs: int, *, dies: bool = True) -> optuna.Trial:
     """Claim the one trial there is, report `epochs`, and die or be asked to stop."""
-    trial = ledger.claim(1)
+    trial = claims.claim(1)
     assert trial is not None
-    trial.suggest_float("width", 0, 1)
+    trial.suggest_float("network.width", 0, 1)
     for epoch in range(epochs):
         add_epoch(trial, (epoch + 1) / 10, 0.5)
     if dies:
         before = {**WorkerIdentity.of_this_process().as_dict(), "boot_id": "the boot before"}
         trial.set_user_attr(Attr.WORKER.value, before)
     else:
-        ledger.release(trial)
+        claims.release(trial)
     return trial
 
 
 @pytest.mark.parametrize("epochs", [(0, 0, 0), (2, 2, 2), (2, 0, 1)])
 def test_a_trial_that_gets_no_further_fails_after_some_deaths(
-    study: optuna.Study, ledger: Ledger, epochs: tuple[int, ...]
+    study: optuna.Study, claims: Claims, epochs: tuple[int, ...]
 ) -> None:
     assert len(epochs) == DEATHS
-    last = [attempt(ledger, count) for count in epochs][-1]
-    assert ledger.claim(1) is None
-    assert ledger.ended() == 1
+    last = [attempt(claims, count) for count in epochs][-1]
+    assert claims.claim(1) is None
+    assert claims.ended() == 1
     trials = study.get_trials()
     assert [trial.state for trial in trials] == [TrialState.FAIL] * DEATHS
     kinds = [failed.kind for failed in read_history(study).failed]
     assert kinds == ["interrupted"] * (DEATHS - 1) + ["error"]
     assert "3 workers died of it" in trials[last.number].user_attrs[Attr.FAILURE]["reason"]
-    following = ledger.claim(2)
+    following = claims.claim(2)
     assert following is not None
-    assert ledger.goes_on_with(following) is None
+    assert claims.goes_on_with(following) is None
 
 
-def test_a_trial_that_gets_further_is_gone_on_with(ledger: Ledger) -> None:
+def test_a_trial_that_gets_further_is_gone_on_with(claims: Claims) -> None:
     for count in (0, 0, 1, 1, 2, 2, 3, 3):
-        attempt(ledger, count)
-    assert ledger.claim(1) is not None
+        attempt(claims, count)
+    assert claims.claim(1) is not None
 
 
-def test_whoever_was_asked_to_stop_has_not_died(ledger: Ledger) -> None:
+def test_whoever_was_asked_to_stop_has_not_died(claims: Claims) -> None:
     for dies in (True, False, False, False, True, False):
-        attempt(ledger, 1, dies=dies)
-    attempt(ledger, 1)
-    assert ledger.claim(1) is None
-    assert ledger.ended() == 1
+        attempt(claims, 1, dies=dies)
+    attempt(claims, 1)
+    assert claims.claim(1) is None
+    assert claims.ended() == 1
 
 
 def test_a_death_while_a_trial_is_given_up_changes_nothing(
-    study: optuna.Study, storage: RDBStorage, ledger: Ledger
+    study: optuna.Study, storage: RDBStorage, claims: Claims
 ) -> None:
-    last = [attempt(ledger, 0) for _ in range(DEATHS)][-1]
+    last = [attempt(claims, 0) for _ in range(DEATHS)][-1]
     last.set_user_attr(Attr.FAILURE.value, {"kind": "error", "reason": "written, and then dead"})
-    assert open_ledger(study, storage).claim(1) is None
+    assert open_claims(study, storage).claim(1) is None
     assert study.get_trials()[last.number].state == TrialState.FAIL
-    assert ledger.ended() == 1
+    assert claims.ended() == 1

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from objectives import Workbench
 from objectives.training import loop as training
 from reports import StudySummary
-from search.workers import worker_process as working
+from search.workers import worker_process
 from search.workers.events import TrialEnded
 from studies.records import Attr, read_history
 from tests.search.searching import (
@@ -81,11 +81,11 @@ def test_a_student_that_diverges_has_failed_and_the_study_goes_on(
     searched: Searched, tmp_path: Path
 ) -> None:
     runs = searched.prepare(tmp_path / "runs", teacher=True)
-    settings = ("space.learning_rate=[0.01, 1e30]", "trials=5")
+    settings = ("space.distill.learning_rate=[0.01, 1e30]", "trials=5")
     events = search_here(searched.file, runs, *settings, costs=searched.costs)
     assert_whole(runs, 5)
     for trial in sampled(trials_in(runs)):
-        diverges = trial.params["learning_rate"] == 1e30
+        diverges = trial.params["distill.learning_rate"] == 1e30
         assert (trial.state == TrialState.FAIL) == diverges
         if diverges:
             failure = trial.user_attrs[Attr.FAILURE]
@@ -105,18 +105,18 @@ def test_a_student_that_raises_has_failed_with_its_reason_and_the_study_goes_on(
     (tmp_path / "users_net.py").write_text(USERS_NET)
     monkeypatch.syspath_prepend(str(tmp_path))
     settings = (
-        "student.architecture=users_net:build",
-        "space.width=[0.5, 1.0]",
-        "space.lora_targets=['classifier']",
+        "space.network.architecture=users_net:build",
+        "space.network.width=[0.5, 1.0]",
+        "space.adapt.targets=['classifier']",
         "sampler.name=random",  # It draws both widths.
         "trials=5",
     )
     search_here(searched.file, runs, *settings)
     assert_whole(runs, 5)
     trials = sampled(trials_in(runs))
-    assert {trial.params["width"] for trial in trials} == {0.5, 1.0}
+    assert {trial.params["network.width"] for trial in trials} == {0.5, 1.0}
     for trial in trials:
-        raises = trial.params["width"] == 0.5
+        raises = trial.params["network.width"] == 0.5
         assert (trial.state == TrialState.FAIL) == raises
         if raises:
             assert trial.user_attrs[Attr.FAILURE] == {
@@ -129,7 +129,7 @@ def test_a_cache_without_room_keeps_the_teacher_and_the_front(
     searched: Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = searched.prepare(tmp_path / "runs", teacher=True)
-    monkeypatch.setattr(working, "Workbench", partial(Workbench, max_cache_bytes=1))
+    monkeypatch.setattr(worker_process, "Workbench", partial(Workbench, max_cache_bytes=1))
     search_here(searched.file, runs, "trials=6", costs=searched.costs)
     study = study_in(runs)
     history = read_history(study)
@@ -137,7 +137,7 @@ def test_a_cache_without_room_keeps_the_teacher_and_the_front(
         member.point.student
         for member in StudySummary.of(study.study_name, study.user_attrs, history).front
     }
-    made = {stage["key"]: student.key for student in history.students for stage in student.stages}
+    made = {stage.key: student.key for student in history.students for stage in student.stages}
     kept = {entry.name for entry in (runs / "cache" / "stages" / "entries").iterdir()}
     assert study.user_attrs["teacher"]["key"] in kept
     assert {key for key, student in made.items() if student in front} <= kept

@@ -9,18 +9,22 @@ from optuna.trial import TrialState
 
 from benchmarks.replay.clock import Clock
 from benchmarks.replay.simulated_chain import SimulatedWorkbench, Stages
-from search.stopping.pruning import GoOn, Pause
+from search.problem import SearchProblem
+from search.stopping.pruning import GoOn, Pause, StudentInTraining
 from search.strategy.samplers import sampler_named
-from search.workers.claims import open_ledger
+from search.workers.claims import open_claims
 from search.workers.events import TrialEnded
 from search.workers.run_trials import Bench, Worker
-from search.workers.stop_signal import Lifeline
+from search.workers.stop_signal import StopSignal
 from studies import create_or_resume
 from studies.records import Attr, HistoryReader
-from tests.benchmarks.tiny_table import table
+from tests.benchmarks.tiny_table import IMAGES, table
 
 TABLE = table()
 TRIALS = 4
+PROBLEM = SearchProblem(
+    TABLE.config.search_space(), TABLE.costs, TABLE.reference, IMAGES, TABLE.teacher["accuracy"]
+)
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,9 @@ class PausesOnce:
         self.workbench = None
         self.kept = []
 
-    def rule(self, history, chain, curve, costs, schemes, validation_images):  # noqa: ARG002
-        self.kept.append((history.paused, self.workbench.cache.keep))
-        return Pause(Worth()) if len(curve) == 1 else GoOn()
+    def rule(self, student: StudentInTraining):
+        self.kept.append((student.history.waiting, self.workbench.cache.keep))
+        return Pause(Worth()) if len(student.curve) == 1 else GoOn()
 
 
 @dataclass
@@ -68,13 +72,12 @@ def searched(storage: RDBStorage):
         study=study,
         reader=reader,
         workbench=workbench,
-        costs=TABLE.costs,
+        problem=PROBLEM,
         pruner=pruner,
-        accuracy_floor=TABLE.reference.accuracy_floor,
         presenter=shown,
         offers=lambda *_, **__: (),
     )
-    worker = Worker(bench, open_ledger(study, storage, reader), Lifeline(), events.append)
+    worker = Worker(bench, open_claims(study, storage, reader), StopSignal(), events.append)
     clock.run([lambda: worker.run(TRIALS)])
     return study, pruner, shown, events
 
@@ -97,7 +100,7 @@ def test_paused_students_are_recorded_kept_in_the_cache_and_finished(searched):
     assert {trial.user_attrs[Attr.STUDENT] for trial in trials} == complete
     assert any(waiting for waiting, _ in pruner.kept)
     for waiting, keep in pruner.kept:
-        assert {stage["key"] for trial in waiting for stage in trial.stages} <= keep
+        assert {stage.key for trial in waiting for stage in trial.stages} <= keep
     ended = [event.trial for event in events if isinstance(event, TrialEnded)]
     assert shown.ends == ended
     assert [number for number, _, _ in shown.training] == ended
@@ -112,7 +115,7 @@ def test_without_offers_every_point_is_its_own_trial(searched):
 
 def test_a_study_of_this_loop_can_be_gone_on_with(searched, storage):
     study = searched[0]
-    ledger = open_ledger(study, storage)
-    assert ledger.claim(TRIALS) is None
-    assert ledger.over
-    assert isinstance(ledger.claim(TRIALS + 1), optuna.Trial)
+    claims = open_claims(study, storage)
+    assert claims.claim(TRIALS) is None
+    assert claims.over
+    assert isinstance(claims.claim(TRIALS + 1), optuna.Trial)

@@ -1,0 +1,90 @@
+"""The artifacts of trained networks: written by the study's runtime, weighed and run."""
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from objectives.data import Data
+from objectives.runtimes import ArtifactWriter, Runtime, Template
+from spaces import Network, Scheme
+
+
+@dataclass(frozen=True)
+class RunArtifact:
+    """What an artifact weighs, and what it says of a split's images."""
+
+    size_bytes: int
+    logits: NDArray[np.float32]
+    """[n, classes]."""
+
+
+class Artifacts:
+    """Writes and runs artifacts; the last weights stay folded and calibrated."""
+
+    def __init__(self, runtime: Runtime, data: Data, templates_dir: Path, threads: int) -> None:
+        self.runtime = runtime
+        self._data = data
+        self._templates_dir = templates_dir
+        self._threads = threads
+        self._templates: dict[str, Template] = {}
+        self._writer: tuple[Path, ArtifactWriter] | None = None
+        self._images: dict[tuple[str, int], NDArray[np.float32]] = {}
+
+    def template(self, network: Network) -> Template:
+        """Return the network's template, exported when the cache folder has none."""
+        if network.key not in self._templates:
+            self._templates[network.key] = self.runtime.template(
+                network, self._data.classes, self._templates_dir
+            )
+        return self._templates[network.key]
+
+    def run(
+        self,
+        weights: Path,
+        network: Network,
+        scheme: Scheme,
+        split: Literal["validation", "test"],
+        keep: Path | None = None,
+    ) -> RunArtifact:
+        """Write the artifact of `weights` under `scheme` and run it on a split's images.
+
+        It stays at `keep` when that is given.
+        """
+        writer = self._writer_of(weights, network)
+        with tempfile.TemporaryDirectory(prefix="distilfront-") as folder:
+            artifact = Path(folder) / self.runtime.file_name
+            writer.write(scheme, artifact)
+            weight = artifact.stat().st_size
+            images = self._images_of(split, network.image_size)
+            logits = self.runtime.logits(artifact, images, threads=self._threads)
+            if keep is not None:
+                _move(artifact, keep)
+        return RunArtifact(weight, logits)
+
+    def _writer_of(self, weights: Path, network: Network) -> ArtifactWriter:
+        if self._writer is None or self._writer[0] != weights:
+            template = self.template(network)
+            calibration = self._data.calibration(network.image_size)
+            self._writer = (weights, self.runtime.writer(template, weights, calibration))
+        return self._writer[1]
+
+    def _images_of(
+        self, split: Literal["validation", "test"], image_size: int
+    ) -> NDArray[np.float32]:
+        if (split, image_size) not in self._images:
+            self._images[split, image_size] = self._data.images(split, image_size)
+        return self._images[split, image_size]
+
+
+def _move(artifact: Path, keep: Path) -> None:
+    """Put the artifact in place whole: the rename is within one folder."""
+    keep.parent.mkdir(parents=True, exist_ok=True)
+    aside = keep.with_name(f".{keep.name}.{os.getpid()}")
+    shutil.copyfile(artifact, aside)
+    aside.replace(keep)

@@ -1,0 +1,156 @@
+"""A scheme is a layout, which is all of its costs, and a calibration, which is none of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from objectives.chain.workbench import Workbench
+from objectives.costs.study_costs import write_candidates
+from objectives.costs.table import Cost, CostTable
+from objectives.runtimes.onnx_runtime import OnnxArtifactWriter, OnnxRuntime
+from spaces import (
+    SCHEMES,
+    Calibration,
+    DataConfig,
+    DistilfrontError,
+    Float32,
+    InputError,
+    Layout,
+    Network,
+    Schedule,
+    Scheme,
+    Static,
+    StudySetup,
+    TeacherConfig,
+    TrainTeacher,
+    WeightOnly,
+)
+from tests.objectives.networks import CLASSES, RESNET20, images, weights_file
+
+CLIPPED = Calibration(percentile=99.0)
+
+
+@pytest.fixture(scope="module")
+def writer(templates: Path, tmp_path_factory: pytest.TempPathFactory) -> OnnxArtifactWriter:
+    weights = weights_file(RESNET20, 3, tmp_path_factory.mktemp("weights"))
+    return OnnxRuntime().template(RESNET20, CLASSES, templates).writer(weights, images(64, 3))
+
+
+def written(writer: OnnxArtifactWriter, scheme: Scheme, folder: Path) -> Path:
+    path = folder / f"{scheme.name}.onnx"
+    writer.write(scheme, path)
+    return path
+
+
+def scales(path: Path) -> dict[str, np.ndarray]:
+    tensors = {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
+    return {name: value for name, value in tensors.items() if name.endswith("_scale")}
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_calibration_is_in_the_file_and_not_in_its_size(
+    bits: int, writer: OnnxArtifactWriter, tmp_path: Path
+):
+    whole = written(writer, Scheme("whole", Static(bits)), tmp_path)
+    clipped = written(writer, Scheme("clipped", Static(bits), CLIPPED), tmp_path)
+    assert whole.stat().st_size == clipped.stat().st_size
+    assert whole.read_bytes() != clipped.read_bytes()
+    wide, narrow = scales(whole), scales(clipped)
+    assert wide.keys() == narrow.keys()
+    of_activations = {name for name, value in wide.items() if value.ndim == 0}
+    assert of_activations
+    assert all(narrow[name] <= wide[name] * 1.001 for name in of_activations)
+    assert narrow["image_scale"] < 0.9 * wide["image_scale"]
+    for name in wide.keys() - of_activations:  # Those of weights and of biases.
+        if "bias" not in name:
+            np.testing.assert_array_equal(wide[name], narrow[name])
+    some = images(20, 4)
+    logits = [OnnxRuntime().logits(path, some, threads=1) for path in (whole, clipped)]
+    assert not np.array_equal(*logits)
+
+
+@pytest.mark.parametrize("scheme", [one for one in SCHEMES.values() if one.layout.kind != "static"])
+def test_what_has_no_grids_is_not_calibrated(
+    scheme: Scheme, writer: OnnxArtifactWriter, tmp_path: Path
+):
+    plain = written(writer, scheme, tmp_path)
+    other = written(writer, Scheme("clipped", scheme.layout, CLIPPED), tmp_path)
+    assert plain.read_bytes() == other.read_bytes()
+
+
+def test_schemes_of_one_layout_share_their_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(SCHEMES, "clipped", Scheme("clipped", Static(8), CLIPPED))
+    network = Network("resnet8x4", 0.125, image_size=8)
+    data = DataConfig("digits", image_size=8, train_limit=50, validation_limit=20, test_limit=20)
+    setup = StudySetup(data, TeacherConfig(network, TrainTeacher(Schedule(1))), seed=1)
+    with Workbench(setup, tmp_path / "cache") as bench:
+        assert "clipped" in bench.runtime.schemes()
+        (tmp_path / "artifacts").mkdir()
+        schemes = ("int8_static", "clipped")
+        candidates = write_candidates(bench, (network,), schemes, tmp_path / "artifacts")
+    assert [one.layout for one in candidates] == ["fp32", "w8a8"]
+    costs = tuple(Cost(network.key, one.layout, 1, 1, 1, 0, 1, 1, 1) for one in candidates)
+    table = CostTable(costs, network.key, "onnxruntime", {}, 1, 20, 1)
+    assert table.of(network.key, "clipped") is table.of(network.key, "int8_static")
+
+
+@dataclass(frozen=True)
+class Unknown(Layout):
+    """A layout that no runtime has heard of."""
+
+    kind = "unknown"
+    weight_bits = 2
+
+
+@dataclass(frozen=True)
+class Sparse(WeightOnly):
+    """Derived from one that there is: it must not be written as that."""
+
+    kind = "sparse"
+
+
+@dataclass(frozen=True)
+class Brain(Float32):
+    """Likewise."""
+
+    kind = "bfloat16"
+
+
+@dataclass(frozen=True)
+class Blocks(Static):
+    """Likewise."""
+
+    kind = "blocks"
+
+
+@pytest.mark.parametrize(
+    "layout", [Unknown(), Sparse(8), Brain(), Blocks(8)], ids=lambda one: one.kind
+)
+def test_a_layout_that_nobody_can_write_is_refused_and_not_written_as_another(
+    layout: Layout, writer: OnnxArtifactWriter, tmp_path: Path
+):
+    with pytest.raises(DistilfrontError, match=f"no way to write the layout {layout.key}"):
+        writer.write(Scheme("mine", layout), tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scheme_that_nobody_knows_has_no_costs():
+    table = CostTable((Cost("a", "fp32", 1, 1, 1, 0, 1, 1, 1),), "a", "onnxruntime", {}, 1, 20, 1)
+    with pytest.raises(InputError, match="unknown scheme 'mine': known are fp32"):
+        table.of("a", "mine")
+
+
+@pytest.mark.parametrize("percentile", [50, 0, 100.5, float("nan")])
+def test_a_percentile_that_cannot_be_is_refused(percentile: float):
+    with pytest.raises(InputError, match="percentile must be"):
+        Calibration(percentile)
+
+
+def test_bits_that_no_layout_has_are_refused():
+    for layout in (WeightOnly, Static):
+        with pytest.raises(InputError, match="bits must be one of 8, 4, got 3"):
+            layout(3)

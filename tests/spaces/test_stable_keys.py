@@ -1,0 +1,122 @@
+"""Keys that must never change: studies, caches and recorded tables know students by them.
+
+If one of these literals has to be changed for a test to pass, the change is wrong: a default was
+changed, a field renamed or removed, or the way to a digest is another. Every study that was begun
+before would no longer find its students.
+"""
+
+from dataclasses import dataclass, field, fields, make_dataclass
+
+import pytest
+
+from spaces import (
+    SCHEMES,
+    Adapt,
+    ChainConfig,
+    Distill,
+    Logit,
+    Network,
+    NoTeacher,
+    Stage,
+    StudentConfig,
+    digest,
+    essence,
+    student_key,
+    to_dict,
+)
+from spaces.settings import Number, Setting, setting
+
+PLAIN = StudentConfig(Network(), (Distill(method=NoTeacher()),), seed=0)
+USUAL = StudentConfig(Network("mobilenet_v2", 0.5), (Distill(), Adapt()), seed=7)
+UNUSUAL = StudentConfig(
+    Network("cifar_resnet20", 0.25, "small", 24),
+    (
+        Distill(50, 0.001, 128, "adam", 0.0, "constant", Logit(0.3, 2.0)),
+        Adapt(10, 0.0005, 128, "sgd", 0.001, "cosine", 4, 8.0, 0.1, "classifier+pointwise"),
+    ),
+    seed=11,
+)
+
+
+@pytest.mark.parametrize(
+    ("student", "key"),
+    [
+        (PLAIN, "229766f4a7d0"),
+        (StudentConfig(Network(), (Distill(method=Logit(alpha=0)),), seed=0), "8eabd85752b4"),
+        (USUAL, "770a4cd18f6b"),
+        (USUAL.prefix(1), "780d22904da3"),
+        (UNUSUAL, "506be081a931"),
+    ],
+)
+def test_the_key_of_a_student_never_changes(student, key):
+    assert student_key(student) == key
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (Network(), "e10808d43975dc40"),
+        (Network("resnet18", stem="small"), "e315325602e3e47e"),
+        (UNUSUAL.network, "fec28ad007367284"),
+        (Distill(), "37bdcc33b505bdee"),
+        (Distill(method=NoTeacher()), "fb7b7537cf1c4ca4"),
+        (UNUSUAL.stages[0], "29bb647f7e5729fe"),
+        (Adapt(), "8c91220df75bd18a"),
+        (UNUSUAL.stages[1], "6c05fd10a5891b84"),
+    ],
+)
+def test_the_digest_of_a_part_never_changes(config, expected):
+    assert digest(essence(config))[:16] == expected
+
+
+def test_what_is_at_its_default_is_not_in_the_essence():
+    assert essence(USUAL) == {
+        "network": {"width": 0.5},
+        "stages": [{"kind": "distill"}, {"kind": "adapt"}],
+        "seed": 7,
+    }
+    assert essence(PLAIN)["stages"] == [{"kind": "distill", "method": {"kind": "none"}}]
+    assert essence(Distill(method=Logit(0.3))) == {
+        "kind": "distill",
+        "method": {"kind": "logit", "alpha": 0.3},
+    }
+    # What is stored has everything.
+    assert set(to_dict(Adapt())) == {"kind", *(each.name for each in fields(Adapt))}
+
+
+@pytest.mark.parametrize("config", [Network(), UNUSUAL.network, *UNUSUAL.stages, Logit(0.3, 2.0)])
+def test_a_setting_that_is_added_with_a_default_changes_no_digest(config):
+    added = setting(0.5, Setting("later", Number(least=0)))
+    later = make_dataclass(
+        f"Later{type(config).__name__}",
+        [("later", float, added)],
+        bases=(type(config),),
+        frozen=True,
+    )
+    values = {each.name: getattr(config, each.name) for each in fields(config)}
+    assert essence(later(**values)) == essence(config)
+    assert digest(essence(later(**values))) == digest(essence(config))
+    assert essence(later(**values, later=0.25)) == {**essence(config), "later": 0.25}
+
+
+def test_a_field_that_is_added_to_a_student_with_a_default_changes_no_digest():
+    @dataclass(frozen=True)
+    class LaterStudent(StudentConfig):
+        channels: tuple[int, ...] = field(default=())
+
+    later = LaterStudent(USUAL.network, USUAL.stages, USUAL.seed)
+    assert essence(later) == essence(USUAL)
+    assert essence(LaterStudent(USUAL.network, USUAL.stages, 7, (3, 4)))["channels"] == [3, 4]
+
+
+def test_stages_of_different_kinds_never_look_alike():
+    @dataclass(frozen=True)
+    class Other(Stage):
+        kind = "other"
+
+    assert len({digest(essence(stage)) for stage in (Distill(), Adapt(), Other())}) == 3
+
+
+def test_a_scheme_is_stored_by_its_name():
+    for name, scheme in SCHEMES.items():
+        assert to_dict(ChainConfig(USUAL, scheme))["scheme"] == name
