@@ -68,7 +68,7 @@ def decisions(name: str, trials: int, printer: TablePrinter) -> None:
             yield partial(rule, name, pruner, whole, new)
 
     ruling = partial(rule, name, pruner_of(name), whole, new)
-    offering = partial(offers, whole, new, 0.95, PROBLEM.costs, PROBLEM.schemes)
+    offering = partial(offers, whole, new, 0.95, PROBLEM)
     printer.row(
         name,
         trials,
