@@ -1,5 +1,5 @@
 """What comparisons come to, for a reader: docs/benchmarks.md, its figures, and shares over compute.
 
-`results` makes medians, bounds and ratios of the runs that benchmarks.replay keeps; `page` and
-`anytime` print them.
+`results` makes medians and ratios of the runs that benchmarks.replay keeps, `censored` bounds where
+runs ended too early; `page` and `anytime` print them.
 """

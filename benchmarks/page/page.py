@@ -16,7 +16,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmarks.page.anytime_figure import COLOURS, Curve, Panel, anytime_svg
-from benchmarks.page.results import AT_95, RANDOM, TODAY, Bound, Comparison, StrategyWords, load
+from benchmarks.page.censored import Bound
+from benchmarks.page.results import AT_95, RANDOM, TODAY, Comparison, StrategyWords, load
 from benchmarks.replay import SHARES, STRATEGY_PATHS, Family, Freeze, freeze_of
 from benchmarks.script import run_script
 

@@ -17,55 +17,53 @@ import optuna
 
 from benchmarks.peers import MOASHAPruner, MultiMetricPruner, PauseAfterFewEpochs, Ranking
 from benchmarks.script import run_script
-from benchmarks.timings import TablePrinter, ground_of, parser_of, timed
+from benchmarks.timings import TablePrinter, parser_of, problem_of, timed
 from objectives.fronts import nondominated
-from search.stopping import GoOn, Pruner
+from search.stopping import GoOn, Pruner, StudentInTraining
 from spaces import (
     SCHEMES,
-    Architecture,
     ChainConfig,
-    Distillation,
-    NoAdapter,
-    Schedule,
+    Distill,
+    Logit,
+    Network,
     StudentConfig,
-    architectures,
-    scheme_name,
     scheme_named,
     student_key,
 )
 from studies import load_study
-from studies.records import History, Student
+from studies.records import Curve, History, Student
 
 IMAGES, EPOCHS = 360, 20
-GROUND = ground_of(load_study("kd_lora_q"))
-COSTS, NETWORKS = GROUND.costs, architectures(GROUND.space, GROUND.settled)
-Made = list[tuple[ChainConfig, list[tuple[float, float]]]]
+PROBLEM = problem_of(load_study("kd_lora_q"))
+COSTS, NETWORKS = PROBLEM.costs, PROBLEM.space.networks
+Made = list[tuple[ChainConfig, Curve]]
 
 
 def students(seed: int, count: int) -> Made:
     """Return that many chains, no two alike, each with a whole curve."""
-    rng, made = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    made: Made = []
     for number in range(count):
         progress = np.arange(1, EPOCHS + 1) / EPOCHS
         final, pace = 0.02 + 0.3 * rng.beta(1, 4), 3 * rng.lognormal(1.0, 0.4)
         error = final + (0.9 - final) * np.exp(-pace * progress) * (1 - progress)
         accuracy = rng.binomial(IMAGES, 1 - error) / IMAGES
-        curve = list(zip(progress.tolist(), accuracy.tolist(), strict=True))
+        curve = tuple(zip(progress.tolist(), accuracy.tolist(), strict=True))
         network = NETWORKS[int(rng.integers(len(NETWORKS)))]
         made.append((chain(number, network, str(rng.choice([*SCHEMES]))), curve))
     return made
 
 
-def chain(number: int, network: Architecture, scheme: str) -> ChainConfig:
+def chain(number: int, network: Network, scheme: str) -> ChainConfig:
     """Return the chain of a student that no other number has."""
-    method, schedule = Distillation(1 + number / 10, 0.5), Schedule(EPOCHS, 0.01)
-    student = StudentConfig(network, method, schedule, NoAdapter(), seed=0)
-    return ChainConfig(student, scheme_named(scheme))
+    method = Logit(alpha=0.5, temperature=1 + number / 10)
+    distill = Distill(epochs=EPOCHS, learning_rate=0.01, method=method)
+    return ChainConfig(StudentConfig(network, (distill,), seed=0), scheme_named(scheme))
 
 
 def losses(of: ChainConfig, accuracy: float) -> list[float]:
     """Return what is minimised, at one epoch."""
-    cost = COSTS.of(of.student.architecture.key, scheme_name(of.scheme))
+    cost = COSTS.of(of.student.network.key, of.scheme.name)
     return [1 - accuracy, cost.size_bytes, cost.latency_ms]
 
 
@@ -73,9 +71,9 @@ def stops(printer: TablePrinter, ranking: Ranking, studies: int = 40, count: int
     """Print the shares of nondominated and of other newcomers that a ranking stops."""
     seen: dict[bool, list[bool]] = {True: [], False: []}
     for seed in range(studies):
-        pruner, rows = MOASHAPruner(max_epochs=EPOCHS, ranking=ranking), []
+        pruner, rows = MOASHAPruner(COSTS, max_epochs=EPOCHS, ranking=ranking), []
         for its_chain, curve in students(seed, count):
-            ruling = pruner.rule(History(), its_chain, curve[:1], COSTS, (), IMAGES)
+            ruling = pruner.rule(StudentInTraining(History(), its_chain, curve[:1]))
             rows.append(losses(its_chain, curve[0][1]))
             if len(rows) > 3:
                 front = bool(nondominated(np.array(rows))[-1])
@@ -91,15 +89,14 @@ def times(printer: TablePrinter, name: str, made: Pruner, count: int) -> None:
     for number, (its_chain, curve) in enumerate(students(0, count)):
         history, mine = History(students=tuple(ended)), []
         for epochs in range(1, EPOCHS):
-            rule = partial(made.rule, history, its_chain, curve[:epochs], COSTS, (), IMAGES)
-            ruling_s, ruling = timed(rule)
+            asked = StudentInTraining(history, its_chain, curve[:epochs])
+            ruling_s, ruling = timed(partial(made.rule, asked))
             mine.append(1e6 * ruling_s)
             if not isinstance(ruling, GoOn):
                 break
         else:
             key, when = student_key(its_chain.student), datetime.now(UTC)
-            whole = tuple(curve)
-            ended.append(Student(number, key, its_chain, whole, (), None, when, whole[-1][1]))
+            ended.append(Student(number, key, its_chain, curve, (), None, when, curve[-1][1]))
         spent.append(mine)
     every = np.concatenate([np.array(mine) for mine in spent])
     late = np.concatenate([np.array(mine) for mine in spent[-(count // 5) :]])
@@ -119,10 +116,12 @@ def main() -> None:
     peers: dict[str, Callable[[], Pruner]] = {"few epochs": lambda: PauseAfterFewEpochs(3)}
     for ranking in get_args(Ranking):
         stops(printer, ranking)
-        peers[f"MOASHA, {ranking}"] = partial(MOASHAPruner, max_epochs=EPOCHS, ranking=ranking)
+        peers[f"MOASHA, {ranking}"] = partial(
+            MOASHAPruner, COSTS, max_epochs=EPOCHS, ranking=ranking
+        )
     if registry is not None:
-        peers["MultiMetricPruner"] = partial(MultiMetricPruner, registry, quick=False)
-        peers["MultiMetricPruner, quick"] = partial(MultiMetricPruner, registry)
+        peers["MultiMetricPruner"] = partial(MultiMetricPruner, registry, COSTS, quick=False)
+        peers["MultiMetricPruner, quick"] = partial(MultiMetricPruner, registry, COSTS)
     printer.head(
         {
             "rule": "",

@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.replay.freeze import code_commit
 from benchmarks.replay.run_record import SHARES, RunRecord, record_of
-from benchmarks.replay.running import Catalogue, Ground, Job, Limits, Runner, StrategyEntry
+from benchmarks.replay.running import Catalogue, ComparedTable, Job, Limits, Runner, StrategyEntry
 from benchmarks.script import run_script
 from spaces import InputError, UnknownNameError
 
@@ -47,10 +47,10 @@ class Setup:
 
     def runner(self) -> Runner:
         """Load the tables and make the strategies; raises InputError for two of one name."""
-        grounds = [Ground.load(path) for path in self.tables]
-        named = {ground.table.name: ground for ground in grounds}
-        if len(named) < len(grounds):
-            names = ", ".join(ground.table.name for ground in grounds)
+        tables = [ComparedTable.load(path) for path in self.tables]
+        named = {one.table.name: one for one in tables}
+        if len(named) < len(tables):
+            names = ", ".join(one.table.name for one in tables)
             raise InputError(f"every table must have a name of its own, got {names}")
         return Runner(self.catalogue(), named, self.limits, self.commit)
 
@@ -116,7 +116,7 @@ def compare(
     path = out / "runs.jsonl"
     _mend(path)
     there = {record.key for record in read_runs(path)}
-    wanted = list(_jobs(chosen, runner.grounds.values(), seeds, workers))
+    wanted = list(_jobs(chosen, runner.tables.values(), seeds, workers))
     jobs = [job for job in wanted if job.key not in there]
     tell(f"{len(wanted)} runs, {len(wanted) - len(jobs)} of them there already")
     failures, progress = 0, _Progress(jobs, processes)
@@ -157,16 +157,16 @@ def _catalogue(registry: Path | None) -> Mapping[str, StrategyEntry]:
 
 
 def _jobs(
-    entries: Mapping[str, StrategyEntry], grounds: Iterable[Ground], seeds: int, workers: int
+    entries: Mapping[str, StrategyEntry], tables: Iterable[ComparedTable], seeds: int, workers: int
 ) -> Iterator[Job]:
     """Yield the jobs seed by seed, so that an interrupted comparison is a smaller one."""
-    grounds = list(grounds)
+    tables = list(tables)
     for seed in range(seeds):
         for name, entry in entries.items():
             if entry.skipped or (entry.seeds is not None and seed >= entry.seeds):
                 continue
-            for ground in grounds:
-                yield Job(name, ground.table.name, ground.digest, seed, workers)
+            for one in tables:
+                yield Job(name, one.table.name, one.digest, seed, workers)
 
 
 def _results(
@@ -208,7 +208,7 @@ def _describe(path: Path, runner: Runner, entries: Mapping[str, StrategyEntry]) 
     said: dict[str, Any] = {"tables": {}, "strategies": {}}
     if path.exists():
         said = json.loads(path.read_text(encoding="utf-8"))
-    said["tables"] |= {name: ground.summary() for name, ground in runner.grounds.items()}
+    said["tables"] |= {name: one.summary() for name, one in runner.tables.items()}
     said["strategies"] |= {
         name: {
             "family": entry.family,

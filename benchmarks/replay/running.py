@@ -48,7 +48,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Ground:
+class ComparedTable:
     """A table with what all runs on it share."""
 
     table: Table
@@ -56,8 +56,8 @@ class Ground:
     whole_s: float
 
     @classmethod
-    def load(cls, path: Path) -> "Ground":
-        """Return the ground of a table's file."""
+    def load(cls, path: Path) -> "ComparedTable":
+        """Return what a table's file holds."""
         table = load_table(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
         return cls(table, digest, whole_table_s(table))
@@ -103,32 +103,32 @@ class Runner:
     """Runs jobs in one process."""
 
     entries: Mapping[str, StrategyEntry]
-    grounds: Mapping[str, Ground]
+    tables: Mapping[str, ComparedTable]
     limits: Limits
     commit: str
 
     def run(self, job: Job) -> RunRecord:
         """Return what a job's search comes to."""
         begun = time.perf_counter()
-        entry, ground = self.entries[job.strategy], self.grounds[job.table]
-        budget_s = self.limits.tables * ground.whole_s / job.workers
+        entry, compared = self.entries[job.strategy], self.tables[job.table]
+        budget_s = self.limits.tables * compared.whole_s / job.workers
         trace = simulate(
-            ground.table,
+            compared.table,
             entry.strategy,
             workers=job.workers,
             seed=job.seed,
             trials=entry.trials or self.limits.trials,
             budget_s=budget_s,
-            enough=_Found(SHARES[-1], ground.table),
+            enough=_Found(SHARES[-1], compared.table),
         )
         out = trace.end_s >= budget_s
         return measured(
             # A catalogue's name stands for its entry, whatever the strategy calls itself.
             replace(trace, strategy=job.strategy, wall_s=time.perf_counter() - begun),
-            ground.table,
-            digest=ground.digest,
+            compared.table,
+            digest=compared.digest,
             commit=self.commit,
-            whole_s=ground.whole_s,
+            whole_s=compared.whole_s,
             baselines=entry.strategy.baselines,
             out_of_budget=out,
         )

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,11 @@ from spaces import (
     from_dict,
     scheme_named,
 )
-from studies import parse_stored
+from studies import StudyConfig, parse_stored
 from studies.old_form import in_the_new_form
+
+_UNSAID = 32
+"""The image size that a network's key leaves out."""
 
 
 def main() -> None:
@@ -60,30 +64,42 @@ def convert(path: Path) -> None:
     shared = json.loads((file.schema.metadata or {}).get(META, b"{}"))
     if shared.get("format") != 1:
         raise InputError(f"{path} is not a table of format 1")
+    image_size = shared["config"]["data"]["image_size"]
+    config = parse_stored(_study(shared["config"], image_size), str(path))
     table = table_of(
-        parse_stored(in_the_new_form(shared["config"]), str(path)),
-        from_dict(CostTable, _costs(shared["costs"])),
+        config,
+        from_dict(CostTable, _costs(shared["costs"], config)),
         shared["teacher"],
-        [_student(row) for row in file.to_pylist()],
+        [_student(row, image_size) for row in file.to_pylist()],
         validation_images=shared["validation_images"],
         meta=shared["meta"],
     )
     table.save(path)
 
 
-def _costs(old: Mapping[str, Any]) -> dict[str, Any]:
+def _study(old: Mapping[str, Any], image_size: int) -> dict[str, Any]:
+    """Return the study: its networks saw the images as they were held."""
+    study = in_the_new_form(old)
+    network = {**study["space"]["network"], "image_size": image_size}
+    return {**study, "space": {**study["space"], "network": network}}
+
+
+def _costs(old: Mapping[str, Any], config: StudyConfig) -> dict[str, Any]:
+    networks = (config.setup().teacher.network, *config.search_space().networks)
+    # A key said nothing of the images' size.
+    keys = {replace(network, image_size=_UNSAID).key: network.key for network in networks}
     costs = []
     for cost in old["costs"]:
         kept = {name: v for name, v in cost.items() if name not in {"architecture", "scheme"}}
         layout = scheme_named(cost["scheme"]).layout.key
-        costs.append({"network": cost["architecture"], "layout": layout, **kept})
-    return {**old, "costs": costs}
+        costs.append({"network": keys[cost["architecture"]], "layout": layout, **kept})
+    return {**old, "teacher": keys[old["teacher"]], "costs": costs}
 
 
-def _student(row: Mapping[str, Any]) -> RecordedStudent:
+def _student(row: Mapping[str, Any], image_size: int) -> RecordedStudent:
     stages = [row["distill"], *([row["adapt"]] if row["adapt"] else [])]
     return RecordedStudent(
-        _config(json.loads(row["config"])),
+        _config(json.loads(row["config"]), image_size),
         tuple(
             RecordedStage(tuple(stage["accuracies"]), tuple(stage["seconds"])) for stage in stages
         ),
@@ -91,7 +107,7 @@ def _student(row: Mapping[str, Any]) -> RecordedStudent:
     )
 
 
-def _config(old: Mapping[str, Any]) -> StudentConfig:
+def _config(old: Mapping[str, Any], image_size: int) -> StudentConfig:
     network, method, lora = old["architecture"], old["method"], old["adaptation"]
     # Without a teacher the space had, and has, alpha 0.
     plain = method["kind"] == "plain"
@@ -102,7 +118,7 @@ def _config(old: Mapping[str, Any]) -> StudentConfig:
         own = {name: lora[name] for name in ("rank", "lora_alpha", "dropout", "targets")}
         adapt = [Adapt(**own, **lora["schedule"])]
     return StudentConfig(
-        Network(network["name"], network["width"], network["stem"]),
+        Network(network["name"], network["width"], network["stem"], image_size),
         (distill, *adapt),
         old["seed"],
     )

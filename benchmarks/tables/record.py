@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +30,7 @@ import torch
 from scipy.stats import spearmanr
 
 from benchmarks.script import run_script
+from benchmarks.tables.journal import line_of, open_journal, read_journals
 from benchmarks.tables.recorded import RecordedStage, RecordedStudent, table_of
 from objectives import (
     CostTable,
@@ -41,12 +42,9 @@ from objectives import (
     measure_study_costs,
 )
 from search.cli import read_study_costs
-from search.forecasts import checkpoint_key
 from spaces import (
     DistilfrontError,
     StudentConfig,
-    architectures,
-    every_student,
     from_dict,
     scheme_named,
     student_key,
@@ -66,8 +64,8 @@ def main() -> None:
     parser.add_argument("study", help="a study file whose space is the grid")
     parser.add_argument("--work-dir", type=Path, required=True, help="journal and stage cache")
     parser.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
-    parser.add_argument("--repeats", type=int, default=6, help="distillations on further seeds")
-    parser.add_argument("--pilot", type=int, default=0, help="only so many distillations, rank 0")
+    parser.add_argument("--repeats", type=int, default=6, help="first stages on further seeds")
+    parser.add_argument("--pilot", type=int, default=0, help="only so many first stages, alone")
     parser.add_argument("--data-root", help="where data that are not embedded lie")
     parser.add_argument("--costs", type=Path, help="costs.json of search.profile's bundle")
     arguments = parser.parse_args()
@@ -94,9 +92,9 @@ def main() -> None:
         worker.join()
     if any(worker.exitcode for worker in workers):
         sys.exit("a worker failed; run the command again to go on")
-    students = _journal(work)
+    students = read_journals(work)
     if arguments.pilot:
-        _print_ranks(student for student in students if student.adapt is None)
+        _print_ranks(student for student in students if len(student.stages) == 1)
         return
     meta = {
         "begun": prepared["begun"],
@@ -106,7 +104,7 @@ def main() -> None:
         "trained_on": prepared["trained_on"],
         "versions": {name: version(name) for name in ("torch", "torchao", "peft", "onnxruntime")},
     }
-    with Workbench(config.foundation(), work / "cache") as bench:
+    with Workbench(config.setup(), work / "cache") as bench:
         images = bench.data.images_in("validation")
     table = table_of(
         # Where the data lay is nobody's business.
@@ -123,15 +121,11 @@ def main() -> None:
     print(f"{path.stat().st_size / 1e3:.0f} kB, true hypervolume {table.true_hypervolume:.4f}")
 
 
-def _schemes(config: StudyConfig) -> list[str]:
-    return [str(name) for name in config.search_space().scheme.values]
-
-
 def _grid(config: StudyConfig) -> list[list[StudentConfig]]:
-    """Return the students by distillation, rank 0 first."""
+    """Return the students by their first stage, the shortest of each first."""
     families: dict[str, list[StudentConfig]] = {}
-    for student in every_student(config.search_space(), config.settled()):
-        families.setdefault(checkpoint_key(student), []).append(student)
+    for student in config.search_space().students():
+        families.setdefault(student_key(student.prefix(1)), []).append(student)
     return [sorted(family, key=lambda s: s.total_epochs) for family in families.values()]
 
 
@@ -151,13 +145,12 @@ def _prepare(config: StudyConfig, work: Path, costs: CostTable | None) -> dict[s
     done = work / "prepared.json"
     if not done.exists():
         begun, commit = _now(), _commit()
-        teacher_network = config.foundation().teacher.architecture
-        students = architectures(config.search_space(), config.settled())
-        with Workbench(config.foundation(), work / "cache") as bench:
+        space = config.search_space()
+        with Workbench(config.setup(), work / "cache") as bench:
             costs = costs or measure_study_costs(
                 bench,
-                (teacher_network, *students),
-                _schemes(config),
+                (config.setup().teacher.network, *space.networks),
+                space.schemes,
                 processes=config.costs.processes,
                 calls=config.costs.calls,
                 on_progress=lambda words: print(words, flush=True),
@@ -188,13 +181,13 @@ def _score_teacher(config: StudyConfig, work: Path) -> None:
     done = work / "teacher.json"
     if done.exists():
         return
-    architecture = config.foundation().teacher.architecture
-    with Workbench(config.foundation(), work / "cache") as bench:
+    network = config.setup().teacher.network
+    with Workbench(config.setup(), work / "cache") as bench:
         teacher = bench.teacher(lambda _: Verdict.GO_ON)
         by_split = {
             split: {
-                scheme: bench.evaluate(teacher, architecture, scheme_named(scheme), split).accuracy
-                for scheme in _schemes(config)
+                scheme: bench.evaluate(teacher, network, scheme_named(scheme), split).accuracy
+                for scheme in config.search_space().schemes
             }
             for split in SPLITS
         }
@@ -203,26 +196,25 @@ def _score_teacher(config: StudyConfig, work: Path) -> None:
 
 
 def _work(config: StudyConfig, work: Path, jobs: Sequence[list[StudentConfig]], index: int) -> None:
-    """Record the students of `jobs` that no journal has, one distillation after the other."""
-    there = {student_key(student.config) for student in _journal(work)}
-    schemes = _schemes(config)
+    """Record the students of `jobs` that no journal has, one first stage after the other."""
+    there = {student_key(student.config) for student in read_journals(work)}
+    schemes = config.search_space().schemes
     begun, done = time.monotonic(), 0
     with (
-        Workbench(config.foundation(), work / "cache") as bench,
-        (work / f"journal-{index}.jsonl").open("a") as journal,
+        Workbench(config.setup(), work / "cache") as bench,
+        open_journal(work, index) as journal,
     ):
         # Reading data, asking the teacher and waking a GPU must not count as the first student's
         # epoch. The seed is this worker's own: the others' students would only wait for one.
-        first = next((f[0] for f in jobs if f[0].method.alpha > 0), jobs[0][0])
-        warm_up = replace(first, schedule=replace(first.schedule, epochs=1), seed=index)
+        first = next((f[0] for f in jobs if f[0].needs_teacher), jobs[0][0])
+        short = replace(first.stages[0], epochs=1)
+        warm_up = replace(first, stages=(short,), seed=index)
         bench.train_student(warm_up, lambda _: Verdict.GO_ON)
         for family in jobs:
             for student in family:
                 if student_key(student) in there:
                     continue
-                recorded = asdict(_record(bench, student, schemes))
-                recorded["config"] = to_dict(student)
-                journal.write(json.dumps(recorded) + "\n")
+                journal.write(line_of(_record(bench, student, schemes)))
                 journal.flush()
             done += 1
             left_s = (time.monotonic() - begun) / done * (len(jobs) - done)
@@ -230,8 +222,8 @@ def _work(config: StudyConfig, work: Path, jobs: Sequence[list[StudentConfig]], 
 
 
 def _record(bench: Workbench, student: StudentConfig, schemes: Sequence[str]) -> RecordedStudent:
-    accuracies: dict[str, list[float]] = {"distill": [], "adapt": []}
-    seconds: dict[str, list[float]] = {"distill": [], "adapt": []}
+    accuracies: dict[str, list[float]] = {stage.kind: [] for stage in student.stages}
+    seconds: dict[str, list[float]] = {stage.kind: [] for stage in student.stages}
     last_s = time.process_time()
 
     def on_epoch(report: EpochReport) -> Verdict:
@@ -250,42 +242,19 @@ def _record(bench: Workbench, student: StudentConfig, schemes: Sequence[str]) ->
     for split in SPLITS:
         for scheme in schemes:
             begun_s = time.process_time()
-            scored = bench.evaluate(trained, student.architecture, scheme_named(scheme), split)
+            scored = bench.evaluate(trained, student.network, scheme_named(scheme), split)
             by_split[split][scheme] = scored.accuracy
             evaluation_s.setdefault(scheme, time.process_time() - begun_s)
-    distill = _stage(accuracies["distill"], seconds["distill"])
-    adapt = _stage(accuracies["adapt"], seconds["adapt"]) if seconds["adapt"] else None
-    return RecordedStudent(
-        student, distill, adapt, by_split["validation"], by_split["test"], evaluation_s
+    stages = tuple(
+        RecordedStage(tuple(accuracies[stage.kind]), tuple(seconds[stage.kind]))
+        for stage in student.stages
     )
-
-
-def _stage(accuracies: Sequence[float], seconds: Sequence[float]) -> RecordedStage:
-    return RecordedStage(tuple(accuracies), tuple(seconds))
-
-
-def _journal(work: Path) -> list[RecordedStudent]:
-    """Return every student recorded so far, with the seconds that its distilling really took."""
-    rows: list[Mapping[str, Any]] = []
-    for path in sorted(work.glob("journal-*.jsonl")):
-        lines = path.read_text("utf-8").splitlines(keepends=True)
-        rows += [json.loads(line) for line in lines if line.endswith("\n")]
-    students = []
-    paid: dict[str, RecordedStage] = {}
-    for row in sorted(rows, key=lambda row: row["adapt"] is not None):
-        config = from_dict(StudentConfig, row["config"])
-        distill = _stage(**row["distill"])
-        # An adapter's student took its distilled checkpoint from the cache, in no time.
-        distill = paid.setdefault(checkpoint_key(config), distill)
-        adapt = _stage(**row["adapt"]) if row["adapt"] else None
-        values = (row[name] for name in ("validation", "test", "evaluation_seconds"))
-        students.append(RecordedStudent(config, distill, adapt, *values))
-    return students
+    return RecordedStudent(student, stages, by_split["validation"], by_split["test"], evaluation_s)
 
 
 def _print_ranks(students: Iterator[RecordedStudent]) -> None:
     """Print, per epoch, the rank correlation with the final accuracy."""
-    curves = [student.distill.accuracies for student in students]
+    curves = [student.stages[0].accuracies for student in students]
     print("| epoch | Spearman with the last | lowest | median | highest |\n|---|---|---|---|---|")
     for epoch, accuracies in enumerate(zip(*curves, strict=True), 1):
         ranked = spearmanr(accuracies, [curve[-1] for curve in curves]).statistic

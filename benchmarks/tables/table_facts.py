@@ -12,6 +12,7 @@ is to learn.
 import argparse
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +20,22 @@ from numpy.typing import NDArray
 
 from benchmarks.script import run_script
 from benchmarks.tables.oracle_search import compute_of, prefix_key
-from benchmarks.tables.recorded import Table, ground_of, load_table
+from benchmarks.tables.recorded import RecordedStudent, Table, load_table, problem_of
 from objectives.fronts import hypervolume
 from search.forecasts import (
-    Families,
     Features,
-    Progress,
+    PriorMean,
+    RandomEffects,
     assumed,
     assumed_scale,
     fit,
     log_error,
     outcomes,
+    progress_of,
+    to_learn,
 )
-from spaces import LoRA
+from spaces import ChainConfig, scheme_named
+from studies.records import History, Student
 
 EPOCHS = (1, 3, 5)
 """Whose correlation with the last is printed."""
@@ -52,7 +56,13 @@ FITTED = (
     "| table | sd that settings explain | a checkpoint's luck | what adapting does: not adapted, "
     "classifier, dense | own luck | alike over: width, alpha, temperature, learning rate, layers |"
 )
-_FITTED_LENGTHS = ("width", "alpha", "temperature", "learning_rate", "lora_targets")
+_FITTED_LENGTHS = (
+    "network.width",
+    "distill.alpha",
+    "distill.temperature",
+    "distill.learning_rate",
+    "adapt.targets",
+)
 
 
 def main() -> None:
@@ -84,17 +94,17 @@ def row(table: Table) -> str:
 
 def effects(table: Table) -> str:
     """Return what width and adapters do, as a row under EFFECTS: see prior_mean."""
-    ground = ground_of(table)
-    most = max(ground.flops.values())
+    problem = problem_of(table)
+    images, learned = problem.validation_images, to_learn(problem)
+    most = max(problem.flops.values())
     by_flops = defaultdict(list)
     by_layers = defaultdict(list)
     for one in table.students.values():
-        end = log_error(one.accuracy, ground.validation_images) / ground.to_learn
-        place = float(np.log(ground.flops[one.config.architecture.key] / most))
-        adaptation = one.config.adaptation
-        if isinstance(adaptation, LoRA):
-            before = log_error(one.distill.accuracies[-1], ground.validation_images)
-            by_layers[adaptation.targets].append((place, end - before / ground.to_learn))
+        end = log_error(one.accuracy, images) / learned
+        place = float(np.log(problem.flops[one.config.network.key] / most))
+        if len(one.stages) > 1:
+            before = log_error(one.stages[-2].accuracies[-1], images) / learned
+            by_layers[one.config.stages[-1].label].append((place, end - before))
         else:
             by_flops[place].append(end)
     slopes = [
@@ -117,30 +127,41 @@ def _changes(seen: Sequence[tuple[float, float]] | None) -> str:
 
 def fitted(table: Table) -> str:
     """Return the most plausible covariance of all students, as a row under FITTED."""
-    ground = ground_of(table)
-    features = Features(ground.space)
-    adapted = (
-        Progress(one.config, one.distill.accuracies, one.adapt.accuracies)
-        for one in table.students.values()
-        if one.adapt is not None
-    )
+    problem = problem_of(table)
+    images, learned = problem.validation_images, to_learn(problem)
+    features, effects = Features(problem.space), RandomEffects(problem.space)
+    prior_mean = PriorMean(problem.flops, learned, images, progress_of(_history(table)))
     ends = [(one.config, one.accuracy) for one in table.students.values()]
-    scale = assumed_scale(ground)
-    known = outcomes(ends, features, ground.trend(adapted), ground.validation_images, scale)
-    found = fit(known, assumed(features))
-    unit = known.spread / ground.to_learn
+    scale = assumed_scale(problem)
+    known = outcomes(ends, features, effects, prior_mean, images, scale)
+    found = fit(known, assumed(features, effects))
+    unit = known.spread / learned
 
-    def sd(variance: float) -> str:
-        return f"{unit * variance**0.5:.3f}"
+    def sd(variance: float | None) -> str:
+        return "none" if variance is None else f"{unit * variance**0.5:.3f}"
 
-    shared = dict(zip(Families.kinds, map(sd, found.shared), strict=True))
+    checkpoint = found.shared[0] if len(problem.space.stages) > 1 else None
+    its = found.shared[-len(effects.last_stages) :]
+    shared = {label: sd(v) for (_, label), v in zip(effects.last_stages, its, strict=True)}
+    adapting = ", ".join(shared.get(label, "none") for label in ("", "classifier", "dense"))
     lengths = dict(zip(features.names, found.lengths, strict=True))
     told = ", ".join(f"{lengths[name]:.1f}" for name in _FITTED_LENGTHS if name in lengths)
     return (
-        f"| {table.name} | {sd(found.signal)} | {shared['checkpoint']} "
-        f"| {shared['none']}, {shared['classifier']}, {shared['dense']} | {sd(found.own)} "
+        f"| {table.name} | {sd(found.signal)} | {sd(checkpoint)} | {adapting} | {sd(found.own)} "
         f"| {told} |"
     )
+
+
+def _history(table: Table) -> History:
+    """Return what a search knows that has trained every student."""
+    return History(students=tuple(_ended(key, one) for key, one in table.students.items()))
+
+
+def _ended(key: str, one: RecordedStudent) -> Student:
+    accuracies = [accuracy for stage in one.stages for accuracy in stage.accuracies]
+    curve = tuple((epoch / len(accuracies), a) for epoch, a in enumerate(accuracies, start=1))
+    chain, when = ChainConfig(one.config, scheme_named("fp32")), datetime.now(UTC)
+    return Student(0, key, chain, curve, (), None, when, one.accuracy)
 
 
 def _spread(table: Table) -> NDArray[np.float64]:
@@ -157,7 +178,7 @@ def _correlation(table: Table, epoch: int) -> float:
     """Return that of log errors after an epoch of distilling with those at its end."""
     curves = {
         prefix_key(one): [
-            log_error(accuracy, table.validation_images) for accuracy in one.distill.accuracies
+            log_error(accuracy, table.validation_images) for accuracy in one.stages[0].accuracies
         ]
         for one in table.students.values()
     }

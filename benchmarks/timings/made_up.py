@@ -18,22 +18,13 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from objectives import Evaluation
+from objectives import Evaluation, StageRecord
 from objectives.costs import Cost, CostTable
 from objectives.fronts import ReferencePoint
-from search.forecasts import Ground
-from spaces import (
-    SCHEMES,
-    ChainConfig,
-    architectures,
-    params_of,
-    scheme_named,
-    student_key,
-    suggest,
-    to_dict,
-)
+from search.problem import SearchProblem
+from spaces import SCHEMES, ChainConfig, Space, digest, scheme_named, student_key, to_dict
 from studies import StudyConfig
-from studies.records import Attr, History, Point, Stopped, Student
+from studies.records import Attr, Curve, History, Point, RecordedRuling, Stopped, Student
 
 IMAGES = 360
 TEACHER = "resnet18@1"
@@ -41,34 +32,35 @@ POINTS = 6
 """Of every trained student: its own and five offers."""
 
 
-def ground_of(config: StudyConfig) -> Ground:
+def problem_of(config: StudyConfig) -> SearchProblem:
     """Return what a study settles before its first trial, its costs made up."""
-    space, settled = config.search_space(), config.settled()
-    networks = [(network.key, network.width) for network in architectures(space, settled)]
+    space = config.search_space()
+    networks = [(network.key, network.width) for network in space.networks]
     costs = CostTable(
         tuple(
-            Cost(key, scheme, int(9e6 * width) >> step, width, width, 0.01,
+            Cost(key, scheme.layout.key, int(9e6 * width) >> step, width, width, 0.01,
                  width * (1 - 0.1 * step), int(1e6 * width), int(2e6 * width))
             for key, width in [(TEACHER, 5.0), *networks]
-            for step, scheme in enumerate(SCHEMES)
+            for step, scheme in enumerate(SCHEMES.values())
         ),
         TEACHER, "onnxruntime", {}, processes=3, calls=200, threads=1,
     )  # fmt: skip
-    return Ground(space, settled, costs, ReferencePoint(0.85, 45_000_000, 5.0), IMAGES, 0.95)
+    reference = ReferencePoint(0.85, 45_000_000, 5.0)
+    return SearchProblem(space, costs, reference, IMAGES, 0.95, config.objectives)
 
 
 def chains(
     config: StudyConfig, count: int
 ) -> tuple[list[ChainConfig], dict[str, BaseDistribution]]:
     """Return chains with settings at random, and the distributions that those came from."""
-    ground = ground_of(config)
+    space = config.search_space()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     found: dict[str, ChainConfig] = {}
     distributions: dict[str, BaseDistribution] = {}
     while len(found) < count:
         trial = study.ask()
-        chain = suggest(trial, ground.space, ground.settled)
+        chain = space.suggest(trial)
         found[student_key(chain.student)] = chain
         distributions |= trial.distributions
     return list(found.values()), distributions
@@ -80,54 +72,67 @@ def history(config: StudyConfig, drawn: Iterable[ChainConfig], trials: int) -> H
     points: list[Point] = []
     students: list[Student] = []
     stopped: list[Stopped] = []
-    costs, number = ground_of(config).costs, 0
+    costs, number = problem_of(config).costs, 0
     for chain in drawn:
         if number >= trials:
             break
         key, when = student_key(chain.student), datetime(2026, 1, 1) + timedelta(seconds=number)
         curve = _curve(draws, chain)
         if draws.random() < 0.1:
-            ruling = {"audited": False, "paused": False, "words": "made up"}
             cut = curve[: len(curve) // 3]
-            stages = _stages(chain, key, len(cut))
+            ruling, stages = _ruling(chain, cut, audited=False), _stages(chain, len(cut))
             stopped.append(Stopped(number, key, chain, cut, stages, ruling, when))
             number += 1
             continue
-        audited = {"audited": True, "progress": 0.5} if draws.random() < 1 / 30 else None
-        stages = _stages(chain, key, len(curve))
+        half = curve[: len(curve) // 2]
+        audited = _ruling(chain, half, audited=True) if draws.random() < 1 / 30 else None
+        stages = _stages(chain, len(curve))
         student = Student(number, key, chain, curve, stages, audited, when, curve[-1][1])
         students.append(student)
-        others = [name for name in SCHEMES if SCHEMES[name] != chain.scheme]
-        own = next(name for name in SCHEMES if SCHEMES[name] == chain.scheme)
-        for scheme in [own, *others[: POINTS - 1]]:
+        others = [name for name in SCHEMES if name != chain.scheme.name]
+        for scheme in [chain.scheme.name, *others[: POINTS - 1]]:
             points.append(_point(student, scheme, number, costs, draws))
             number += 1
     return History(tuple(points), tuple(students), tuple(stopped))
 
 
-def _curve(draws: np.random.Generator, chain: ChainConfig) -> tuple[tuple[float, float], ...]:
+def _curve(draws: np.random.Generator, chain: ChainConfig) -> Curve:
     epochs = chain.student.total_epochs
     progress = np.arange(1, epochs + 1) / epochs
-    least = 0.02 + 0.06 * (1 - chain.student.architecture.width) + 0.1 * draws.beta(1, 3)
+    least = 0.02 + 0.06 * (1 - chain.student.network.width) + 0.1 * draws.beta(1, 3)
     errors = least + (0.9 - least) * np.exp(-progress * draws.uniform(4, 9))
     right = draws.binomial(IMAGES, 1 - errors) / IMAGES
     return tuple(zip(progress.tolist(), right.tolist(), strict=True))
 
 
-def _stages(chain: ChainConfig, key: str, epochs: int) -> tuple[dict[str, Any], ...]:
-    distilled = min(epochs, chain.student.schedule.epochs)
-    return tuple(
-        {"stage": name, "key": f"{name} {key}", "seconds": 2.0 * done, "seconds_reused": 0.0,
-         "epochs": done}
-        for name, done in (("distill", distilled), ("adapt", epochs - distilled))
-        if done
-    )  # fmt: skip
+def _stages(chain: ChainConfig, epochs: int) -> tuple[StageRecord, ...]:
+    """Return what so many epochs of a student took, stage by stage."""
+    records, left = [], epochs
+    for prefix in chain.student.prefixes:
+        stage, key = prefix.stages[-1], digest("made up", student_key(prefix))
+        done = min(left, stage.epochs)
+        if done:
+            records.append(StageRecord(stage.kind, key, 2.0 * done, 0.0, done))
+        left -= done
+    return tuple(records)
+
+
+def _ruling(chain: ChainConfig, curve: Curve, *, audited: bool) -> RecordedRuling:
+    """Return a ruling with the facts that the known-cost pruner's have."""
+    progress, accuracy = curve[-1]
+    facts = {
+        "progress": progress, "accuracy": accuracy, "bound": accuracy + 0.1, "level": 0.9,
+        "students": 40, "scheme": chain.scheme.name, "reach": accuracy + 0.1,
+        "incumbent": accuracy + 0.2, "incumbent_number": 0, "margin": 0.01, "shortfall": 0.09,
+        "audited": audited, "paused": False, "words": "made up",
+    }  # fmt: skip
+    return RecordedRuling("made up", progress, facts)
 
 
 def _point(
     student: Student, scheme: str, number: int, costs: CostTable, draws: np.random.Generator
 ) -> Point:
-    cost = costs.of(student.chain.student.architecture.key, scheme)
+    cost = costs.of(student.chain.student.network.key, scheme)
     lost = 2 * list(SCHEMES).index(scheme) + int(draws.integers(-2, 8))  # images
     accuracy = student.accuracy - max(0, lost) / IMAGES
     return Point(
@@ -139,7 +144,7 @@ def _point(
         accuracy=accuracy,
         size_bytes=cost.size_bytes,
         latency_ms=cost.latency_ms,
-        evaluation=asdict(evaluation(accuracy, cost.size_bytes)),
+        evaluation=evaluation(accuracy, cost.size_bytes),
         baseline=None,
         completed=student.completed,
         offered_by=None if number == student.number else student.number,
@@ -162,42 +167,47 @@ def evaluation(accuracy: float, size_bytes: int) -> Evaluation:
     )
 
 
-def trials_of(past: History, distributions: dict[str, BaseDistribution]) -> list[FrozenTrial]:
+def trials_of(
+    space: Space, past: History, distributions: dict[str, BaseDistribution]
+) -> list[FrozenTrial]:
     """Return the trials that say what `past` does."""
     found: list[FrozenTrial] = []
     sampled = {student.number: student for student in past.students}
     for point in past.points:
-        attrs: dict[Attr, Any] = {Attr.EVALUATION: point.evaluation}
+        attrs: dict[Attr, Any] = {Attr.EVALUATION: asdict(point.evaluation)}
         if point.number in sampled:
-            attrs |= _trained(sampled[point.number])
+            student = sampled[point.number]
+            attrs |= _trained(student, student.audited)
         else:
             attrs[Attr.OFFERED_BY] = point.offered_by
         assert point.chain is not None
         values = [point.accuracy, float(point.size_bytes), point.latency_ms]
-        found.append(_trial(point, point.chain, attrs, distributions, values))
+        found.append(_trial(space, point, point.chain, attrs, distributions, values))
     for one in past.stopped:
-        attrs = {Attr.CURVE: one.curve, Attr.STAGES: one.stages, Attr.RULING: one.ruling}
-        found.append(_trial(one, one.chain, attrs, distributions))
+        attrs = _trained(one, one.ruling)
+        found.append(_trial(space, one, one.chain, attrs, distributions))
     return sorted(found, key=lambda trial: trial.number)
 
 
-def _trained(student: Student) -> dict[Attr, Any]:
-    ruling = {} if student.audited is None else {Attr.RULING: student.audited}
-    return {Attr.CURVE: student.curve, Attr.STAGES: student.stages, **ruling}
+def _trained(one: Student | Stopped, ruling: RecordedRuling | None) -> dict[Attr, Any]:
+    said = {} if ruling is None else {Attr.RULING: dict(ruling.facts)}
+    return {Attr.CURVE: one.curve, Attr.STAGES: [asdict(stage) for stage in one.stages], **said}
 
 
 def _trial(
+    space: Space,
     record: Point | Stopped,
     chain: ChainConfig,
     attrs: dict[Attr, Any],
     distributions: dict[str, BaseDistribution],
     values: Sequence[float] | None = None,
 ) -> FrozenTrial:
-    params = params_of(chain)
+    # A trial is asked for no setting that is settled.
+    params = {name: v for name, v in space.params_of(chain).items() if name in distributions}
     identity = {
         Attr.ORIGIN: record.origin if isinstance(record, Point) else "sampled",
         Attr.STUDENT: student_key(chain.student),
-        Attr.SCHEME: params["scheme"],
+        Attr.SCHEME: chain.scheme.name,
         Attr.CHAIN: to_dict(chain),
     }
     trial = optuna.create_trial(

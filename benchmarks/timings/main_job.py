@@ -65,7 +65,7 @@ def main() -> None:
         "seconds to the first trial (teacher, graphs, costs, baselines)": f"{ready_s or 0:.0f}",
         "sampled trials": status["sampled"]["ended"],
         "distinct students trained to the end": status["distinct_students"],
-        "students stopped / set aside": " / ".join(
+        "students stopped / paused": " / ".join(
             str(status["sampled"][end]) for end in ("pruned", "paused")
         ),
         "points": status["points"],

@@ -20,7 +20,7 @@ from benchmarks.script import run_script
 from benchmarks.timings.harness import Action, TablePrinter, Times, parser_of, timed
 from objectives.models import initialised_model, save_weights
 from objectives.runtimes import runtime_named
-from spaces import SCHEMES, Architecture
+from spaces import SCHEMES, Float32, Network
 
 CLASSES = 10
 IMAGE_SIZE = 32
@@ -34,19 +34,19 @@ def main() -> None:
     parser.add_argument("--students", type=int, default=3, help="sets of weights to repeat with")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    architecture = Architecture("mobilenet_v2", options.width)
-    graph_s, seconds = measured(architecture, options.students)
+    network = Network("mobilenet_v2", options.width, image_size=IMAGE_SIZE)
+    graph_s, seconds = measured(network, options.students)
     printer = TablePrinter(as_json=options.json)
     printer.head(
         {"what": "", "seconds": ".2f", "full export is slower by": ".0f"},
-        words=f"{architecture.key}: float graph exported once, {graph_s:.1f} s",
+        words=f"{network.key}: float graph exported once, {graph_s:.1f} s",
     )
     times = {what: Times(taken) for what, taken in seconds.items()}
     for what, its in times.items():
         printer.row(what, its.median_s, times[ANEW].over(its))
 
 
-def measured(architecture: Architecture, students: int) -> tuple[float, dict[str, list[float]]]:
+def measured(network: Network, students: int) -> tuple[float, dict[str, list[float]]]:
     """Return the seconds to the graph, and by what was done those of every student."""
     random = np.random.default_rng(0)
     calibration = _images(random, 128)
@@ -56,20 +56,18 @@ def measured(architecture: Architecture, students: int) -> tuple[float, dict[str
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         weights, artifact = folder / "weights.safetensors", folder / "model.onnx"
-        graph_s, template = timed(
-            lambda: runtime.template(architecture, CLASSES, IMAGE_SIZE, folder)
-        )
+        graph_s, template = timed(lambda: runtime.template(network, CLASSES, folder))
 
         def scored(write: Action) -> float:
             return timed(lambda: (write(), runtime.logits(artifact, images, threads=1)))[0]
 
         for seed in range(students):
-            model = initialised_model(architecture, CLASSES, seed).eval()
+            model = initialised_model(network, CLASSES, seed).eval()
             save_weights(model, weights)
-            folded_s, filler = timed(lambda: runtime.filler(template, weights, calibration))
+            folded_s, writer = timed(lambda: runtime.writer(template, weights, calibration))
             seconds["weights read and folded"].append(folded_s)
             for scheme_name, scheme in SCHEMES.items():
-                seconds[scheme_name].append(scored(partial(filler.write, scheme, artifact)))
+                seconds[scheme_name].append(scored(partial(writer.write, scheme, artifact)))
             seconds[ANEW].append(scored(partial(export_anew, model, artifact)))
     return graph_s, seconds
 
@@ -91,6 +89,7 @@ def export_anew(model: torch.nn.Module, path: Path) -> None:
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
+    program.model.metadata_props["layout"] = Float32().key  # What the runtime asks a file.
     program.save(path)
 
 

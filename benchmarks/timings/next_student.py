@@ -1,9 +1,9 @@
 """How long it takes to choose what is trained next: python -m benchmarks.timings.next_student.
 
 The space is that of the main job, far too large to be looked at whole; histories are made up
-(made_up.py). `a choice` is the sampler's, in memory, right after a trial ended, so the
-outlook is made anew each time; the covariance is fitted anew now and then. `ask + tell` is the same
-through a study in an SQLite file, with the ten settings and two attributes that it writes.
+(made_up.py). `a choice` is the sampler's, in memory, right after a trial ended, so the forecast is
+made anew each time; the covariance is fitted anew now and then. `ask + tell` is the same through a
+study in an SQLite file, with the ten settings and two attributes that it writes.
 """
 
 import tempfile
@@ -18,7 +18,7 @@ from benchmarks.script import run_script
 from benchmarks.timings import made_up
 from benchmarks.timings.harness import Action, TablePrinter, Times, measure, parser_of, timed
 from search.strategy import FreezeThaw, parts_named
-from spaces import ChainConfig, suggest
+from spaces import ChainConfig
 from studies import StudyConfig, create_or_resume, load_study, open_storage
 from studies.records import History, HistoryReader, complete, describe
 
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _choices(config: StudyConfig, whole: History) -> Iterator[Action]:
-    search = FreezeThaw(made_up.ground_of(config), trials=10**6, seed=0)
+    search = FreezeThaw(made_up.problem_of(config), trials=10**6, seed=0)
     for left in range(CHOICES, -1, -1):
         students = whole.students[: len(whole.students) - left]
         points = tuple(one for one in whole.points if one.number < students[-1].number + 6)
@@ -67,21 +67,21 @@ def _choices(config: StudyConfig, whole: History) -> Iterator[Action]:
 
 
 def _asks(config: StudyConfig, trials: int) -> Times:
-    ground = made_up.ground_of(config)
+    problem = made_up.problem_of(config)
     drawn, distributions = made_up.chains(config, trials // 5)
     past = made_up.history(config, drawn, trials)
     taken_s = []
 
     def ask() -> tuple[Trial, ChainConfig]:
         trial = study.ask()
-        return trial, suggest(trial, ground.space, ground.settled)
+        return trial, problem.space.suggest(trial)
 
     with tempfile.TemporaryDirectory() as folder:
         storage = open_storage(Path(folder) / "study.db")
         study = create_or_resume(config, storage)
-        made_up.write(storage, config.name, made_up.trials_of(past, distributions))
+        made_up.write(storage, config.name, made_up.trials_of(problem.space, past, distributions))
         reader = HistoryReader(study, storage)
-        parts = parts_named("ehvi", "freeze_thaw", ground, trials=10**6, seed=0, reader=reader)
+        parts = parts_named("ehvi", "freeze_thaw", problem, trials=10**6, seed=0, reader=reader)
         study.sampler = parts.sampler
         for _ in range(CHOICES // 2 + 1):
             ask_s, (trial, chain) = timed(ask)

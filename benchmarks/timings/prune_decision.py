@@ -18,31 +18,40 @@ from benchmarks.script import run_script
 from benchmarks.timings import made_up
 from benchmarks.timings.harness import Action, TablePrinter, Times, measure, parser_of, timed
 from benchmarks.timings.standalone_decision import in_memory, in_sqlite
-from search.stopping import Pruner
+from search.stopping import Curve, Pruner, StudentInTraining
 from search.strategy import offers, parts_named, sampler_named
-from spaces import SCHEMES, ChainConfig, suggest
+from spaces import SCHEMES, ChainConfig
 from studies import create_or_resume, load_study, open_storage
 from studies.records import Attr, History, HistoryReader, add_epoch, add_offer, complete, describe
 
 CONFIG = load_study("kd_lora_q")
-GROUND = made_up.ground_of(CONFIG)
-CURVES = {
-    "known_costs": [(epoch / 20, 0.3) for epoch in range(1, 8)],
-    "freeze_thaw": [(epoch / 20, 0.8 + epoch / 70) for epoch in range(1, 8)],
+PROBLEM = made_up.problem_of(CONFIG)
+CURVES: dict[str, Curve] = {
+    "known_costs": tuple((epoch / 20, 0.3) for epoch in range(1, 8)),
+    "freeze_thaw": tuple((epoch / 20, 0.8 + epoch / 70) for epoch in range(1, 8)),
 }
 """Of the student that is ruled on: one where each pruner has to look at everything."""
+STEPS = (
+    "distill.alpha",
+    "distill.temperature",
+    "distill.learning_rate",
+    "adapt.lora_alpha",
+    "adapt.dropout",
+)
+CHOICES = ("network.width", "adapt.rank", "quantize.scheme")
+"""Settings of the students that Optuna's samplers are asked for."""
 SIZES = (1_000, 10_000)
 OTHERS = 7
 
 
 def pruner_of(name: str) -> Pruner:
     """Return a worker's pruner."""
-    return parts_named("ehvi", name, GROUND, trials=10**6, seed=0).pruner
+    return parts_named("ehvi", name, PROBLEM, trials=10**6, seed=0).pruner
 
 
 def rule(name: str, pruner: Pruner, at: History, chain: ChainConfig) -> None:
     """Rule on the student of `chain`."""
-    pruner.rule(at, chain, CURVES[name], GROUND.costs, tuple(SCHEMES), made_up.IMAGES)
+    pruner.rule(StudentInTraining(at, chain, CURVES[name]))
 
 
 def decisions(name: str, trials: int, printer: TablePrinter) -> None:
@@ -59,7 +68,7 @@ def decisions(name: str, trials: int, printer: TablePrinter) -> None:
             yield partial(rule, name, pruner, whole, new)
 
     ruling = partial(rule, name, pruner_of(name), whole, new)
-    offering = partial(offers, whole, new, 0.95, GROUND.costs, tuple(SCHEMES))
+    offering = partial(offers, whole, new, 0.95, PROBLEM)
     printer.row(
         name,
         trials,
@@ -81,7 +90,7 @@ class Others:
 
     def _begin(self) -> tuple[optuna.Trial, ChainConfig]:
         trial = self._study.ask()
-        chain = suggest(trial, GROUND.space, GROUND.settled)
+        chain = PROBLEM.space.suggest(trial)
         describe(trial, chain)
         return trial, chain
 
@@ -111,7 +120,7 @@ def with_sqlite(name: str, trials: int, printer: TablePrinter) -> None:
         file = Path(folder) / "study.db"
         storage = open_storage(file)
         study = create_or_resume(CONFIG, storage)
-        made_up.write(storage, CONFIG.name, made_up.trials_of(past, distributions))
+        made_up.write(storage, CONFIG.name, made_up.trials_of(PROBLEM.space, past, distributions))
         reader, pruner, others = HistoryReader(study, storage), pruner_of(name), Others(file)
         rule(name, pruner, reader.read(), drawn[-1])
 
@@ -137,9 +146,9 @@ def ask_and_tell(name: str, students: int, printer: TablePrinter) -> None:
 
     def ask() -> optuna.Trial:
         trial = study.ask()
-        for setting in ("alpha", "temperature", "learning_rate", "lora_alpha", "lora_dropout"):
+        for setting in STEPS:
             trial.suggest_float(setting, 0, 1, step=0.1)
-        for setting in ("width", "lora_rank", "scheme"):
+        for setting in CHOICES:
             trial.suggest_categorical(setting, [0, 1, 2, 3])
         return trial
 
@@ -148,8 +157,7 @@ def ask_and_tell(name: str, students: int, printer: TablePrinter) -> None:
     study.tell(first, state=optuna.trial.TrialState.FAIL)
     for number in range(6 * students):
         params = {
-            setting: rng.integers(4) if setting in {"width", "lora_rank", "scheme"} else 0.1
-            for setting in distributions
+            setting: rng.integers(4) if setting in CHOICES else 0.1 for setting in distributions
         }
         params |= {s: float(rng.integers(11)) / 10 for s, v in params.items() if v == 0.1}
         study.add_trial(

@@ -48,13 +48,14 @@ def make_study(config: StudyConfig, runs_dir: Path, trials: int) -> None:
     folder.path.mkdir(parents=True)
     storage = open_storage(folder.database)
     study = create_or_resume(config, storage)
-    costs = made_up.ground_of(config).costs
+    problem = made_up.problem_of(config)
+    costs = problem.costs
     study.set_user_attr(StudyAttr.COSTS.value, to_dict(costs))
     teacher = {"key": "teacher", "architecture": costs.teacher, "accuracy": 0.95, "seconds": 60.0}
     study.set_user_attr(StudyAttr.TEACHER.value, teacher | {"stages": []})
     drawn, distributions = made_up.chains(config, trials // 5)
     past = made_up.history(config, drawn, trials)
-    made_up.write(storage, config.name, made_up.trials_of(past, distributions))
+    made_up.write(storage, config.name, made_up.trials_of(problem.space, past, distributions))
     storage.engine.dispose()
 
 

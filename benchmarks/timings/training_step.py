@@ -13,12 +13,12 @@ from torch.nn.functional import cross_entropy
 from benchmarks.script import run_script
 from benchmarks.timings.harness import TablePrinter, in_turns, parser_of
 from objectives.models import build_model, speed_up_small_maps
-from spaces import Architecture
+from spaces import Network
 
 NETWORKS = (
-    Architecture("mobilenet_v2", width=0.25),
-    Architecture("mobilenet_v2"),
-    Architecture("resnet18"),
+    Network("mobilenet_v2", width=0.25),
+    Network("mobilenet_v2"),
+    Network("resnet18"),
 )
 
 
@@ -37,9 +37,9 @@ def main() -> None:
     printer.head(
         {"network": "", "torch, ms a step": ".0f", "ours, ms a step": ".0f", "ratio": ".2f"}
     )
-    for architecture in NETWORKS:
-        plain = build_model(architecture, 10).to(memory_format=torch.channels_last).train()
-        ours = build_model(architecture, 10).to(memory_format=torch.channels_last).train()
+    for network in NETWORKS:
+        plain = build_model(network, 10).to(memory_format=torch.channels_last).train()
+        ours = build_model(network, 10).to(memory_format=torch.channels_last).train()
         speed_up_small_maps(ours)
         steps = {
             name: partial(_step, model, images, labels)
@@ -47,7 +47,7 @@ def main() -> None:
         }
         times = in_turns(steps, arguments.steps, warm_up=2)
         printer.row(
-            architecture.key,
+            network.key,
             times["torch"].median_ms,
             times["ours"].median_ms,
             times["torch"].over(times["ours"]),

@@ -92,8 +92,11 @@ class RandomEffects:
 
     def __init__(self, space: Space) -> None:
         self._prefixes = len(space.stages) - 1
+        self.last_stages = tuple(_last_stages(space))
+        """Kind and label of the stage that students of a family end with: of the last columns.
+        Those before them are of the checkpoints of every stage but the last, in their order."""
         self._columns = {
-            family: self._prefixes + place for place, family in enumerate(_last_stages(space))
+            family: self._prefixes + place for place, family in enumerate(self.last_stages)
         }
         self._numbers: dict[str, float] = {}
         self.variances = (

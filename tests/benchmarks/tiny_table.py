@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.tables.recorded import RecordedStage, RecordedStudent, Table, table_of
 from objectives.costs.table import Cost, CostTable
-from spaces import LoRA, StudentConfig, architectures, every_student
+from spaces import StudentConfig, scheme_named
 from studies import StudyConfig, parse_study
 
 SCHEMES = ("fp32", "int8_static")
@@ -31,20 +31,24 @@ def config() -> StudyConfig:
                 "architecture": "cifar_resnet20",
                 "training": {"epochs": 2, "learning_rate": 0.01},
             },
-            "student": {"architecture": "cifar_resnet20"},
-            "distill": {"epochs": DISTILL_EPOCHS},
-            "adapt": {"epochs": ADAPT_EPOCHS},
+            "chain": {"stages": ["distill", "adapt"]},
             "space": {
-                "width": [0.25, 0.5],
-                "alpha": [0.0, 0.9],
-                "temperature": [4],
-                "learning_rate": [0.01],
-                "lora_rank": [0, 4],
-                "lora_alpha": [8],
-                "lora_dropout": [0.0],
-                "lora_targets": ["dense"],
-                "lora_learning_rate": [0.003],
-                "scheme": list(SCHEMES),
+                "network": {"architecture": "cifar_resnet20", "width": [0.25, 0.5]},
+                "distill": {
+                    "epochs": DISTILL_EPOCHS,
+                    "alpha": [0.0, 0.9],
+                    "temperature": [4],
+                    "learning_rate": [0.01],
+                },
+                "adapt": {
+                    "epochs": ADAPT_EPOCHS,
+                    "rank": [0, 4],
+                    "lora_alpha": [8],
+                    "dropout": [0.0],
+                    "targets": ["dense"],
+                    "learning_rate": [0.003],
+                },
+                "quantize": {"scheme": list(SCHEMES)},
             },
             "bounds": {"accuracy_of_teacher": 0.5},
         },
@@ -59,37 +63,34 @@ def table(seconds: Callable[[StudentConfig], tuple[float, float]] | None = None)
     Every evaluation takes 1 s. Accuracies are made up at random, the same every time.
     """
     study = config()
-    space, settled = study.search_space(), study.settled()
+    space = study.search_space()
     rng = np.random.default_rng(0)
-    distilled: dict[tuple[float, float], RecordedStage] = {}
+    distilled: dict[StudentConfig, RecordedStage] = {}
     students = []
-    for student in every_student(space, settled):
-        width = student.architecture.width
-        epoch_s, adapt_s = seconds(student) if seconds else (20 * width, 4.0)
-        place = (width, student.method.alpha)
+    for student in space.students():
+        first = student.prefix(1)
+        epoch_s, adapt_s = seconds(student) if seconds else (20 * student.network.width, 4.0)
         distilled.setdefault(
-            place,
+            first,
             RecordedStage(
                 tuple(np.sort(rng.integers(80, 170, DISTILL_EPOCHS) / IMAGES).tolist()),
                 (epoch_s,) * DISTILL_EPOCHS,
             ),
         )
-        adapt = None
-        if isinstance(student.adaptation, LoRA):
+        stages = [distilled[first]]
+        if student != first:
             steps = rng.integers(0, 10, ADAPT_EPOCHS) / IMAGES
-            accuracies = (distilled[place].accuracies[-1] + np.cumsum(steps)).tolist()
-            adapt = RecordedStage(tuple(accuracies), (adapt_s,) * ADAPT_EPOCHS)
-        final = (adapt or distilled[place]).accuracies[-1]
+            accuracies = (stages[0].accuracies[-1] + np.cumsum(steps)).tolist()
+            stages.append(RecordedStage(tuple(accuracies), (adapt_s,) * ADAPT_EPOCHS))
+        final = stages[-1].accuracies[-1]
         accuracy = {"fp32": final, "int8_static": final - 0.01}
         times = dict.fromkeys(SCHEMES, 1.0)
-        students.append(
-            RecordedStudent(student, distilled[place], adapt, accuracy, accuracy, times)
-        )
-    networks = (study.teacher.settings().architecture, *architectures(space, settled))
+        students.append(RecordedStudent(student, tuple(stages), accuracy, accuracy, times))
+    networks = (study.setup().teacher.network, *space.networks)
     costs = tuple(
         Cost(
-            architecture=network.key,
-            scheme=scheme,
+            network=network.key,
+            layout=scheme_named(scheme).layout.key,
             size_bytes=int(1e6 * network.width) >> 2 * step,
             median_ms=network.width / (1 + step),
             p95_ms=network.width,

@@ -16,12 +16,12 @@ from benchmarks.peers import (
     PauseAfterFewEpochs,
 )
 from benchmarks.peers.layers import layers
-from search.stopping.pruning import GoOn, Pause, Stop, as_record
-from spaces import SCHEMES, DistilfrontError, InputError, scheme_name, student_key
-from studies.records import History, Running, Stopped, Student
+from search.stopping.pruning import GoOn, Pause, Stop, StudentInTraining, as_record
+from spaces import SCHEMES, DistilfrontError, InputError, student_key
+from studies.records import History, Paused, Running, Student
 from tests.search import fabricated
 
-COSTS, SCHEME_NAMES, IMAGES = fabricated.cost_table(), tuple(SCHEMES), fabricated.IMAGES
+COSTS, SCHEME_NAMES = fabricated.cost_table(), tuple(SCHEMES)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REGISTRY = "DISTILFRONT_OPTUNAHUB_REGISTRY"
 EPOCHS = 10
@@ -44,7 +44,7 @@ def registry():
 def rule(pruner, chain, *accuracies, history=None):
     """Rule on a student with these accuracies after its first epochs."""
     curve = [((epoch + 1) / EPOCHS, accuracy) for epoch, accuracy in enumerate(accuracies)]
-    return pruner.rule(history or History(), chain, curve, COSTS, SCHEME_NAMES, IMAGES)
+    return pruner.rule(StudentInTraining(history or History(), chain, tuple(curve)))
 
 
 def complete(number, chain, *accuracies):
@@ -55,8 +55,8 @@ def complete(number, chain, *accuracies):
 
 def paused(number, chain, *accuracies, resumes=None):
     curve = tuple(((e + 1) / EPOCHS, a) for e, a in enumerate(accuracies))
-    ruling = {"paused": True, "words": ""}
-    return Stopped(number, student_key(chain.student), chain, curve, (), ruling, NOW, resumes)
+    ruling = fabricated.ruling(paused=True)
+    return Paused(number, student_key(chain.student), chain, curve, (), ruling, NOW, resumes)
 
 
 def running(number, chain, resumes=None):
@@ -64,7 +64,7 @@ def running(number, chain, resumes=None):
 
 
 def losses(chain, accuracy):
-    cost = COSTS.of(chain.student.architecture.key, scheme_name(chain.scheme))
+    cost = COSTS.of(chain.student.network.key, chain.scheme.name)
     return [1 - accuracy, cost.size_bytes, cost.latency_ms]
 
 
@@ -127,7 +127,7 @@ def test_layers_are_those_of_the_definition():
 class TestMOASHA:
     def decision_on_the_best_of_four(self, ranking):
         """The first of four equally large students has 40 %, the last, with 90 %, beats all."""
-        pruner = MOASHAPruner(max_epochs=EPOCHS, ranking=ranking)
+        pruner = MOASHAPruner(COSTS, max_epochs=EPOCHS, ranking=ranking)
         rulings = [
             rule(pruner, fabricated.chain(number), accuracy)
             for number, accuracy in enumerate((0.4, 0.3, 0.2, 0.9))
@@ -155,7 +155,9 @@ class TestMOASHA:
     def test_mended_its_decisions_are_those_of_the_definition(self, workers):
         rng = np.random.default_rng(workers)
         chosen = students(rng, 60)
-        made = interleaved(rng, MOASHAPruner(max_epochs=EPOCHS, ranking="layers"), chosen, workers)
+        made = interleaved(
+            rng, MOASHAPruner(COSTS, max_epochs=EPOCHS, ranking="layers"), chosen, workers
+        )
         rungs = {1: [], 3: [], 9: []}
         for index, epoch, ruling in made:
             stops = False
@@ -177,7 +179,7 @@ class TestMOASHA:
         stopped = nondominated = 0
         for seed in range(12):
             rng = np.random.default_rng(seed)
-            pruner, seen = MOASHAPruner(max_epochs=EPOCHS, ranking=ranking), []
+            pruner, seen = MOASHAPruner(COSTS, max_epochs=EPOCHS, ranking=ranking), []
             for chain, accuracies in students(rng, 40):
                 ruling = rule(pruner, chain, accuracies[0])
                 row = losses(chain, accuracies[0])
@@ -190,7 +192,7 @@ class TestMOASHA:
 
     def test_positions_put_a_layer_behind_the_one_before_and_differ_within(self):
         rng = np.random.default_rng(0)
-        pruner = MOASHAPruner(max_epochs=EPOCHS, ranking="positions")
+        pruner = MOASHAPruner(COSTS, max_epochs=EPOCHS, ranking="positions")
         for _ in range(20):
             rows = rng.random((int(rng.integers(1, 30)), 3))
             places = pruner._positions(rows)
@@ -202,13 +204,13 @@ class TestMOASHA:
             assert places[front[np.argmin(rows[front, 0])]] == 0
 
     def test_students_from_the_cache_are_rivals_too(self):
-        pruner = MOASHAPruner(max_epochs=EPOCHS, ranking="layers")
+        pruner = MOASHAPruner(COSTS, max_epochs=EPOCHS, ranking="layers")
         history = History(students=(complete(0, fabricated.chain(0), *[0.5] * EPOCHS),))
         assert isinstance(rule(pruner, fabricated.chain(1), 0.4, history=history), Stop)
         assert isinstance(rule(pruner, fabricated.chain(2), 0.6, history=history), GoOn)
 
     def test_a_chain_that_is_sampled_again_is_another_trial(self):
-        pruner = MOASHAPruner(max_epochs=EPOCHS, ranking="layers")
+        pruner = MOASHAPruner(COSTS, max_epochs=EPOCHS, ranking="layers")
         assert isinstance(rule(pruner, fabricated.chain(0), 0.5), GoOn)
         assert isinstance(rule(pruner, fabricated.chain(1), 0.4), Stop)
         # Each is judged against the runs before it, those of its own chain among them.
@@ -217,7 +219,7 @@ class TestMOASHA:
         assert isinstance(rule(pruner, fabricated.chain(0), 0.6), GoOn)
 
     def test_epochs_from_the_cache_are_judged_at_their_rungs(self):
-        pruner = MOASHAPruner(max_epochs=EPOCHS, ranking="layers")
+        pruner = MOASHAPruner(COSTS, max_epochs=EPOCHS, ranking="layers")
         assert isinstance(rule(pruner, fabricated.chain(0), 0.5, 0.6, 0.7, 0.8), GoOn)
         ruling = rule(pruner, fabricated.chain(1), 0.5, 0.6, 0.6, 0.9)
         assert isinstance(ruling, Stop)
@@ -228,30 +230,30 @@ class TestMOASHA:
         np.random.seed(7)  # noqa: NPY002
         expected = draw(3).tolist()
         np.random.seed(7)  # noqa: NPY002
-        rule(MOASHAPruner(max_epochs=EPOCHS), fabricated.chain(0), 0.5)
+        rule(MOASHAPruner(COSTS, max_epochs=EPOCHS), fabricated.chain(0), 0.5)
         assert draw(3).tolist() == expected
 
     def test_it_may_judge_fewer_objectives(self):
         pruner = MOASHAPruner(
-            max_epochs=EPOCHS, ranking="layers", objectives=("accuracy", "latency_ms")
+            COSTS, max_epochs=EPOCHS, ranking="layers", objectives=("accuracy", "latency_ms")
         )
         assert isinstance(rule(pruner, fabricated.chain(0, 0.5), 0.5), GoOn)
         assert isinstance(rule(pruner, fabricated.chain(1, 1.0, "int8_static"), 0.4), Stop)
 
     def test_a_student_longer_than_promised_is_refused(self):
         with pytest.raises(InputError, match="at most 9 epochs, got one of 10"):
-            rule(MOASHAPruner(max_epochs=9), fabricated.chain(0), 0.5)
+            rule(MOASHAPruner(COSTS, max_epochs=9), fabricated.chain(0), 0.5)
 
     def test_an_unknown_ranking_is_refused(self):
         with pytest.raises(InputError, match="known are as_it_is, positions, layers"):
-            MOASHAPruner(max_epochs=9, ranking="best")
+            MOASHAPruner(COSTS, max_epochs=9, ranking="best")
 
 
 def test_without_syne_tune_one_line_says_what_to_install(monkeypatch):
     module = "syne_tune.optimizer.schedulers.multiobjective.moasha"
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match=r"pip install 'distilfront\[bench\]'") as raised:
-        MOASHAPruner(max_epochs=9)
+        MOASHAPruner(COSTS, max_epochs=9)
     assert "\n" not in str(raised.value)
 
 
@@ -266,26 +268,26 @@ class TestMultiMetric:
         # Ranks 0, 1 and 2 of the complete ones have the median 1; each newcomer is ranked anew.
         history = self.three_complete()
         for accuracy, expected in ((0.4, Stop), (0.55, Stop), (0.8, GoOn)):
-            pruner = MultiMetricPruner(registry, quick=quick)
+            pruner = MultiMetricPruner(registry, COSTS, quick=quick)
             ruling = rule(pruner, fabricated.chain(9), accuracy, history=history)
             assert isinstance(ruling, expected)
 
     def test_one_that_is_smaller_than_all_goes_on(self, registry):
-        pruner = MultiMetricPruner(registry)
+        pruner = MultiMetricPruner(registry, COSTS)
         small = fabricated.chain(9, 0.25)
         assert isinstance(rule(pruner, small, 0.1, history=self.three_complete()), GoOn)
 
     def test_it_waits_for_three_to_have_ended(self, registry):
-        pruner = MultiMetricPruner(registry)
+        pruner = MultiMetricPruner(registry, COSTS)
         history = replace(self.three_complete(), students=self.three_complete().students[:2])
         assert isinstance(rule(pruner, fabricated.chain(9), 0.1, history=history), GoOn)
 
     @pytest.mark.parametrize("workers", [1, 4])
     def test_quick_or_not_the_decisions_are_those_of_a_plain_study(self, registry, workers):
-        quick = MultiMetricPruner(registry, quick=True)
+        quick = MultiMetricPruner(registry, COSTS, quick=True)
         chosen = students(np.random.default_rng(5), 40)
         made = interleaved(np.random.default_rng(6), quick, chosen, workers)
-        plain = MultiMetricPruner(registry, quick=False)
+        plain = MultiMetricPruner(registry, COSTS, quick=False)
         again = interleaved(np.random.default_rng(6), plain, chosen, workers)
         assert [type(r) for *_, r in made] == [type(r) for *_, r in again]
         assert sum(isinstance(r, Stop) for *_, r in made) > 5
@@ -326,7 +328,7 @@ class TestMultiMetric:
 
     def test_a_folder_without_it_is_refused_in_one_line(self, tmp_path):
         with pytest.raises(InputError, match="no registry of OptunaHub") as raised:
-            MultiMetricPruner(tmp_path)
+            MultiMetricPruner(tmp_path, COSTS)
         assert "\n" not in str(raised.value)
 
 
@@ -376,19 +378,19 @@ class TestFewEpochs:
             rows = [losses(trial.chain, trial.curve[-1][1]) for trial in waiting]
             numbers = layers_by_definition(rows)
             expected = sorted(range(25), key=lambda i: (numbers[i], rows[i][0], i))
-            history, finish = History(stopped=tuple(waiting)), int(rng.integers(1, 26))
+            history, finish = History(paused=tuple(waiting)), int(rng.integers(1, 26))
             scheduler = FinishTheBest(finish, COSTS)
             assert self.all_resumed(scheduler, history) == expected[:finish]
 
     def test_nothing_is_resumed_before_all_have_had_their_few_epochs(self):
         scheduler = FinishTheBest(2, COSTS)
         chains = [fabricated.chain(number) for number in range(4)]
-        stopped = tuple(paused(n, chains[n], 0.1, 0.2 + n / 10) for n in range(3))
-        assert scheduler.resumption(History(stopped=stopped), new_allowed=True) is None
-        busy = History(stopped=stopped, running=(running(3, chains[3]),))
+        waiting = tuple(paused(n, chains[n], 0.1, 0.2 + n / 10) for n in range(3))
+        assert scheduler.resumption(History(paused=waiting), new_allowed=True) is None
+        busy = History(paused=waiting, running=(running(3, chains[3]),))
         assert scheduler.resumption(busy, new_allowed=False) is None
         # A worker that has resumed the best leaves the second to the next.
-        busy = History(stopped=stopped, running=(running(3, chains[2], resumes=2),))
+        busy = History(paused=waiting, running=(running(3, chains[2], resumes=2),))
         chosen = scheduler.resumption(busy, new_allowed=False)
         assert chosen is not None
         assert chosen.number == 1

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from benchmarks.page import anytime
+from benchmarks.page.censored import Bound, quantile, spread
 from benchmarks.page.page import times, write_page
-from benchmarks.page.results import Bound, Share, load, quantile, spread
+from benchmarks.page.results import Share, load
 from benchmarks.replay.compare import Setup, compare, read_runs
 from benchmarks.replay.freeze import Freeze
 from benchmarks.replay.one_search import named_strategy

@@ -28,24 +28,26 @@ architecture = "cifar_resnet20"
 epochs = 12
 learning_rate = 0.01
 batch_size = 32
-[student]
+[chain]
+stages = ["distill", "adapt"]
+[space.network]
 architecture = "cifar_resnet20"
-[distill]
+width = [0.25, 0.5]
+[space.distill]
 epochs = 3
 batch_size = 32
-[adapt]
-epochs = 2
-batch_size = 32
-[space]
-width = [0.25, 0.5]
+learning_rate = [0.01]
 alpha = [0.0, 0.9]
 temperature = [4]
-learning_rate = [0.01]
-lora_rank = [0, 4]
+[space.adapt]
+epochs = 2
+batch_size = 32
+learning_rate = [0.003]
+rank = [0, 4]
 lora_alpha = [8]
-lora_dropout = [0.0]
-lora_targets = ["dense"]
-lora_learning_rate = [0.003]
+dropout = [0.0]
+targets = ["dense"]
+[space.quantize]
 scheme = ["fp32", "int8_static"]
 [costs]
 processes = 1
@@ -91,7 +93,7 @@ def table(folder):
     return load_table(folder / "small.parquet")
 
 
-def test_a_table_killed_and_gone_on_with_has_every_student_once(folder, table):
+def test_a_table_killed_and_resumed_has_every_student_once(folder, table):
     assert len(table.students) == 8
     assert [len(repeats) for repeats in table.repeats.values()] == [2, 2]
     configs = [json.dumps(json.loads(line)["config"]) for line in journal(folder)]
@@ -99,8 +101,9 @@ def test_a_table_killed_and_gone_on_with_has_every_student_once(folder, table):
     assert table.meta["commit"]
     assert table.config.data.root == type(table.config.data)("digits").root
     for student in table.students.values():
-        assert len(student.distill.accuracies) == len(student.distill.seconds) == 3
-        assert min(student.distill.seconds) > 0
+        assert [len(stage.accuracies) for stage in student.stages] in ([3], [3, 2])
+        assert all(len(stage.seconds) == len(stage.accuracies) for stage in student.stages)
+        assert min(student.stages[0].seconds) > 0
         assert set(student.validation) == set(student.test) == {"fp32", "int8_static"}
 
 

@@ -21,11 +21,11 @@ from spaces import DistilfrontError
 from tests.benchmarks.tiny_table import SCHEMES, table
 
 TABLE = table()
-WIDE = {"width": 0.5, "alpha": 0.0, "lora_rank": 0, "scheme": "fp32"}
-WIDE_ADAPTED = {**WIDE, "lora_rank": 4}
-NARROW = {**WIDE, "width": 0.25}
-NARROW_ADAPTED = {**NARROW, "lora_rank": 4}
-TAUGHT = {**WIDE, "alpha": 0.9}
+WIDE = {"network.width": 0.5, "distill.alpha": 0.0, "adapt.rank": 0, "quantize.scheme": "fp32"}
+WIDE_ADAPTED = {**WIDE, "adapt.rank": 4}
+NARROW = {**WIDE, "network.width": 0.25}
+NARROW_ADAPTED = {**NARROW, "adapt.rank": 4}
+TAUGHT = {**WIDE, "distill.alpha": 0.9}
 
 
 class Scripted(BaseSampler):
@@ -58,15 +58,15 @@ class Ruled:
     def __init__(self, function):
         self._function = function
 
-    def rule(self, history, chain, curve, costs, schemes, validation_images):  # noqa: ARG002
-        return self._function(chain, curve)
+    def rule(self, student):
+        return self._function(student.chain, student.curve)
 
 
 class OldestAtOnce:
     """Resumes whatever is paused before anything new begins."""
 
     def resumption(self, history, *, new_allowed):  # noqa: ARG002
-        return next(iter(history.paused), None)
+        return next(iter(history.waiting), None)
 
 
 def scripted(script, rule=None, scheduler=NewFirst, **flags):
@@ -94,10 +94,8 @@ def pause_after(*epochs):
 
 def random_script(rng, trials):
     choices = [
-        {"width": width, "alpha": alpha, "lora_rank": rank, "scheme": scheme}
-        for width, alpha, rank, scheme in itertools.product(
-            (0.25, 0.5), (0.0, 0.9), (0, 4), SCHEMES
-        )
+        dict(zip(WIDE, settings, strict=True))
+        for settings in itertools.product((0.25, 0.5), (0.0, 0.9), (0, 4), SCHEMES)
     ]
     return [choices[index] for index in rng.integers(0, len(choices), trials)]
 
@@ -108,10 +106,10 @@ def varied():
     times = {}
 
     def seconds(student):
-        place = (student.architecture.width, student.method.alpha)
-        if place not in times:
-            times[place] = float(rng.uniform(1, 20))
-        return times[place], float(rng.uniform(1, 20))
+        first = student.prefix(1)
+        if first not in times:
+            times[first] = float(rng.uniform(1, 20))
+        return times[first], float(rng.uniform(1, 20))
 
     return table(seconds)
 
@@ -140,7 +138,7 @@ def test_of_two_workers_that_want_the_same_distillation_one_waits_for_the_other(
 
 def test_who_waited_for_a_stage_that_was_stopped_trains_it_on():
     def rule(chain, _):
-        return Stop(Told()) if chain.student.adaptation.rank == 0 else GoOn()
+        return Stop(Told()) if len(chain.student.stages) == 1 else GoOn()
 
     trace = run([WIDE, WIDE_ADAPTED], workers=2, rule=rule)
     # The first is stopped at 10; the other goes on from its checkpoint: 10 + 2 x 10 + 2 x 4 + 1.
@@ -183,9 +181,8 @@ def test_with_sharing_the_compute_is_that_of_the_distinct_stages_however_many_wo
     stages = {}
     for point in trace.points:
         row = recorded.students[point.student]
-        stages[row.config.architecture, row.config.method] = sum(row.distill.seconds)
-        if row.adapt is not None:
-            stages[point.student] = sum(row.adapt.seconds)
+        for prefix, stage in zip(row.config.prefixes, row.stages, strict=True):
+            stages[prefix] = sum(stage.seconds)
     assert trace.compute_s == pytest.approx(sum(stages.values()) + 30)
     assert trace.trials == 30
     assert sum(trace.idle_s) == pytest.approx(workers * trace.end_s - trace.compute_s)
@@ -224,7 +221,7 @@ def test_new_students_come_before_paused_ones_or_after_as_the_scheduler_says():
 
 def test_a_worker_waits_for_a_student_that_may_still_be_paused():
     def rule(chain, curve):
-        wide = chain.student.architecture.width == 0.5
+        wide = chain.student.network.width == 0.5
         return Pause(Told()) if wide and len(curve) == 2 else GoOn()
 
     trace = run([WIDE, NARROW], workers=2, rule=rule)
@@ -254,10 +251,10 @@ def test_our_strategies_begin_with_the_students_that_leave_a_step_out():
     ours = simulate(TABLE, named_strategy("random", "known_costs"), trials=3)
     alone = [TABLE.students[ending.student].config for ending in ours.endings]
     # Both widths without the teacher, then the widest distilled and not adapted.
-    assert [(c.architecture.width, c.method.alpha, c.adaptation.rank) for c in alone] == [
-        (0.25, 0.0, 0),
-        (0.5, 0.0, 0),
-        (0.5, 0.9, 0),
+    assert [(c.network.width, c.stages[0].method.alpha, len(c.stages)) for c in alone] == [
+        (0.25, 0.0, 1),
+        (0.5, 0.0, 1),
+        (0.5, 0.9, 1),
     ]
     assert "3 trials" in summary(ours, TABLE)
 

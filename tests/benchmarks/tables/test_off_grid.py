@@ -1,7 +1,6 @@
 """The surrogate that answers for students a recorded table has not."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,53 +9,47 @@ import pytest
 from benchmarks.replay.one_search import named_strategy
 from benchmarks.replay.simulation import simulate
 from benchmarks.tables import off_grid
-from benchmarks.tables.off_grid import HEAD, Surrogate, row, widened
+from benchmarks.tables.off_grid import HEAD, row, widened
+from benchmarks.tables.oracle_search import prefix_key
 from benchmarks.tables.recorded import RecordedStage, RecordedStudent, Table, load_table, table_of
 from benchmarks.tables.regression import Regression
-from spaces import (
-    Distillation,
-    InputError,
-    LoRA,
-    NoAdapter,
-    StudentConfig,
-    every_student,
-    student_key,
-)
+from benchmarks.tables.surrogate import Surrogate
+from spaces import InputError, StudentConfig, student_key
 from studies import StudyConfig, parse_study
 from tests.benchmarks import tiny_table
 
 RECORDED = Path(__file__).parents[3] / "benchmarks" / "tables" / "digits_resnet.parquet"
 SPACE = {
-    "alpha": [0.0, 0.4, 0.8],
-    "temperature": [2, 4, 8],
-    "learning_rate": [0.001, 0.005, 0.025],
-    "lora_rank": [0, 2, 8],
+    "distill.alpha": [0.0, 0.4, 0.8],
+    "distill.temperature": [2, 4, 8],
+    "distill.learning_rate": [0.001, 0.005, 0.025],
+    "adapt.rank": [0, 2, 8],
 }
 
 
-def study(**space: object) -> StudyConfig:
+def study(space: dict[str, object] | None = None) -> StudyConfig:
     values = tiny_table.config().to_dict()
-    values["space"] |= SPACE | space
+    for name, domain in {**SPACE, **(space or {})}.items():
+        table, _, key = name.partition(".")
+        values["space"][table][key] = domain
     return parse_study(values, "the tests")
 
 
 def law(student: StudentConfig) -> RecordedStudent:
     """Make up a student whose accuracies follow from its settings alone."""
-    method, lora = student.method, student.adaptation
-    softening = math.log(method.temperature) if isinstance(method, Distillation) else 0.0
-    rate = math.log(student.schedule.learning_rate / 0.005)
-    log = -0.8 - student.architecture.width + 0.06 * rate**2
-    log -= 0.3 * method.alpha * (1 + 0.2 * softening)
-    curve = [log + 0.2 * left for left in (2, 1, 0)]
-    adapt = None
-    if isinstance(lora, LoRA):
-        gain = 0.05 * math.log(lora.rank)
-        adapt = stage([log - gain / 2, log - gain], 4.0)
+    distill, *adapts = student.stages
+    softening = math.log(distill.method.temperature) if student.needs_teacher else 0.0
+    rate = math.log(distill.learning_rate / 0.005)
+    log = -0.8 - student.network.width + 0.06 * rate**2
+    log -= 0.3 * distill.method.alpha * (1 + 0.2 * softening)
+    stages = [stage([log + 0.2 * left for left in (2, 1, 0)], 20 * student.network.width)]
+    for adapt in adapts:
+        gain = 0.05 * math.log(adapt.rank)
+        stages.append(stage([log - gain / 2, log - gain], 4.0))
         log -= gain
     scores = {"fp32": 1 - math.exp(log), "int8_static": 1 - math.exp(log + 0.05)}
     times = {"fp32": 2.0, "int8_static": 1.0}
-    distill = stage(curve, 20 * student.architecture.width)
-    return RecordedStudent(student, distill, adapt, scores, scores, times)
+    return RecordedStudent(student, tuple(stages), scores, scores, times)
 
 
 def stage(logs: list[float], seconds: float) -> RecordedStage:
@@ -65,17 +58,19 @@ def stage(logs: list[float], seconds: float) -> RecordedStage:
 
 def made_up() -> Table:
     config, tiny = study(), tiny_table.table()
-    students = [law(one) for one in every_student(config.search_space(), config.settled())]
+    students = [law(one) for one in config.search_space().students()]
     return table_of(config, tiny.costs, tiny.teacher, students, validation_images=2000, meta={})
 
 
 TABLE = made_up()
 SURROGATE = Surrogate(TABLE)
 FINER = study(
-    alpha={"low": 0.0, "high": 0.8, "step": 0.2},
-    temperature=[2, 3, 4, 8],
-    learning_rate=[0.001, 0.002, 0.005, 0.012, 0.025],
-    lora_rank=[0, 2, 4, 8],
+    {
+        "distill.alpha": {"low": 0.0, "high": 0.8, "step": 0.2},
+        "distill.temperature": [2, 3, 4, 8],
+        "distill.learning_rate": [0.001, 0.002, 0.005, 0.012, 0.025],
+        "adapt.rank": [0, 2, 4, 8],
+    }
 )
 
 
@@ -88,10 +83,11 @@ def test_recorded_students_are_as_they_were_and_the_others_follow_the_law():
     wrong = []
     for said in between:
         true = law(said.config)
-        assert said.distill.seconds == pytest.approx(true.distill.seconds, rel=0.02)
+        assert said.stages[0].seconds == pytest.approx(true.stages[0].seconds, rel=0.02)
         assert said.evaluation_seconds == pytest.approx(true.evaluation_seconds, rel=0.02)
-        assert len((said.adapt or said.distill).accuracies) == (2 if said.adapt else 3)
-        assert (said.adapt is None) == (true.adapt is None)
+        assert [len(one.accuracies) for one in said.stages] == [
+            len(one.accuracies) for one in true.stages
+        ]
         wrong.append(abs(said.accuracy - true.accuracy))
         wrong += [abs(said.validation[name] - true.validation[name]) for name in TABLE.schemes]
         wrong += [abs(said.test[name] - true.test[name]) for name in TABLE.schemes]
@@ -101,27 +97,27 @@ def test_recorded_students_are_as_they_were_and_the_others_follow_the_law():
 
 def test_accuracies_are_shares_of_whole_images_and_students_of_one_distillation_share_it():
     wide = widened(SURROGATE, FINER)
-    recorded = {off_grid.prefix_key(student) for student in TABLE.students.values()}
+    recorded = {prefix_key(student) for student in TABLE.students.values()}
     distills = {}
     for student in wide.students.values():
         answered: list[float] = []
         if student_key(student.config) not in TABLE.students:
             answered += student.validation.values()
-        if off_grid.prefix_key(student) not in recorded:
-            answered += student.distill.accuracies
+        if prefix_key(student) not in recorded:
+            answered += student.stages[0].accuracies
         for accuracy in answered:
             assert accuracy * TABLE.validation_images == pytest.approx(
                 round(accuracy * TABLE.validation_images)
             )
-        base = replace(student.config, adaptation=NoAdapter())
-        assert distills.setdefault(base, student.distill) == student.distill
+        first = student.stages[0]
+        assert distills.setdefault(student.config.prefix(1), first) == first
 
 
 def test_luck_makes_a_wider_table_as_rough_as_the_recorded_one_and_is_drawn_by_the_settings():
     recorded = load_table(RECORDED)
     surrogate = Surrogate(recorded)
     values = recorded.config.to_dict()
-    values["space"]["alpha"] = {"low": 0.0, "high": 0.9, "step": 0.1}
+    values["space"]["distill"]["alpha"] = {"low": 0.0, "high": 0.9, "step": 0.1}
     config = parse_study(values, "the tests")
     lucky, again = (widened(surrogate, config) for _ in range(2))
     smooth = widened(surrogate, config, luck=False)
@@ -129,11 +125,11 @@ def test_luck_makes_a_wider_table_as_rough_as_the_recorded_one_and_is_drawn_by_t
     new = [key for key in smooth.students if key not in recorded.students]
 
     def end(student):
-        return math.log(1 - student.distill.accuracies[-1] + 1 / 720)
+        return math.log(1 - student.stages[0].accuracies[-1] + 1 / 720)
 
     luck = np.array([end(lucky.students[key]) - end(smooth.students[key]) for key in new])
     unforeseen = []
-    prefixes = {off_grid.prefix_key(one): one for one in recorded.students.values()}
+    prefixes = {prefix_key(one): one for one in recorded.students.values()}
     for prefix, one in prefixes.items():
         (said,) = surrogate.answers([one.config], luck=False, without=prefix)
         unforeseen.append(end(one) - end(said))
@@ -156,21 +152,24 @@ def test_the_program_searches_a_wider_table_like_any_other(tmp_path):
 @pytest.mark.parametrize(
     ("space", "words"),
     [
-        ({"alpha": [0.0, 0.9]}, "alpha 0.9, only of 0 to 0.8"),
-        ({"learning_rate": [0.0005, 0.005]}, "learning_rate 0.0005, only of 0.001 to 0.025"),
-        ({"lora_rank": [0, 1, 2]}, "lora_rank 1.*, only of 2 to 8"),
-        ({"width": [0.25, 0.4]}, "width 0.4, only of 0.25, 0.5"),
-        ({"lora_targets": ["classifier"]}, "lora_targets classifier, only of dense"),
+        ({"distill.alpha": [0.0, 0.9]}, "distill.alpha 0.9, only of 0 to 0.8"),
+        ({"distill.learning_rate": [0.0005, 0.005]}, "rate 0.0005, only of 0.001 to 0.025"),
+        ({"adapt.rank": [0, 1, 2]}, "adapt.rank 1.*, only of 2 to 8"),
+        ({"network.width": [0.25, 0.4]}, "network.width 0.4, only of 0.25, 0.5"),
+        ({"adapt.targets": ["classifier"]}, "adapt.targets classifier, only of dense"),
+        ({"distill.epochs": 4}, "distill.epochs 4, only of 3"),
+        ({"distill.batch_size": [32, 64]}, "a surrogate knows nothing of distill.batch_size"),
+        ({"distill.method": ["logit", "none"]}, "students that are distilled by logits"),
     ],
 )
 def test_a_space_beyond_what_was_recorded_is_refused(space, words):
     with pytest.raises(InputError, match=words):
-        widened(SURROGATE, study(**space))
+        widened(SURROGATE, study(space))
 
 
-def test_a_study_of_other_students_is_refused():
+def test_a_study_of_other_images_is_refused():
     values = FINER.to_dict()
-    values["distill"]["epochs"] += 1
+    values["data"]["validation_fraction"] = 0.3
     with pytest.raises(InputError, match="differs from tiny in more than its space"):
         widened(SURROGATE, parse_study(values, "the tests"))
 
@@ -191,7 +190,7 @@ def test_what_a_group_says_does_not_come_from_itself():
 
 def test_the_command_prints_errors_and_writes_a_table(tmp_path, monkeypatch, capsys):
     out = tmp_path / "wide.parquet"
-    space = "space.temperature={low=2, high=6, step=1}"
+    space = "space.distill.temperature={low=2, high=6, step=1}"
     monkeypatch.setattr("sys.argv", ["off_grid", str(RECORDED), "--out", str(out), "--set", space])
     off_grid.main()
     said = capsys.readouterr().out.splitlines()

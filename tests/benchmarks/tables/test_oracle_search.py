@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.tables.oracle_search import compute_to, oracle, position, prefix_key, whole_table_s
+from benchmarks.tables.oracle_search import compute_to, oracle, position, whole_table_s
 from objectives.fronts.pareto import hypervolume
 from tests.benchmarks.tiny_table import ADAPT_EPOCHS, DISTILL_EPOCHS, SCHEMES, table
 
@@ -16,8 +16,8 @@ SHARES = (0.5, 0.9, 0.95, 0.99)
 
 def uneven(student):
     """Seconds of an epoch of distilling and of adapting, no two students alike."""
-    alpha = student.method.alpha
-    return (3 + 20 * student.architecture.width + 7 * alpha, 2 + 5 * alpha)
+    alpha = student.stages[0].method.alpha
+    return (3 + 20 * student.network.width + 7 * alpha, 2 + 5 * alpha)
 
 
 @pytest.fixture(params=[None, uneven], ids=["even", "uneven"])
@@ -29,10 +29,7 @@ def recorded(request):
         key: replace(
             student,
             validation={
-                scheme: 0.4
-                + student.config.architecture.width / 2
-                + bonus[scheme]
-                + 0.1 * rng.random()
+                scheme: 0.4 + student.config.network.width / 2 + bonus[scheme] + 0.1 * rng.random()
                 for scheme in SCHEMES
             },
         )
@@ -49,11 +46,9 @@ def orders(recorded):
         there, steps, spent = set(), [], 0.0
         for count, point in enumerate(order, 1):
             student = recorded.students[point.student]
-            if prefix_key(student) not in there:
-                spent += sum(student.distill.seconds)
-            if student.adapt and point.student not in there:
-                spent += sum(student.adapt.seconds)
-            there |= {prefix_key(student), point.student}
+            for prefix, stage in zip(student.config.prefixes, student.stages, strict=True):
+                spent += 0 if prefix in there else sum(stage.seconds)
+                there.add(prefix)
             spent += student.evaluation_seconds[point.scheme]
             worth = hypervolume(order[:count], recorded.reference, recorded.config.objectives)
             steps.append((spent, worth))

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.tables.recorded import Table, ground_of, load_table, table_of
+from benchmarks.tables.recorded import Table, load_table, problem_of, table_of
 from benchmarks.tables.table_facts import effects, fitted
+from search.forecasts.forecast import to_learn
 from tests.benchmarks.tiny_table import IMAGES, TEACHER, table
 
 RECORDED = Path(__file__).parents[3] / "benchmarks" / "tables" / "cifar10_wide.parquet"
@@ -21,22 +22,22 @@ def made() -> Table:
     plain = table()
     costs = tuple(replace(cost, flops=cost.size_bytes) for cost in plain.costs.costs)
     of_width = replace(plain.costs, costs=costs)
-    to_learn = ground_of(plain).to_learn
+    learned = to_learn(problem_of(plain))
 
     def stage(recorded, log):
         accuracy = 1 + 1 / (2 * IMAGES) - float(np.exp(log))
         return replace(recorded, accuracies=(*recorded.accuracies[:-1], accuracy))
 
     def flops(student):
-        return of_width.of(student.config.architecture.key, "fp32").flops
+        return of_width.of(student.config.network.key, "fp32").flops
 
     widest = max(map(flops, plain.students.values()))
     students = []
     for one in plain.students.values():
         place = np.log(flops(one) / widest)
-        log = -1 + WIDENING * to_learn * place
-        adapt = one.adapt and stage(one.adapt, log + (ADAPTING + MORE * place) * to_learn)
-        students.append(replace(one, distill=stage(one.distill, log), adapt=adapt))
+        log = -1 + WIDENING * learned * place
+        logs = (log, log + (ADAPTING + MORE * place) * learned)
+        students.append(replace(one, stages=tuple(map(stage, one.stages, logs))))
     return table_of(plain.config, of_width, TEACHER, students, validation_images=IMAGES, meta={})
 
 
