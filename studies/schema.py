@@ -1,7 +1,6 @@
 """What a study file says: one named search, whole and valid."""
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -154,13 +153,9 @@ class StudyConfig(Table):
             runtime=self.runtime.name,
         )
 
-    @cached_property
-    def _search_space(self) -> Space:
-        return Space(self.chain.stages, self.space.domains, self.seed)
-
     def search_space(self) -> Space:
-        """Return what is searched."""
-        return self._search_space
+        """Return what is searched; it remembers much, so keep it."""
+        return Space(self.chain.stages, self.space.domains, self.seed)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as a study file has them, defaults written out."""
