@@ -155,7 +155,8 @@ class Relation(Softened):
 def test_a_methods_own_setting_has_a_key_of_its_own_and_shared_ones_are_the_stages(monkeypatch):
     monkeypatch.setitem(METHODS, "relation", Relation)
     keys = keys_of(("distill",))
-    assert [key.method for key in keys["distill.alpha"]] == ["logit", "relation"]
+    # Whatever other methods there are.
+    assert {"logit", "relation"} <= {key.method for key in keys["distill.alpha"]}
     assert [key.method for key in keys["distill.relation.order"]] == ["relation"]
     assert "distill.order" not in keys
     space = Space(("distill",), {}, 0)

@@ -247,7 +247,7 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
         ),
         (
             "space.distill.method=dkt",
-            "space.distill.method: must be one of none, logit, got 'dkt'",
+            "space.distill.method: must be one of none, logit",
         ),
         (
             "space.distill.learning_rate=[0]",
