@@ -53,6 +53,11 @@ def faults_of(more: str) -> list[str]:
     return [line.strip() for line in others] or [first.removeprefix("least: ")]
 
 
+def with_alpha() -> str:
+    """The methods that have an alpha, as a sentence names them."""
+    return " and ".join(name for name, method in METHODS.items() if issubclass(method, Softened))
+
+
 def test_the_least_study_names_data_and_teacher_and_has_the_declared_defaults() -> None:
     study, space = least(), least().search_space()
     assert study.setup().teacher.weights == LoadTeacher("teacher.safetensors")
@@ -191,7 +196,7 @@ lora_alpha = { low = 1, high = 4, step = 2 }
             "steps of 2"
         ),
         "space.adapt.rank: must be a whole number, got 2.5",
-        "space.distill.alpha: is a setting of logit, and distill.method has only none",
+        f"space.distill.alpha: is a setting of {with_alpha()}, and distill.method has only none",
         "space.distill.epochs: a range is a table of three numbers: low, high and step",
         "space.distill.learning_rate: high must be at least low, got low 1 and high 0",
         (
@@ -251,7 +256,7 @@ def test_a_methods_setting_without_that_method_is_refused(monkeypatch: pytest.Mo
         "space.distill.relation.order: is a setting of relation, and distill.method has only logit"
     ]
     assert faults_of("[space.distill]\nmethod = 'none'\nalpha = 0.5") == [
-        "space.distill.alpha: is a setting of logit and relation, and distill.method has only none"
+        f"space.distill.alpha: is a setting of {with_alpha()}, and distill.method has only none"
     ]
     assert faults_of("[space.distill]\nmethod = 'relation'\nrelation = { order = 3 }") == [
         "space.distill.relation.order: must be one of 1, 2, got 3"
