@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from objectives.training.methods.logit import LogitTraining
+from objectives.training.methods.logit_std import LogitStdTraining
 from objectives.training.methods.method import Seen, TrainingMethod
 from objectives.training.methods.no_teacher import NoTeacherTraining
 from spaces import Method, UnknownNameError
@@ -11,6 +12,7 @@ from spaces import Method, UnknownNameError
 METHODS: Mapping[str, Callable[[Any], TrainingMethod]] = {
     "none": NoTeacherTraining,
     "logit": LogitTraining,
+    "logit_std": LogitStdTraining,
 }
 """By the kind of their settings."""
 
