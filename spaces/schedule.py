@@ -30,3 +30,9 @@ class Schedule(Settings):
         "one_cycle", Setting("learning rate decay", Word(get_args(DecayName)))
     )
     """Shape of the learning rate over the run; `step` divides by 10 at 5/8, 3/4 and 7/8 of it."""
+
+    @property
+    def schedule_in_words(self) -> str:
+        """How long and by what it trains: `8 epochs of adamw at 0.002`."""
+        passes = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
+        return f"{passes} of {self.optimizer} at {self.learning_rate:g}"

@@ -37,6 +37,18 @@ def files(*packages: str) -> list[Path]:
     return sorted(path for package in packages for path in (ROOT / package).rglob("*.py"))
 
 
+def templates(*packages: str) -> list[Path]:
+    """Return what is filled in or sent to a browser."""
+    found = [
+        path
+        for package in packages
+        for suffix in ("j2", "js", "css")
+        for path in (ROOT / package).rglob(f"*.{suffix}")
+    ]
+    assert found
+    return sorted(found)
+
+
 def words(source: str) -> Iterator[tuple[int, str]]:
     """Yield line and word of all names and texts; neither comments nor docstrings are any."""
     begins = True  # Of a statement: a text that stands there alone is a docstring.
@@ -63,11 +75,21 @@ def test_search_and_reports_know_no_stage_method_or_setting_by_its_name():
     names = (KINDS | CLASSES | SETTINGS) - ORDINARY
     assert names >= {"distill", "adapt", "logit", "temperature", "lora_alpha", "dropout"}
     assert names >= {"learning_rate", "targets", "alpha", "Distill", "Adapt", "Logit"}
+    told = [
+        *(
+            (path, line, word)
+            for path in files(*STUDY_AGNOSTIC)
+            for line, word in words(path.read_text("utf-8"))
+        ),
+        *(
+            (path, line, word)
+            for path in templates(*STUDY_AGNOSTIC)
+            for line, text in enumerate(path.read_text("utf-8").splitlines(), 1)
+            for word in _WORD.findall(text)
+        ),
+    ]
     offenders = [
-        f"{path.relative_to(ROOT)}:{line}: {word}"
-        for path in files(*STUDY_AGNOSTIC)
-        for line, word in words(path.read_text("utf-8"))
-        if word in names
+        f"{path.relative_to(ROOT)}:{line}: {word}" for path, line, word in told if word in names
     ]
     assert not offenders, "\n".join(offenders)
 
