@@ -92,10 +92,10 @@ def run(
         *(overrides or []),
         *(f"{key}={value}" for key, value in named.items() if value is not None),
     ]
+    deadline = None if timeout is None else time.time() + parse_duration_s(timeout)
     if dry_run:
         _show_plan(study, settings)
         return
-    deadline = None if timeout is None else time.time() + parse_duration_s(timeout)
     session = open_session(study, settings, runs_dir, storage, costs)
     if changed := session.changed_device():
         session.console.print(

@@ -24,6 +24,10 @@ class TrialLike(Protocol):
         ...
 
 
+MOST_VALUES = 1_000
+"""Of a range: finer steps than that tell no two students apart, and all are gone through."""
+
+
 @dataclass(frozen=True)
 class Steps:
     """Numbers low, low + step, … up to high: training settings are shared only when equal."""
@@ -44,6 +48,11 @@ class Steps:
         if self.high < self.low:
             raise InputError(f"high must be at least low, got low {self.low} and high {self.high}")
         count = (self.high - self.low) / self.step
+        if count >= MOST_VALUES:
+            raise InputError(
+                f"a range has at most {MOST_VALUES:,} values, got [{self.low}, {self.high}] in "
+                f"steps of {self.step}"
+            )
         if abs(count - round(count)) > 1e-6:
             raise InputError(
                 f"high must be low plus a whole number of steps, got [{self.low}, {self.high}] "

@@ -91,7 +91,7 @@ def parse_stored(values: Mapping[str, Any], source: str) -> StudyConfig:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")
     except FileNotFoundError as error:
         raise InputError(f"there is no study file {path}") from error
     except OSError as error:
@@ -118,9 +118,27 @@ def _apply(values: dict[str, Any], override: str) -> None:
 def _toml_value(text: str) -> Any:
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except tomllib.TOMLDecodeError as error:
+        if text.startswith(("[", "{")):
+            raise InputError(
+                f"an override's list or table is written as in TOML, words in quotes, got {text}"
+            ) from error
         return text
     return parsed["value"] if parsed.keys() == {"value"} else text
+
+
+_PLAIN = {
+    "tuple_type": "must be a list",
+    "string_type": "must be a word in quotes",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+}
+"""Faults of type, in a study file's words."""
 
 
 def _words(fault: ErrorDetails) -> list[str]:
@@ -143,7 +161,7 @@ def _of_key(fault: ErrorDetails) -> str:
         return f"{key}: missing"
     if fault["type"] in {"dataclass_type", "model_type"}:
         return f"{key}: must be a table, got {fault['input']!r}"
-    rule = fault["msg"].removeprefix("Value error, ")
+    rule = _PLAIN.get(fault["type"], fault["msg"].removeprefix("Value error, "))
     for subject in ("Input should ", "String should ", f"{key.rpartition('.')[2]} must "):
         rule = f"must {rule.removeprefix(subject)}" if rule.startswith(subject) else rule
     if ", got " in rule or isinstance(fault["input"], Mapping):

@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from spaces import STAGES, Network
+from spaces.settings import own_settings
+
 _SPACE = {
     "width": "space.network.width",
     "alpha": "space.distill.alpha",
@@ -26,8 +29,11 @@ def renamed_keys(values: Mapping[str, Any]) -> dict[str, str]:
 def _renamed(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for table, now in _TABLES.items():
         content = values.get(table)
+        kind = now.rpartition(".")[2]
+        known = {declared.name for declared in own_settings(STAGES.get(kind, Network))}
         for key in content if isinstance(content, Mapping) else ():
-            yield f"{table}.{key}", f"{now}.{key}"
+            if key in known:
+                yield f"{table}.{key}", f"{now}.{key}"
     space = values.get("space")
     for key, now in _SPACE.items():
         if isinstance(space, Mapping) and key in space:

@@ -1,20 +1,17 @@
 """What a study file says: one named search, whole and valid."""
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import (
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    field_serializer,
-    field_validator,
-)
+from pydantic import Field, ValidationInfo, field_serializer, field_validator
 from pydantic_core import PydanticCustomError
 
 from spaces import Space, StudySetup, digest
 from studies.space_table import SpaceTable, is_default, nested, read_space, written
 from studies.tables import ChainTable, DataTable, Table, TeacherTable
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 SPACE_FAULTS = "space_faults"
 """Type of the error that holds all faults of [space]."""
@@ -72,7 +69,7 @@ class BoundsTable(Table):
 class StudyConfig(Table):
     """A study file. What decides results is its identity; the rest may change on resume."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    name: str
     """Of the study and its folder."""
     objectives: tuple[Objective, ...] = OBJECTIVES
     """Two or all three, accuracy first."""
@@ -94,6 +91,16 @@ class StudyConfig(Table):
     sampler: SamplerTable = SamplerTable()
     costs: CostsTable = CostsTable()
     bounds: BoundsTable = BoundsTable()
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                "must be at most 100 letters, digits, dots, dashes and underscores, the first a "
+                "letter or a digit"
+            )
+        return name
 
     @field_validator("space", mode="plain")
     @classmethod

@@ -29,6 +29,14 @@ STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 _DATA = DataConfig("digits")
 _SCHEDULE = Schedule()
+_NO_SWITCHES = [name for name, value in asdict(_DATA).items() if not isinstance(value, bool)]
+
+
+def _no_switch(value: Any) -> Any:
+    """Refuse true and false for a number, which Python would take for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError(f"must not be {str(value).lower()}")  # noqa: TRY004
+    return value
 
 
 def _rules_of(sample: Any) -> Callable[[Any, ValidationInfo], Any]:
@@ -49,11 +57,14 @@ class Table(BaseModel):
 
     model_config = ConfigDict(frozen=True, **STRICT)
 
+    _switches = field_validator("*", mode="before")(_no_switch)
+
 
 @checked_dataclass(frozen=True, config=STRICT)
 class DataTable(DataConfig):
     """[data]: every key of DataConfig."""
 
+    _switches = field_validator(*_NO_SWITCHES, mode="before")(_no_switch)
     _rules = field_validator("*")(_rules_of(_DATA))
 
     def settings(self) -> DataConfig:
@@ -122,7 +133,8 @@ class ChainTable(Table):
     @classmethod
     def _works(cls, stages: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := [kind for kind in stages if kind not in STAGES]:
-            raise ValueError(f"unknown stage {unknown[0]!r}: known are {', '.join(STAGES)}")
+            names = ", ".join(map(repr, unknown))
+            raise ValueError(f"unknown stage {names}: known are {', '.join(STAGES)}")
         if twice := [kind for kind in stages if stages.count(kind) > 1]:
             raise ValueError(
                 f"every stage stands once, got {twice[0]} {stages.count(twice[0])} times"

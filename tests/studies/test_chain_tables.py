@@ -334,6 +334,11 @@ NEW_NAMES = {
 }
 
 
+def test_a_key_that_was_none_in_the_old_form_either_has_no_new_name() -> None:
+    values = tomllib.loads(LEAST + "[student]\nepochs = 3\nstem = 'small'\n[adapt]\nwarmth = 1")
+    assert renamed_keys(values) == {"student.stem": "space.network.stem"}
+
+
 def test_a_file_of_the_old_form_is_told_the_new_names_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "old.toml"
     path.write_text(OLD)

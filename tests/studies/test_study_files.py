@@ -175,8 +175,8 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
         ("teacher.stem=tiny", "teacher.stem: must be 'imagenet' or 'small', got 'tiny'"),
         ("chain=4", "chain: must be a table, got 4"),
         ("chain.stage=['distill']", "chain.stage: unknown key: known are stages"),
-        ("chain.stages=distill", "chain.stages: must be a valid tuple, got 'distill'"),
-        ("chain.stages=['distill',1]", "chain.stages.1: must be a valid string, got 1"),
+        ("chain.stages=distill", "chain.stages: must be a list, got 'distill'"),
+        ("chain.stages=['distill',1]", "chain.stages.1: must be a word in quotes, got 1"),
         ("space=4", "space: must be a table, got 4"),
         ("space.distill=4", "space.distill: must be a table, got 4"),
         ("space.distill.epochs=0", "space.distill.epochs: must be at least 1, got 0"),
@@ -197,7 +197,22 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
         ("least_gain_per_hour=inf", "least_gain_per_hour: must be a finite number, got inf"),
         ("trials=0", "trials: must be greater than or equal to 1, got 0"),
         ("seed=-1", "seed: must be greater than or equal to 0, got -1"),
-        ("name=../x", "name: must match pattern"),
+        ("name=../x", "name: must be at most 100 letters, digits, dots, dashes and underscores"),
+        (f"name={101 * 'x'}", "name: must be at most 100 letters, digits, dots, dashes"),
+        ("trials=true", "trials: must not be true"),
+        ("data.train_limit=true", "data.train_limit: must not be true"),
+        ("teacher.width=false", "teacher.width: must not be false"),
+        ("teacher.training.epochs=true", "teacher.training.epochs: must not be true"),
+        ("costs.calls=true", "costs.calls: must not be true"),
+        ("chain.stages=['a','distill','b']", "chain.stages: unknown stage 'a', 'b': known are"),
+        (
+            "space.distill.epochs={low=1,high=100000000000,step=1}",
+            "space.distill.epochs: a range has at most 1,000 values, got [1, 100000000000] in",
+        ),
+        (
+            "space.distill.temperature={low=1,high=1e300,step=1}",
+            "space.distill.temperature: a range has at most 1,000 values",
+        ),
         ("objectives=['accuracy']", "objectives: must be accuracy and one or both of"),
         ("objectives=['size_bytes','latency_ms']", "objectives: must be accuracy and one or both"),
         ("objectives=['latency_ms','accuracy']", "objectives: must be accuracy and one or both"),
@@ -365,6 +380,17 @@ def test_a_least_gain_needs_a_sampler_or_a_pruner_that_forecasts(forecasting: st
 def test_a_malformed_override_is_refused(override: str) -> None:
     with pytest.raises(InputError, match="an override is KEY=VALUE"):
         load_study("kd_lora_q", [override])
+
+
+@pytest.mark.parametrize("text", ["[distill]", "['distill'", "{low=1"])
+def test_an_override_that_begins_a_list_or_table_is_one(text: str) -> None:
+    with pytest.raises(InputError, match=r"as in TOML, words in quotes, got"):
+        load_study("kd_lora_q", [f"chain.stages={text}"])
+
+
+def test_a_file_may_begin_with_the_mark_that_editors_of_windows_write(tmp_path: Path) -> None:
+    (tmp_path / "marked.toml").write_text(DIGITS, "utf-8-sig")
+    assert load_study(str(tmp_path / "marked.toml")) == load_study("kd_lora_q")
 
 
 def test_an_override_below_a_value_is_refused() -> None:
