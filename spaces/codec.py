@@ -91,6 +91,8 @@ def essence(config: object) -> Any:
 
     So a setting that is added with a default changes no digest of what was there before.
     """
+    if isinstance(config, str | int | float):
+        return config
     if is_dataclass(config) and not isinstance(config, type):
         kind = getattr(type(config), "kind", None)
         told: dict[str, Any] = {"kind": kind} if isinstance(kind, str) else {}

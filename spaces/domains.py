@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 from spaces.errors import InputError
@@ -59,7 +60,7 @@ class Steps:
                 f"in steps of {self.step}"
             )
 
-    @property
+    @cached_property
     def values(self) -> tuple[float, ...]:
         """Every value, ascending."""
         count = round((self.high - self.low) / self.step)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from spaces.domains import Value
@@ -76,7 +77,7 @@ def built(table: str, kind: type, ask: Ask) -> Any | None:
             values[declared.name] = answer
         else:
             values[declared.name] = _chosen(table, str(answer), declared.kinds, ask)
-    return kind(**values)
+    return _made(kind, tuple(values), *values.values())
 
 
 def _chosen(table: str, name: str, kinds: Mapping[str, type], ask: Ask) -> Any:
@@ -85,11 +86,25 @@ def _chosen(table: str, name: str, kinds: Mapping[str, type], ask: Ask) -> Any:
         values[own.name] = (
             ask(_method_key(table, name, own), own) if _applies(own, values) else own.default
         )
-    return kinds[name](**values)
+    return _made(kinds[name], tuple(values), *values.values())
 
 
-def answers_of(table: str, config: Any) -> Iterator[tuple[str, Value]]:
-    """Yield key and value of every setting that applies to `config`, as `built` asks for them."""
+@lru_cache(maxsize=2**14, typed=True)
+def _made(kind: type, names: tuple[str, ...], *values: Any) -> Any:
+    """Return the `kind` of those values, the same object for the same ones.
+
+    To check its settings, and later to compare it, is most of what drawing a student takes.
+    """
+    return kind(**dict(zip(names, values, strict=True)))
+
+
+@lru_cache(maxsize=2**14)
+def answers_of(table: str, config: Any) -> tuple[tuple[str, Value], ...]:
+    """Return key and value of every setting that applies to `config`, as `built` asks for them."""
+    return tuple(_answers_of(table, config))
+
+
+def _answers_of(table: str, config: Any) -> Iterator[tuple[str, Value]]:
     known: dict[str, Any] = {}
     for declared in own_settings(type(config)):
         value = getattr(config, declared.name)

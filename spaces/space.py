@@ -64,17 +64,24 @@ class Space:
 
     def suggest(self, trial: TrialLike) -> ChainConfig:
         """Ask `trial` for every searched setting that applies and return the chain they make."""
+        settled = self._settled
 
         def ask(name: str, declared: Declared) -> Value:
+            if name in settled:
+                return settled[name]
             domain = self.domains.get(name)
-            if domain is None:
-                return _plain(declared)
-            if len(domain.values) == 1:
-                return domain.values[0]
-            value: Value = domain.suggest(trial, name)
+            value: Value = _plain(declared) if domain is None else domain.suggest(trial, name)
             return value
 
         return self.chain(ask)
+
+    @cached_property
+    def _settled(self) -> Mapping[str, Value]:
+        return {
+            name: domain.values[0]
+            for name, domain in self.domains.items()
+            if len(domain.values) == 1
+        }
 
     def chain(self, ask: Ask) -> ChainConfig:
         """Return the chain that `ask` answers to all keys that apply describe."""
@@ -147,13 +154,18 @@ class Space:
         scheme: Domain = Choice((self.schemes[0],))
         return Space(self.stages, {**self.domains, SCHEME_KEY: scheme}, self.seed)
 
-    def _skipping(self, kind: str) -> dict[str, Value]:
-        return {
-            key.name: key.declared.setting.skips
-            for meanings in self.keys.values()
-            for key in meanings
-            if key.table == kind and key.declared.setting.skips is not None
-        }
+    def _skipping(self, kind: str) -> Mapping[str, Value]:
+        """Return the answers that leave the stage of that kind out."""
+        return self._skips.get(kind, {})
+
+    @cached_property
+    def _skips(self) -> Mapping[str, Mapping[str, Value]]:
+        found: dict[str, dict[str, Value]] = {}
+        for meanings in self.keys.values():
+            for key in meanings:
+                if key.declared.setting.skips is not None:
+                    found.setdefault(key.table, {})[key.name] = key.declared.setting.skips
+        return found
 
     def values(self, name: str) -> tuple[Value, ...]:
         """Return the values that a setting may have, one where it is settled."""

@@ -39,12 +39,16 @@ class StudentConfig:
 
     def prefix(self, stages: int) -> "StudentConfig":
         """Return the student after its first `stages` stages: what others may share with it."""
-        return self if stages == len(self.stages) else _prefix(self, stages)
+        return self if stages == len(self.stages) else self._shorter[stages - 1]
 
     @property
     def prefixes(self) -> tuple["StudentConfig", ...]:
         """All of them, the student itself last."""
-        return tuple(self.prefix(count) for count in range(1, len(self.stages) + 1))
+        return (*self._shorter, self)
+
+    @cached_property
+    def _shorter(self) -> tuple["StudentConfig", ...]:
+        return tuple(_prefix(self, count) for count in range(1, len(self.stages)))
 
     def teaching(self, index: int) -> Method:
         """Return how the stage at `index` learns from the teacher: as it says, or as before it."""
@@ -57,6 +61,11 @@ class StudentConfig:
     def needs_teacher(self) -> bool:
         """Whether the teacher is asked in any stage."""
         return any(self.teaching(index).needs_teacher for index in range(len(self.stages)))
+
+    @cached_property
+    def key(self) -> str:
+        """See student_key."""
+        return _key(self)
 
     def __hash__(self) -> int:
         return self._hash
@@ -76,9 +85,13 @@ def _prefix(student: StudentConfig, stages: int) -> StudentConfig:
     return replace(student, stages=student.stages[:stages])
 
 
-@lru_cache(maxsize=2**16)
 def student_key(student: StudentConfig) -> str:
     """Return the short name (12 hex digits) under which a study knows a student."""
+    return student.key
+
+
+@lru_cache(maxsize=2**16)
+def _key(student: StudentConfig) -> str:
     return digest(essence(student))[:12]
 
 

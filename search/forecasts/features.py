@@ -1,7 +1,6 @@
 """A student's settings as numbers between 0 and 1, and the families it belongs to."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import TypeGuard
 
 import numpy as np
@@ -99,6 +98,7 @@ class RandomEffects:
             family: self._prefixes + place for place, family in enumerate(self.last_stages)
         }
         self._numbers: dict[str, float] = {}
+        self._known: dict[StudentConfig, NDArray[np.float64]] = {}
         self.variances = (
             *(STAGES[kind].prior.checkpoint for kind in space.stages[:-1]),
             *(_variance(kind, label) for kind, label in self._columns),
@@ -107,13 +107,21 @@ class RandomEffects:
 
     def of(self, students: Sequence[StudentConfig]) -> NDArray[np.float64]:
         """Return [students, columns] numbers of families, NaN where a student is of none."""
-        rows = np.full((len(students), len(self.variances)), np.nan)
-        for row, (keys, kind, label) in zip(rows, map(_family, students), strict=True):
+        if not students:
+            return np.empty((0, len(self.variances)))
+        rows = np.concatenate([self._of(student) for student in students])
+        return rows.reshape(len(students), len(self.variances))
+
+    def _of(self, student: StudentConfig) -> NDArray[np.float64]:
+        row = self._known.get(student)
+        if row is None:
+            row = self._known[student] = np.full(len(self.variances), np.nan)
+            keys, last = map(student_key, student.prefixes), student.stages[-1]
             numbers = [self._numbers.setdefault(key, float(len(self._numbers))) for key in keys]
             shared = numbers[: self._prefixes]
             row[: len(shared)] = shared
-            row[self._columns[kind, label]] = numbers[max(0, len(numbers) - 2)]
-        return rows
+            row[self._columns[last.kind, last.label]] = numbers[max(0, len(numbers) - 2)]
+        return row
 
 
 def _last_stages(space: Space) -> Iterator[tuple[str, str]]:
@@ -132,13 +140,6 @@ def _last_stages(space: Space) -> Iterator[tuple[str, str]]:
 def _variance(kind: str, label: str) -> float:
     prior = STAGES[kind].prior
     return prior.families.get(label, prior.family)
-
-
-@lru_cache(maxsize=2**16)
-def _family(student: StudentConfig) -> tuple[tuple[str, ...], str, str]:
-    """Return the keys of the student's prefixes, and kind and label of its last stage."""
-    last = student.stages[-1]
-    return tuple(map(student_key, student.prefixes)), last.kind, last.label
 
 
 def _is(name: str, word: object) -> Callable[[dict[str, object]], float]:

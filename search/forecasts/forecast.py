@@ -210,9 +210,8 @@ class Forecast:
 
     def _stage_seconds(self, student: StudentConfig, left: Sequence[int]) -> tuple[float, ...]:
         paces = self._paces[student.network.key]
-        return tuple(
-            epochs * paces[stage.kind] for epochs, stage in zip(left, student.stages, strict=True)
-        )
+        stages = zip(left, student.stages, strict=True)
+        return tuple([epochs * paces[stage.kind] for epochs, stage in stages])
 
     def _believed(self, history: History) -> dict[str, list[float]]:
         """Return what the students in training are believed to reach, by network."""

@@ -8,7 +8,7 @@ line, fitted to the stages that ended: log error at the end against log error at
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,7 @@ _BELIEF = 3.0
 """Stages' worth of belief in what is assumed of unfinished stages before any was seen to end."""
 
 
-@dataclass(frozen=True)
-class Extrapolation:
+class Extrapolation(NamedTuple):
     """What an unfinished stage says of the log error it ends with."""
 
     value: float
@@ -58,11 +57,14 @@ def progress_of(history: History) -> Progress:
     ]
     for chain, curve in curves:
         prefixes, parts = chain.student.prefixes, split_curve(chain.student, curve)
-        for position, (prefix, part) in enumerate(zip(prefixes, parts, strict=True)):
-            if position == len(progress):
-                progress.append({})
-            known = progress[position].setdefault(student_key(prefix), StageProgress(prefix))
-            known.accuracies = max(known.accuracies, part, key=len)
+        progress += ({} for _ in prefixes[len(progress) :])
+        for there, prefix, part in zip(progress, prefixes, parts, strict=False):
+            key = student_key(prefix)
+            known = there.get(key)
+            if known is None:
+                there[key] = StageProgress(prefix, part)
+            elif len(part) > len(known.accuracies):
+                known.accuracies = part
     return progress
 
 
@@ -70,9 +72,12 @@ def split_curve(
     student: StudentConfig, curve: Sequence[tuple[float, float]]
 ) -> tuple[tuple[float, ...], ...]:
     """Return the accuracies of each of the student's stages."""
-    accuracies = tuple([accuracy for _, accuracy in curve])
-    bounds = accumulate(student.epochs, initial=0)
-    return tuple(accuracies[begin:end] for begin, end in pairwise(bounds))
+    left = tuple([accuracy for _, accuracy in curve])
+    parts = []
+    for epochs in student.epochs:
+        parts.append(left[:epochs])
+        left = left[epochs:]
+    return tuple(parts)
 
 
 def epochs_left(student: StudentConfig, progress: Progress) -> tuple[int, ...]:
@@ -166,6 +171,8 @@ class CurveExtrapolators:
 
     def read(self, stage: Stage, curve: Sequence[float]) -> Extrapolation:
         """Return what `curve`, of at least one epoch of `stage`, says of its end."""
+        if len(curve) >= stage.epochs:
+            return Extrapolation(log_error(curve[-1], self._images), 0.0)
         key = stage.kind, stage.epochs
         if key not in self._made:
             self._made[key] = CurveExtrapolator(
