@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from spaces import InputError
 from studies import StudyFolder, open_storage, open_study
 from studies.records import History, read_history
 from tests.search.commands_run import ROOT, run_here
@@ -148,11 +149,12 @@ def test_a_study_of_another_chain_is_killed_and_goes_on(name: str, tmp_path: Pat
         command = Command(file, runs, "--trials", "6")
 
         def far_enough(epochs: int = epochs) -> bool:
-            if not StudyFolder(runs, "tiny").database.exists():
+            try:
+                with history_in(runs) as history:
+                    ended = sum(len(s.curve) for s in (*history.students, *history.pruned))
+                    return ended + sum(len(one.curve) for one in history.running) >= epochs
+            except InputError:  # The study is not made yet.
                 return False
-            with history_in(runs) as history:
-                ended = sum(len(s.curve) for s in (*history.students, *history.pruned))
-                return ended + sum(len(one.curve) for one in history.running) >= epochs
 
         command.waits_until(far_enough)
         for worker in command.kill():
