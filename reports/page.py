@@ -25,7 +25,7 @@ from reports.savings import savings
 from reports.stage_breakdown import stage_breakdown
 from reports.summary import DOUBT, StudySummary
 from reports.tables import COLUMNS, points_csv, report_json
-from spaces import InputError
+from spaces import InputError, without_none
 from studies.records import Point
 
 UNIT = re.compile(r"(?<=\d) (?=%|(?:[kM]?B|ms|[kMG]|s|min|h|px)\b)")
@@ -129,13 +129,4 @@ def _settings(config: Mapping[str, Any]) -> Markup:
     def joined(array: re.Match[str]) -> str:
         return f"[{', '.join(line.strip(' ,') for line in array[1].splitlines())}]"
 
-    return escape(_ARRAY.sub(joined, tomli_w.dumps(_without_none(config))))
-
-
-def _without_none(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config as TOML can say it: what is not set is left out."""
-    return {
-        key: _without_none(value) if isinstance(value, Mapping) else value
-        for key, value in table.items()
-        if value is not None
-    }
+    return escape(_ARRAY.sub(joined, tomli_w.dumps(without_none(config))))

@@ -1,6 +1,6 @@
 """What can be chosen: typed settings, their domains, and how a trial becomes a chain. No torch."""
 
-from spaces.codec import canonical_json, digest, essence, from_dict, to_dict
+from spaces.codec import canonical_json, digest, essence, from_dict, to_dict, without_none
 from spaces.data import DataConfig
 from spaces.domains import Choice, Domain, Steps, TrialLike, Value
 from spaces.errors import DistilfrontError, InputError, UnknownNameError
@@ -83,4 +83,5 @@ __all__ = [
     "scheme_named",
     "student_key",
     "to_dict",
+    "without_none",
 ]

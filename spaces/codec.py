@@ -108,6 +108,15 @@ def essence(config: object) -> Any:
     return config
 
 
+def without_none(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config as TOML, which has no null, can say it: what is not set is left out."""
+    return {
+        key: without_none(value) if isinstance(value, Mapping) else value
+        for key, value in table.items()
+        if value is not None
+    }
+
+
 def canonical_json(value: object) -> str:
     """Return `value` as JSON with sorted keys and numbers that do not depend on how they were made.
 

@@ -3,7 +3,6 @@
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tomli_w
 
@@ -15,6 +14,7 @@ from spaces import (
     from_dict,
     scheme_named,
     to_dict,
+    without_none,
 )
 
 FORMAT = 2
@@ -35,7 +35,7 @@ class Recipe:
         """Return the recipe as TOML, the same text for the same recipe."""
         student = {} if self.chain is None else {"student": to_dict(self.chain.student)}
         return tomli_w.dumps(
-            _without_none(
+            without_none(
                 {
                     "format": FORMAT,
                     "study": self.study,
@@ -69,12 +69,3 @@ def read_recipe(path: Path) -> Recipe:
         chain = from_dict(ChainConfig, {"student": values["student"], "scheme": scheme.name})
     setup = from_dict(StudySetup, values["setup"])
     return Recipe(setup, chain, scheme, values["study"], values["trial"])
-
-
-def _without_none(table: dict[str, Any]) -> dict[str, Any]:
-    """TOML has no null: what is not set is left out, and is not set when it is read again."""
-    return {
-        key: _without_none(value) if isinstance(value, dict) else value
-        for key, value in table.items()
-        if value is not None
-    }

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.strategy import Enough, NewFirst, Scheduler, is_sampled
 from search.workers.heartbeat import Heartbeat, ProcessHeartbeat
 from studies import Lock, study_lock
-from studies.records import Attr, FailureKind, HistoryReader, is_late
+from studies.records import Attr, FailureKind, HistoryReader, is_late, resumes
 
 DEATHS = 3
 """Workers that may die of one trial at one place before the trial has failed."""
@@ -118,7 +118,7 @@ class Claims:
         As Study.ask, which would take the first that waits whatever it is.
         """
         for trial in trials:
-            if trial.state == TrialState.WAITING and (new_allowed or _resumes(trial)):
+            if trial.state == TrialState.WAITING and (new_allowed or resumes(trial)):
                 trial_id = self._id(trial.number)
                 self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
                 return optuna.Trial(self._study, trial_id)
@@ -213,17 +213,13 @@ def _runs(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.RUNNING
 
 
-def _resumes(trial: FrozenTrial) -> bool:
-    return Attr.RESUMES in trial.user_attrs
-
-
 def _was_paused(trial: FrozenTrial) -> bool:
     return bool(trial.user_attrs.get(Attr.RULING, {}).get("paused", False))
 
 
 def _counts(trial: FrozenTrial) -> bool:
     """Return whether a trial is one of those asked for: it runs, or has ended for good."""
-    if not is_sampled(trial) or _resumes(trial):
+    if not is_sampled(trial) or resumes(trial):
         return False
     return _runs(trial) or (trial.state.is_finished() and not _was_interrupted(trial))
 

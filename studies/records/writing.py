@@ -166,7 +166,7 @@ def is_baseline(trial: optuna.Trial) -> bool:
     return Attr.BASELINE in trial.user_attrs
 
 
-def resumes(trial: optuna.Trial) -> bool:
+def resumes(trial: optuna.Trial | FrozenTrial) -> bool:
     """Whether a trial goes on with a paused one's student."""
     return Attr.RESUMES in trial.user_attrs
 
