@@ -30,7 +30,7 @@ class Row:
     """Wilson's 95 % interval of `accuracy`."""
     accuracy_high: float | None
     front_probability: float | None
-    """That its recipe is on the front, its seed's luck averaged out; None for the teacher."""
+    """That its recipe is on the front, its seed's noise averaged out; None for the teacher."""
     test_accuracy: float | None
     f1: float | None
     """Macro average on the validation split."""

@@ -32,15 +32,6 @@ class Savings:
     offering_s: float
     """What evaluating the offered points took instead."""
 
-    @property
-    def saved_s(self) -> float:
-        """Stopping, pausing and reuse together, less the audit's price.
-
-        Offers are not in it: without them fewer points would have been bought, not the same ones
-        at a higher price.
-        """
-        return self.reused_s + self.stopping_s + self.pausing_s - self.audit_s
-
 
 def savings(history: History) -> Savings:
     """Return what a study's trials say they spent and saved."""

@@ -38,14 +38,3 @@ def _renamed(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, now in _SPACE.items():
         if isinstance(space, Mapping) and key in space:
             yield f"space.{key}", now
-
-
-def in_the_new_form(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a study of the old form, as it was stored, in the one of today."""
-    kept = {key: value for key, value in values.items() if key not in {*_TABLES, "space"}}
-    space: dict[str, Any] = {}
-    for old, now in renamed_keys(values).items():
-        table, _, key = old.partition(".")
-        _, stage, name = now.split(".")
-        space.setdefault(stage, {})[name] = values[table][key]
-    return {**kept, "chain": {"stages": ["distill", "adapt"]}, "space": space}

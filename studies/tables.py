@@ -75,8 +75,8 @@ class DataTable(DataConfig):
 class TrainingTable(Table):
     """[teacher.training]: a whole Schedule."""
 
-    epochs: int
-    learning_rate: float
+    epochs: int = _SCHEDULE.epochs
+    learning_rate: float = _SCHEDULE.learning_rate
     batch_size: int = _SCHEDULE.batch_size
     optimizer: OptimizerName = _SCHEDULE.optimizer
     weight_decay: float = _SCHEDULE.weight_decay

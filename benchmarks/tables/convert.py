@@ -31,7 +31,7 @@ from spaces import (
     scheme_named,
 )
 from studies import StudyConfig, parse_stored
-from studies.old_form import in_the_new_form
+from studies.old_form import renamed_keys
 
 _UNSAID = 32
 """The image size that a network's key leaves out."""
@@ -79,9 +79,15 @@ def convert(path: Path) -> None:
 
 def _study(old: Mapping[str, Any], image_size: int) -> dict[str, Any]:
     """Return the study: its networks saw the images as they were held."""
-    study = in_the_new_form(old)
-    network = {**study["space"]["network"], "image_size": image_size}
-    return {**study, "space": {**study["space"], "network": network}}
+    space: dict[str, Any] = {"network": {"image_size": image_size}}
+    renamed = renamed_keys(old)
+    for before, now in renamed.items():
+        table, _, key = before.partition(".")
+        _, part, name = now.split(".")
+        space.setdefault(part, {})[name] = old[table][key]
+    tables = {before.partition(".")[0] for before in renamed}
+    kept = {key: value for key, value in old.items() if key not in tables}
+    return {**kept, "chain": {"stages": ["distill", "adapt"]}, "space": space}
 
 
 def _costs(old: Mapping[str, Any], config: StudyConfig) -> dict[str, Any]:

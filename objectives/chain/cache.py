@@ -119,11 +119,6 @@ class StageCache:
         except DamagedError:
             return False
 
-    def finished_epochs(self, key: str) -> int:
-        """Return the epochs of an unfinished stage that a builder would go on from."""
-        newest = max((self._partials / key).glob("epoch-??????"), default=None)
-        return 0 if newest is None else int(newest.name.removeprefix("epoch-"))
-
     def obtain(self, key: str, build: Build, leases: ExitStack) -> Entry | None:
         """Return the entry, built when it is not there, and protected until `leases` closes.
 

@@ -1,10 +1,10 @@
-"""How sure a place on the front is, when part of every accuracy is luck. No torch.
+"""How sure a place on the front is, when part of every accuracy is noise. No torch.
 
 An accuracy is what one training, with one seed, got right of n images. Another seed would have got
-something else, so the points of the front may be there by luck. What is asked here is whether the
-recipe belongs there: whether, with the luck of seeds averaged out, no other point beats it.
+something else, so the points of the front may be there by chance. What is asked here is whether the
+recipe belongs there: whether, with the noise of seeds averaged out, no other point beats it.
 
-The luck is taken to be normal on log odds. Its variance after one training is a binomial's and a
+The noise is taken to be normal on log odds. Its variance after one training is a binomial's and a
 little more; most of it is the student's, common to all its schemes, and some is the
 scheme's own. That some images are hard for everybody moves all points alike and decides nothing.
 Sizes and latencies are known, and latencies that cannot be told apart are equal already.
@@ -75,7 +75,7 @@ class Beliefs:
 
     mean: Floats
     common_sd: Floats
-    """Of the luck that a student's points share."""
+    """Of the noise that a student's points share."""
     own_sd: Floats
     """Of what each scheme adds to it."""
     costs: Floats
@@ -224,7 +224,7 @@ def _scale(points: Sequence[Scored], odds: Sequence[Floats], variance: Floats) -
     """Return by how much the study's own repeats say that `variance` is to be multiplied.
 
     A variance with a scaled inverse chi-squared prior: the mean of squares over degrees of
-    freedom, the prior's among them. The points of a student tell of one luck, so they share it.
+    freedom, the prior's among them. The points of a student tell of one draw and share it.
     """
     squares: dict[str, list[tuple[float, int]]] = {}
     for point, values, expected in zip(points, odds, variance, strict=True):

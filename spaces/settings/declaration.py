@@ -35,7 +35,7 @@ class Setting:
     skips: Value | None = None
     """The value at which the whole stage is left out, and with it all its other settings."""
     tells_family: bool = False
-    """Whether students of one parent that are equal in this share more luck than others do."""
+    """Whether students of one parent that are equal in this share a random effect."""
     shared: bool = False
     """Of a method: whether methods have it in common, so that it is the stage's in a study file."""
     alone: Value | None = None

@@ -26,10 +26,10 @@ class Prior:
     gain: float = 0.0
     """What the stage takes away of the log error that its parent has; of a first stage, nothing."""
     checkpoint: float = 0.06
-    """Variance of the luck that all students made from one checkpoint of this kind share."""
+    """Variance of the random effect that all students of one checkpoint of this kind share."""
     family: float = 0.01
-    """Variance of the luck that students share whose last stage is this one: those of one parent
-    and one label."""
+    """Variance of the random effect that students share whose last stage is this one: those of one
+    parent and one label."""
     families: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     """Where a label has a variance of its own."""
 

@@ -1,4 +1,4 @@
-"""Replicates: a student of the study trained again on another seed, to know its luck.
+"""Replicates: a student of the study trained again on another seed, to know its noise.
 
 Each is an attribute of the study and no trial: neither sampler, pruner, budget nor front sees it.
 """

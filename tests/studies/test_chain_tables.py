@@ -27,7 +27,7 @@ from spaces import (
 )
 from spaces.settings import Number, setting
 from studies import StudyConfig, built_in_studies, load_study, parse_stored, parse_study
-from studies.old_form import in_the_new_form, renamed_keys
+from studies.old_form import renamed_keys
 from studies.schema import differences
 
 LEAST = """
@@ -363,26 +363,6 @@ def test_an_override_of_the_old_form_is_told_the_new_name(old: str, now: str) ->
 def test_no_key_of_the_new_form_is_taken_for_an_old_one() -> None:
     for name in built_in_studies():
         assert renamed_keys(load_study(name).to_dict()) == {}
-
-
-def test_a_stored_study_of_the_old_form_becomes_the_same_study_in_the_new_one() -> None:
-    old = tomllib.loads(OLD)
-    before = deepcopy(old)
-    study = parse_stored(in_the_new_form(old), "old")
-    assert old == before
-    assert (study.name, study.trials) == ("old", 5)
-    assert study.search_space().stages == ("distill", "adapt")
-    assert [network.key for network in study.search_space().networks] == [
-        *("mobilenet_v2@0.25+small/24px", "mobilenet_v2@0.5+small/24px")
-    ]
-    students = list(study.search_space().students())
-    # widths x (labels alone, or two alphas) x (no adapter, or one)
-    assert len(students) == 2 * 3 * 2
-    assert {stage for student in students for stage in student.stages[1:]} == {
-        Adapt(2, 0.001, rank=4, lora_alpha=8)
-    }
-    assert {student.stages[0].batch_size for student in students} == {32}
-    assert study.search_space().schemes == ("fp32", "w4a8")
 
 
 def without(values: dict[str, Any], name: str) -> dict[str, Any]:
