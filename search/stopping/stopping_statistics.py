@@ -32,7 +32,8 @@ class StoppingStatistics:
 
     def _forget(self) -> None:
         self._history = History()
-        self.book = ScoreBook()
+        self._book = ScoreBook()
+        self._unscored: list[tuple[Student, bool]] = []
         self._incumbents = IncumbentFront(len(self._costs), self._floor)
         self._finals: dict[str, float] = {}
         self._unmatched: list[Point] = []
@@ -65,9 +66,17 @@ class StoppingStatistics:
         audited = {student.key for student in students if student.audited is not None}
         for key, student in last.items():
             self._finals[key] = student.accuracy
-            self.book.add_ended(key, self._score.of(student.curve), audited=key in audited)
+            self._unscored.append((student, key in audited))
         for trial in pruned:
-            self.book.add_stopped(trial.key)
+            self._book.add_stopped(trial.key)
+
+    @property
+    def book(self) -> ScoreBook:
+        """The scores of the students; an offer, which asks for none, does not wait for them."""
+        for student, audited in self._unscored:
+            self._book.add_ended(student.key, self._score.of(student.curve), audited=audited)
+        self._unscored.clear()
+        return self._book
 
     def _take_points(self, points: Sequence[Point]) -> None:
         for point in points:
@@ -83,7 +92,7 @@ class StoppingStatistics:
 
     def costs_of(self, what: Point | Cost) -> tuple[float, ...]:
         """Return the costs that are objectives of the study; in the others all are alike."""
-        return tuple(float(getattr(what, name)) for name in self._costs)
+        return tuple([getattr(what, name) for name in self._costs])
 
     def incumbent_at(self, costs: Sequence[float]) -> CostIncumbent | None:
         """Return the incumbent at these costs, or None when nothing is as cheap yet."""
