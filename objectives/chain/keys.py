@@ -11,7 +11,16 @@ from objectives.chain.handlers import handler_of
 from objectives.chain.teacher import LOGITS_VERSION, TEACHER_VERSION
 from objectives.data import Data
 from objectives.models import users_function
-from spaces import InputError, LoadTeacher, Network, StudentConfig, StudySetup, digest, essence
+from spaces import (
+    InputError,
+    LoadTeacher,
+    Network,
+    StudentConfig,
+    StudySetup,
+    digest,
+    essence,
+    is_users_function,
+)
 
 
 class StageKeys:
@@ -75,7 +84,7 @@ def _network(network: Network) -> object:
     name, settings = network.architecture, essence(network)
     if name.startswith("timm:"):
         return {**settings, "timm": importlib.metadata.version("timm")}
-    if ":" in name:
+    if is_users_function(name):
         source = inspect.getsourcefile(users_function(name))
         return {**settings, "source": _file_hash(Path(source)) if source else name}
     return settings

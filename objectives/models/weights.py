@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from objectives.models.saving import fit_to_save
 from spaces import InputError
 
 _WRAPPERS = ("state_dict", "model")
@@ -18,7 +19,7 @@ _WRAPPERS = ("state_dict", "model")
 def save_weights(weights: nn.Module | Mapping[str, Tensor], path: Path) -> None:
     """Write `weights` as safetensors; equal weights give equal bytes."""
     state = weights.state_dict() if isinstance(weights, nn.Module) else weights
-    save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, path)
+    save_file(fit_to_save(state), path)
 
 
 def load_weights(model: nn.Module, path: Path, what: str) -> None:
