@@ -1,3 +1,4 @@
+from .chain import CheckedSetup as CheckedSetup
 from .chain import Workbench as Workbench
 from .chain import check_setup as check_setup
 from .chain import seconds_an_image as seconds_an_image

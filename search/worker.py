@@ -13,6 +13,7 @@ import typer
 
 from search.cli import (
     EXIT_INTERRUPTED,
+    EXIT_PASSING,
     RUNS_DIR,
     RunsDirOption,
     SetOption,
@@ -42,12 +43,20 @@ def worker(
     warnings.simplefilter("default")
 
     # The imports take seconds; the stop_signal is watched before them.
-    from search.workers import ReleasedError, work
+    from search.workers import ReleasedError, may_pass, work
+    from spaces import in_one_line
 
     try:
         work(study, overrides or [], runs_dir, storage, index, stop_signal, emit)
     except ReleasedError:
         sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        if not may_pass(error):
+            raise
+        logging.exception("the worker ends")
+        # Last, where the supervisor looks for the reason.
+        logging.error(in_one_line(error))  # noqa: TRY400
+        sys.exit(EXIT_PASSING)
 
 
 def _event_pipe() -> Callable[[Event], None]:

@@ -45,7 +45,7 @@ def users_function(name: str) -> Callable[..., Any]:
         if _is_missing(module_name, error):
             raise InputError(
                 f"architecture {name}: cannot import {module_name}: it is neither in "
-                f"{' or '.join(folders)} nor among the installed packages"
+                f"{', '.join(folders)} nor among the installed packages"
             ) from error
         raise InputError(
             f"architecture {name}: cannot import {module_name}: {place_and_words(error)}"
