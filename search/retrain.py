@@ -56,14 +56,17 @@ def retrain(
 
     from objectives import EpochReport, TrainedStudent, Verdict, Workbench, check_setup
 
-    check_setup(recipe.setup, [recipe.chain.student.network], [recipe.scheme.name])
+    # A user's module may have come along with the folder.
+    beside = str(config.absolute().parent)
+    setup = replace(recipe.setup, modules=(*recipe.setup.modules, beside))
+    check_setup(setup, [recipe.chain.student.network], [recipe.scheme.name])
     console = command_console()
     results: list[dict[str, Any]] = []
     cache = runs_dir / "cache"
     with (
         new_folder(out) as folder,
         made_folders(cache, hint="--runs-dir names another"),
-        Workbench(recipe.setup, cache) as workbench,
+        Workbench(setup, cache) as workbench,
     ):
         for student in students:
 

@@ -1,7 +1,7 @@
 """config.toml: everything that makes one model, in one file that needs no study."""
 
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import tomli_w
@@ -68,6 +68,4 @@ def read_recipe(path: Path) -> Recipe:
     if "student" in values:
         chain = from_dict(ChainConfig, {"student": values["student"], "scheme": scheme.name})
     setup = from_dict(StudySetup, values["setup"])
-    # A user's module may have come along with the folder.
-    setup = replace(setup, modules=(*setup.modules, str(path.absolute().parent)))
     return Recipe(setup, chain, scheme, values["study"], values["trial"])
