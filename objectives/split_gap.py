@@ -21,8 +21,9 @@ def split_gap_in_words(
     if abs(gap) <= max(_FEW_POINTS, _STANDARD_ERRORS * error):
         return None
     found = (
-        f"the teacher is right on {validation_accuracy:.1%} of {n_validation:,} validation images "
-        f"and {test_accuracy:.1%} of {n_test:,} test images, {100 * abs(gap):.1f} points apart"
+        f"the teacher is right on {100 * validation_accuracy:.1f} % of {n_validation:,} validation "
+        f"images and {100 * test_accuracy:.1f} % of {n_test:,} test images, "
+        f"{100 * abs(gap):.1f} points apart"
     )
     if gap > 0:
         return (

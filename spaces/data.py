@@ -60,6 +60,10 @@ class DataConfig:
     std: Channels | float | NormalisationName | None = None
     """Deviation, as `mean`."""
 
+    white_level: float | None = None
+    """Level of white in image files of more than 8 bits of grey, 4095 for cameras of 12 bits; None:
+    the greatest there is, 65535, or 1 in floats."""
+
     def __post_init__(self) -> None:
         if self.name.startswith(_FOLDER) and not self.name.removeprefix(_FOLDER).strip():
             raise InputError(f"name must say which folder, as {_FOLDER}PATH, got {self.name!r}")
@@ -76,6 +80,8 @@ class DataConfig:
                 raise InputError(f"{what} must be at least 1, got {value}")
         if self.validation is not None and not self.validation.strip():
             raise InputError(f"validation must be a folder, got {self.validation!r}")
+        if self.white_level is not None and self.white_level <= 0:
+            raise InputError(f"white_level must be positive, got {self.white_level}")
         _check_augment(self.augment)
         _check_classes(self.classes)
         _check_statistic("mean", self.mean)

@@ -223,9 +223,10 @@ def load_data(config: DataConfig) -> Data:
     found = open_image_set(config)
     parts, remarks = split_images(found, config)
     splits = {name: _read_split(*part, config, name) for name, part in parts.items()}
-    found.log.check()
+    if found.decoder is not None:
+        found.decoder.check()
+        remarks += found.decoder.remarks
     normalisation = normalisation_of(config, found, splits["train"].images)
-    remarks = [*remarks, *found.log.remarks, *found.remarks]
     return Data(
         config,
         found.train.classes,
@@ -234,7 +235,7 @@ def load_data(config: DataConfig) -> Data:
         found.mirror,
         splits,
         normalisation.words,
-        tuple(remarks),
+        (*remarks, *found.remarks),
     )
 
 

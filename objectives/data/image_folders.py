@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from objectives.data.decoding import DecodingLog, read_images
+from objectives.data.decoding import Decoder
 from objectives.data.images import IMAGENET_MEAN, IMAGENET_STD, Images, ImageSet, SplitName
 from spaces import InputError
 
@@ -33,8 +33,7 @@ _NOT_THE_USERS = frozenset(
 class FolderReader:
     """Takes images from class folders, and remembers what it left."""
 
-    image_size: int
-    log: DecodingLog = field(default_factory=DecodingLog)
+    decoder: Decoder
     ignored: Counter[str] = field(default_factory=Counter)
     """Files that were not taken, by ending."""
 
@@ -62,12 +61,10 @@ class FolderReader:
         return Images(
             labels.astype(np.int64),
             tuple(names),
-            lambda chosen: read_images(
+            lambda chosen: self.decoder.read(
                 lambda index: Image.open(paths[index]),
                 lambda index: str(paths[index]),
                 chosen.tolist(),
-                self.image_size,
-                self.log,
             ),
         )
 
@@ -109,7 +106,7 @@ class FolderReader:
                 self.ignored[f"{ending or 'without ending'}{outside}"] += 1
 
 
-def open_image_folder(path: Path, image_size: int) -> ImageSet:
+def open_image_folder(path: Path, decoder: Decoder) -> ImageSet:
     """Return a folder with one folder a class, or with such folders for train, val and test.
 
     Raises InputError when it is not there, or is none.
@@ -120,7 +117,7 @@ def open_image_folder(path: Path, image_size: int) -> ImageSet:
             f"data set imagefolder:{path} {what}: expected a folder with one folder of images per "
             "class, or with train/, val/ and test/ folders of such"
         )
-    reader = FolderReader(image_size)
+    reader = FolderReader(decoder)
     folders = _split_folders(path)
     train = reader.images(folders.get("train", path))
     others = {name: reader.images(folders[name]) for name in folders if name != "train"}
@@ -138,25 +135,26 @@ def open_image_folder(path: Path, image_size: int) -> ImageSet:
         IMAGENET_STD,
         mirror=False,
         validation=others.get("validation"),
-        log=reader.log,
+        decoder=decoder,
         remarks=tuple(remarks),
     )
 
 
-def with_validation(found: ImageSet, path: Path, image_size: int) -> ImageSet:
+def with_validation(found: ImageSet, path: Path, decoder: Decoder) -> ImageSet:
     """Return the set with the class folders in `path` as its validation images.
 
     Raises InputError when they are not there, or of other classes than the set's.
     """
     if not path.is_dir():
         raise InputError(f"[data] validation = {path} is no folder: expected one folder a class")
-    reader = FolderReader(image_size, found.log)
+    reader = FolderReader(decoder)
     images = reader.images(path)
     _check_same_classes(found.train, images, path)
     remarks = [f"{path}: {reader.ignored_in_words}"] if reader.ignored else []
     return replace(
         found,
         validation=images.in_order(found.train.classes),
+        decoder=decoder,
         remarks=(*found.remarks, *remarks),
     )
 

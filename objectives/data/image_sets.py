@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from objectives.data.decoding import DecodingLog, one_line, read_images
+from objectives.data.decoding import Decoder, one_line
 from objectives.data.image_folders import open_image_folder, with_validation
 from objectives.data.images import IMAGENET_MEAN, IMAGENET_STD, Images, ImageSet
 from spaces import Channels, DataConfig, InputError, UnknownNameError, check_class_names
@@ -82,7 +82,7 @@ def open_image_set(config: DataConfig) -> ImageSet:
     found = _named_set(config)
     if config.validation is not None:
         path = Path(config.validation).expanduser()
-        found = with_validation(found, path, config.image_size)
+        found = with_validation(found, path, found.decoder or _decoder(config))
     if config.classes is None:
         return found
     classes = _class_names(config.classes)
@@ -99,10 +99,14 @@ def _named_set(config: DataConfig) -> ImageSet:
         return _digits(config.image_size)
     if config.name.startswith("imagefolder:"):
         path = Path(config.name.removeprefix("imagefolder:")).expanduser()
-        return open_image_folder(path, config.image_size)
+        return open_image_folder(path, _decoder(config))
     if config.name in _TORCHVISION_SETS:
         return _torchvision_set(config)
     raise UnknownNameError("data set", config.name, KNOWN_SETS)
+
+
+def _decoder(config: DataConfig) -> Decoder:
+    return Decoder(config.image_size, config.white_level)
 
 
 def _class_names(classes: tuple[str, ...] | str) -> tuple[str, ...]:
@@ -137,12 +141,12 @@ def _digits(image_size: int) -> ImageSet:
 
 def _torchvision_set(config: DataConfig) -> ImageSet:
     known = _TORCHVISION_SETS[config.name]
-    log = DecodingLog()
+    decoder = _decoder(config)
     train, test = (
-        _torchvision_images(_torchvision_split(config, known, split), config.image_size, log)
+        _torchvision_images(_torchvision_split(config, known, split), decoder)
         for split in ("train", "test")
     )
-    return ImageSet(train, test, known.mean, known.std, known.mirror, log=log)
+    return ImageSet(train, test, known.mean, known.std, known.mirror, decoder=decoder)
 
 
 def _torchvision_split(config: DataConfig, known: _TorchvisionSet, split: Split) -> Any:
@@ -171,7 +175,7 @@ def _torchvision_split(config: DataConfig, known: _TorchvisionSet, split: Split)
             ) from error
 
 
-def _torchvision_images(dataset: Any, image_size: int, log: DecodingLog) -> Images:
+def _torchvision_images(dataset: Any, decoder: Decoder) -> Images:
     labels = _labels(dataset)
     classes = getattr(dataset, "classes", None) or range(int(labels.max()) + 1)
     names = tuple(str(name) for name in classes)
@@ -180,12 +184,10 @@ def _torchvision_images(dataset: Any, image_size: int, log: DecodingLog) -> Imag
         return Images(
             labels,
             names,
-            lambda chosen: read_images(
+            lambda chosen: decoder.read(
                 lambda index: dataset[index][0],
                 lambda index: f"image {index} of torchvision's {type(dataset).__name__}",
                 chosen.tolist(),
-                image_size,
-                log,
             ),
         )
     array = torch.as_tensor(data)
@@ -193,7 +195,7 @@ def _torchvision_images(dataset: Any, image_size: int, log: DecodingLog) -> Imag
         array = array[:, None].expand(-1, 3, -1, -1)
     elif array.shape[-1] == 3:
         array = array.permute(0, 3, 1, 2)
-    return _in_memory(array, labels, names, image_size)
+    return _in_memory(array, labels, names, decoder.image_size)
 
 
 def _labels(dataset: Any) -> NDArray[np.int64]:

@@ -1,14 +1,14 @@
 """Labelled images of any source, before they are split."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from objectives.data.decoding import DecodingLog
+from objectives.data.decoding import Decoder
 from spaces import Channels, InputError
 
 SplitName = Literal["train", "validation", "test"]
@@ -59,7 +59,7 @@ class ImageSet:
     mirror: bool
     """True when a mirrored image keeps its class."""
     validation: Images | None = None
-    log: DecodingLog = field(default_factory=DecodingLog)
-    """What reading the images met so far."""
+    decoder: Decoder | None = None
+    """What reads the images; None where all are in memory."""
     remarks: tuple[str, ...] = ()
     """What the user should know of how the set was taken."""

@@ -98,8 +98,8 @@ def _sources_in_words(sources: Sources, config: DataConfig) -> list[str]:
         )
         return [words]
     return [
-        f"{name} is {_fraction(name, config):.0%} of the {source} images, as a teacher has not "
-        "seen them"
+        f"{name} is {100 * _fraction(name, config):.0f} % of the {source} images, which training "
+        "does not see"
         for name, source in sources.items()
     ]
 

@@ -6,7 +6,7 @@ from objectives import split_gap_in_words
 def test_a_teacher_that_knows_its_validation_images_is_told_with_what_to_do():
     words = split_gap_in_words(0.898, 0.667, 10_000, 10_000)
     assert words is not None
-    assert "89.8% of 10,000 validation images and 66.7% of 10,000 test images" in words
+    assert "89.8 % of 10,000 validation images and 66.7 % of 10,000 test images" in words
     assert "23.1 points apart" in words
     assert "[data] validation = PATH" in words
     assert 'held_back_from = "unseen"' in words

@@ -16,13 +16,13 @@ def halves(left, right, mode="RGB"):
     return image
 
 
-def decoded(tmp_path, image, name="picture.png", **options):
+def decoded(tmp_path, image, name="picture.png", white_level=None, **options):
     """Return the middle colours of the left and right half, as a study would hold them, [2, 3]."""
     for kind in ("a", "b"):
         (tmp_path / kind).mkdir(parents=True, exist_ok=True)
         for number in range(5):
             image.save(tmp_path / kind / f"{number}-{name}", **options)
-    data = load_data(DataConfig(f"imagefolder:{tmp_path}", SIZE))
+    data = load_data(DataConfig(f"imagefolder:{tmp_path}", SIZE, white_level=white_level))
     pixels = data.splits["train"].images[0]
     return pixels[:, SIZE // 2, [SIZE // 4, 3 * SIZE // 4]].T.tolist(), data
 
@@ -33,7 +33,21 @@ def test_deep_grey_keeps_its_range(tmp_path, name):
     levels[:, SIZE // 2 :] = 100 * 257
     shown, data = decoded(tmp_path, Image.fromarray(levels), name)
     assert shown == [[10] * 3, [100] * 3]
-    assert "10 in deep grey, by its full range (brightest 39%)" in data.described
+    assert "10 in grey of more than 8 bits, the brightest pixel at 39 % of white" in data.described
+
+
+def test_a_camera_of_12_bits_has_its_own_white(tmp_path):
+    levels = np.full((SIZE, SIZE), 273, dtype=np.uint16)
+    levels[:, SIZE // 2 :] = 4095
+    dark, data = decoded(tmp_path, Image.fromarray(levels))
+    assert dark == [[1] * 3, [16] * 3]
+    assert "at 6 % of white ([data] white_level sets another)" in data.described
+    shown, _ = decoded(tmp_path, Image.fromarray(levels), white_level=4095)
+    assert shown == [[17] * 3, [255] * 3]
+    with pytest.raises(
+        InputError, match=r"10 images cannot .*grey levels of 273 to 4095, expected 0"
+    ):
+        decoded(tmp_path, Image.fromarray(levels), white_level=1023)
 
 
 def test_float_grey_is_of_0_to_1_or_named(tmp_path):
@@ -72,7 +86,7 @@ def test_images_stand_as_their_exif_says(tmp_path, orientation, bright):
 def test_what_is_transparent_shows_white(tmp_path, image, expected):
     shown, data = decoded(tmp_path, image)
     assert shown == expected
-    assert "10 transparent on white" in data.described
+    assert "10 transparent, shown on white" in data.described
 
 
 def test_a_palette_with_a_transparent_colour_shows_white(tmp_path):
