@@ -26,7 +26,7 @@ class DataConfig:
     root: str = "data"
     """Folder that holds (or receives) a set that is not embedded."""
     validation_fraction: float = 0.2
-    """Share of the training images held back for search and stopping."""
+    """Share held back for search and stopping, where the set has no validation images."""
     test_fraction: float = 0.2
     """Share held back for the final score, where the set has no test split of its own."""
     train_limit: int | None = None

@@ -75,6 +75,15 @@ def test_images_stand_as_their_exif_says(tmp_path, orientation, bright):
 
 
 @pytest.mark.parametrize(
+    "broken", [b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01", b"\xff" * 40]
+)
+def test_an_exif_that_cannot_be_read_leaves_the_image_as_it_is(tmp_path, broken):
+    """As facebookresearch/meshrcnn #55 and huggingface/datasets #7668 met them."""
+    shown, _ = decoded(tmp_path, halves("black", "white"), "a.jpg", exif=broken, quality=100)
+    assert shown == [[0] * 3, [255] * 3]
+
+
+@pytest.mark.parametrize(
     ("image", "expected"),
     [
         (halves((0, 0, 0, 0), (0, 0, 255, 255), "RGBA"), [[255, 255, 255], [0, 0, 255]]),

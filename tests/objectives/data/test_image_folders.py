@@ -176,6 +176,15 @@ def test_splits_that_do_not_go_together_are_refused(tmp_path):
     )
 
 
+def test_an_empty_class_of_a_split_shifts_no_labels_but_is_named(tmp_path):
+    """As huggingface/pytorch-image-models #957 met it: other classes took its place."""
+    fill(tmp_path / "train")
+    fill(tmp_path / "val")
+    for path in (tmp_path / "val" / "c0").iterdir():
+        path.unlink()
+    assert f"{tmp_path / 'val'} holds no images of class c0: known endings" in refused(tmp_path)
+
+
 def test_a_folder_of_validation_images_can_be_named_for_any_set(tmp_path):
     fill(tmp_path / "images")
     fill(tmp_path / "held", 2)
