@@ -119,10 +119,8 @@ def open_image_folder(path: Path, decoder: Decoder) -> ImageSet:
         )
     reader = FolderReader(decoder)
     folders = _split_folders(path)
-    train = reader.images(folders.get("train", path))
-    others = {name: reader.images(folders[name]) for name in folders if name != "train"}
-    for name, images in others.items():
-        _check_same_classes(train, images, folders[name])
+    splits = _read_all(reader, folders or {"train": path})
+    train = splits["train"]
     remarks = [reader.ignored_in_words] if reader.ignored else []
     if list(train.classes) != sorted(train.classes):
         remarks.append(f"class folders in the order of numbers: {_some(train.classes)}")
@@ -130,14 +128,30 @@ def open_image_folder(path: Path, decoder: Decoder) -> ImageSet:
         remarks.append(f"folders ignored beside the splits: {_some(beside)}")
     return ImageSet(
         train,
-        others.get("test"),
+        splits.get("test"),
         IMAGENET_MEAN,
         IMAGENET_STD,
         mirror=False,
-        validation=others.get("validation"),
+        validation=splits.get("validation"),
         decoder=decoder,
         remarks=tuple(remarks),
     )
+
+
+def _read_all(reader: FolderReader, folders: dict[SplitName, Path]) -> dict[SplitName, Images]:
+    """Return the images of each folder; raises InputError with the faults of all."""
+    splits: dict[SplitName, Images] = {}
+    faults: list[str] = []
+    for name in sorted(folders, key=lambda name: name != "train"):  # the others are like train
+        try:
+            splits[name] = reader.images(folders[name])
+            if "train" in splits:
+                _check_same_classes(splits["train"], splits[name], folders[name])
+        except InputError as error:
+            faults.append(str(error))
+    if faults:
+        raise InputError("; ".join(faults))
+    return splits
 
 
 def with_validation(found: ImageSet, path: Path, decoder: Decoder) -> ImageSet:
@@ -151,6 +165,8 @@ def with_validation(found: ImageSet, path: Path, decoder: Decoder) -> ImageSet:
     images = reader.images(path)
     _check_same_classes(found.train, images, path)
     remarks = [f"{path}: {reader.ignored_in_words}"] if reader.ignored else []
+    if found.validation is not None:
+        remarks.append(f"{path} validates, the set's own validation images are not used")
     return replace(
         found,
         validation=images.in_order(found.train.classes),

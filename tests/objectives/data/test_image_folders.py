@@ -183,6 +183,11 @@ def test_an_empty_class_of_a_split_shifts_no_labels_but_is_named(tmp_path):
     for path in (tmp_path / "val" / "c0").iterdir():
         path.unlink()
     assert f"{tmp_path / 'val'} holds no images of class c0: known endings" in refused(tmp_path)
+    fill(tmp_path / "test")
+    (tmp_path / "test" / "c2").rename(tmp_path / "test" / "c7")
+    words = refused(tmp_path)  # the faults of all splits at once
+    assert f"{tmp_path / 'val'} holds no images of class c0" in words
+    assert f"{tmp_path / 'test'} must hold the classes of the training images" in words
 
 
 def test_a_folder_of_validation_images_can_be_named_for_any_set(tmp_path):
@@ -190,6 +195,11 @@ def test_a_folder_of_validation_images_can_be_named_for_any_set(tmp_path):
     fill(tmp_path / "held", 2)
     data = loaded(tmp_path / "images", validation=str(tmp_path / "held"))
     assert counts(data) == {"train": 14, "validation": 6, "test": 4}
+    fill(tmp_path / "split" / "train")
+    fill(tmp_path / "split" / "val", 1)
+    data = loaded(tmp_path / "split", validation=str(tmp_path / "held"))
+    assert counts(data)["validation"] == 6
+    assert "the set's own validation images are not used" in data.described
     digits = fill(tmp_path / "drawn", 1, classes=[str(digit) for digit in range(10)])
     data = load_data(DataConfig("digits", 8, validation=str(digits)))
     assert counts(data)["validation"] == 10
