@@ -120,8 +120,10 @@ def _show_plan(study: str, settings: list[str]) -> None:
 
     config = load_study(study, settings)
     space = config.search_space()
-    check_setup(config.setup(), space.networks, space.schemes)
-    show_plan(command_console(), config, origins_of(study, settings))
+    described = check_setup(config.setup(), space.networks, space.schemes)
+    console = command_console()
+    console.print(f"Data: {described}", highlight=False)
+    show_plan(console, config, origins_of(study, settings))
 
 
 def _search(

@@ -1,7 +1,7 @@
 """What can be chosen: typed settings, their domains, and how a trial becomes a chain. No torch."""
 
 from spaces.codec import canonical_json, digest, essence, from_dict, to_dict, without_none
-from spaces.data import DataConfig
+from spaces.data import AugmentName, Channels, DataConfig, check_class_names
 from spaces.domains import Choice, Domain, Steps, TrialLike, Value
 from spaces.errors import DistilfrontError, InputError, UnknownNameError
 from spaces.keys import NETWORK, SCHEME_KEY, Key, keys_of
@@ -35,8 +35,10 @@ __all__ = [
     "SCHEME_KEY",
     "STAGES",
     "Adapt",
+    "AugmentName",
     "Calibration",
     "ChainConfig",
+    "Channels",
     "Choice",
     "DataConfig",
     "DecayName",
@@ -75,6 +77,7 @@ __all__ = [
     "Value",
     "WeightOnly",
     "canonical_json",
+    "check_class_names",
     "digest",
     "essence",
     "from_dict",

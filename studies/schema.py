@@ -152,7 +152,7 @@ class StudyConfig(Table):
     def setup(self) -> StudySetup:
         """Return what all students share."""
         return StudySetup(
-            data=self.data.settings(),
+            data=self.data.settings(loaded_teacher=self.teacher.weights is not None),
             teacher=self.teacher.settings(self.data.image_size),
             seed=self.seed,
             threads=self.runtime.threads,

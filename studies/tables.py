@@ -30,6 +30,8 @@ STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _DATA = DataConfig("digits")
 _SCHEDULE = Schedule()
 _NO_SWITCHES = [name for name, value in asdict(_DATA).items() if not isinstance(value, bool)]
+_SEVERAL_FORMS = ("augment", "classes", "mean", "std")
+"""Keys of more than one type: DataConfig says in one line what they can be, pydantic in several."""
 
 
 def _no_switch(value: Any) -> Any:
@@ -65,11 +67,23 @@ class DataTable(DataConfig):
     """[data]: every key of DataConfig."""
 
     _switches = field_validator(*_NO_SWITCHES, mode="before")(_no_switch)
+    _forms = field_validator(*_SEVERAL_FORMS, mode="before")(_rules_of(_DATA))
     _rules = field_validator("*")(_rules_of(_DATA))
 
-    def settings(self) -> DataConfig:
-        """Return the plain DataConfig."""
-        return DataConfig(**asdict(self))
+    @model_validator(mode="after")
+    def _normalises(self) -> "DataTable":
+        try:
+            _ = self.normalisation
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def settings(self, *, loaded_teacher: bool) -> DataConfig:
+        """Return the plain DataConfig; a loaded teacher is judged on what it has not seen."""
+        config = DataConfig(**asdict(self))
+        if config.held_back_from is None and loaded_teacher:
+            return replace(config, held_back_from="unseen")
+        return config
 
 
 class TrainingTable(Table):

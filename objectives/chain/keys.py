@@ -21,7 +21,8 @@ class StageKeys:
         self._setup = setup
         self._images = {
             "fingerprint": data.fingerprint,
-            "augment": data.config.augment,
+            # Nothing by name is what false was before there were names.
+            "augment": data.config.augmentations or False,
             "views": data.fixed_views,
             # Decides what the fixed views are, beside the split that the fingerprint covers.
             "split_seed": data.config.split_seed,

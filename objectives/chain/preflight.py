@@ -12,9 +12,10 @@ from objectives.runtimes import runtime_named
 from spaces import InputError, LoadTeacher, Network, StudySetup
 
 
-def check_setup(setup: StudySetup, networks: Sequence[Network], schemes: Iterable[str]) -> None:
-    """Raise InputError when data, a network, the teacher's weights or the runtime are missing.
+def check_setup(setup: StudySetup, networks: Sequence[Network], schemes: Iterable[str]) -> str:
+    """Return what the data are, in words, when nothing is missing.
 
+    Raises InputError when data, a network, the teacher's weights or the runtime are.
     networks: the students'. One of each architecture, stem and input size is built and run.
     """
     runtime = runtime_named(setup.runtime)
@@ -23,7 +24,8 @@ def check_setup(setup: StudySetup, networks: Sequence[Network], schemes: Iterabl
             f"{runtime.name} cannot write {', '.join(beyond)}: quantize.scheme can have "
             f"{', '.join(runtime.schemes())}"
         )
-    classes = load_data(setup.data).classes
+    data = load_data(setup.data)
+    classes = data.classes
     kinds = {(one.architecture, one.stem, one.image_size): one for one in networks}
     for network in kinds.values():
         _try(network, classes)
@@ -31,6 +33,7 @@ def check_setup(setup: StudySetup, networks: Sequence[Network], schemes: Iterabl
     weights = setup.teacher.weights
     if isinstance(weights, LoadTeacher):
         load_weights(teacher, Path(weights.path), setup.teacher.network.key)
+    return data.described
 
 
 def _try(network: Network, classes: int) -> nn.Module:

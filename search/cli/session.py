@@ -153,17 +153,19 @@ def open_session(
     config = load_study(study, settings)
     folder = StudyFolder(runs_dir, config.name)
     table = None if costs is None else read_study_costs(costs, config)
+    console = command_console()
     if not folder.database.exists():
         from objectives import check_setup
 
         space = config.search_space()
-        check_setup(config.setup(), space.networks, space.schemes)
+        described = check_setup(config.setup(), space.networks, space.schemes)
+        console.print(f"Data: {described}", highlight=False)
     with folder.created():
         opened = _open(storage_target(folder, storage))
         begun = check_resume(config, opened)
         if begun is not None and table is not None:
             _check_costs(begun, table, costs)
-        session = Session(config, folder, opened, create_or_resume(config, opened))
+        session = Session(config, folder, opened, create_or_resume(config, opened), console)
     if table is not None:
         session.study.set_user_attr(StudyAttr.COSTS.value, to_dict(table))
     return session

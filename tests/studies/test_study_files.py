@@ -9,8 +9,11 @@ from spaces import (
     InputError,
     LoadTeacher,
     Steps,
+    StudySetup,
     TrainTeacher,
     UnknownNameError,
+    from_dict,
+    to_dict,
 )
 from studies import built_in_studies, load_study, parse_stored, parse_study
 from studies.schema import differences
@@ -466,3 +469,55 @@ def test_the_readme_has_the_table_of_what_can_be_searched() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     begin, end = "<!-- settings -->\n", "<!-- /settings -->"
     assert readme[readme.index(begin) + len(begin) : readme.index(end)] == settings_table()
+
+
+TEACHER = {"architecture": "cifar_resnet20", "weights": "teacher.safetensors"}
+
+
+def test_a_loaded_teacher_is_judged_on_what_it_has_not_seen() -> None:
+    trained = load_study("kd_lora_q")
+    assert trained.setup().data.held_back_from is None
+    values = {**trained.to_dict(), "teacher": TEACHER}
+    loaded = parse_study(values, "loaded")
+    assert loaded.setup().data.held_back_from == "unseen"
+    said = parse_study({**values, "data": {**values["data"], "held_back_from": "train"}}, "said")
+    assert said.setup().data.held_back_from == "train"
+    assert said.fingerprint != loaded.fingerprint
+
+
+def test_what_data_can_be_told_survives_being_stored() -> None:
+    told = (
+        "data.classes=['b', 'a']",
+        "data.augment=['shift', 'mirror']",
+        "data.mean=[0.5, 0.5, 0]",
+        "data.std=1",
+        "data.validation=held/out",
+    )
+    study = load_study("kd_lora_q", told)
+    assert study.data.classes == ("b", "a")
+    assert study.data.augmentations == ("shift", "mirror")
+    assert study.data.normalisation == ((0.5, 0.5, 0.0), (1.0, 1.0, 1.0))
+    assert parse_stored(study.to_dict(), "stored") == study
+    setup = study.setup()
+    assert from_dict(StudySetup, to_dict(setup)) == setup
+    for name in ("classes", "mean", "std", "validation", "held_back_from"):
+        assert name not in load_study("kd_lora_q").to_dict()["data"]  # as studies of before
+
+
+@pytest.mark.parametrize(
+    ("override", "fault"),
+    [
+        ("data.name='imagefolder:'", "data.name: must say which folder, as imagefolder:PATH"),
+        ("data.classes=[1, 2]", "data.classes: must be a list of names in quotes, or the path"),
+        ("data.classes=['a', 'a']", "data.classes: must be two or more different names, got 'a'"),
+        ("data.augment=flip", "data.augment: must be true, false, or one or several of none, sh"),
+        ("data.mean=[1, 2]", "data.mean: must be a number, three (red, green, blue), or one of"),
+        ("data.mean=123.7", "data.mean: must be in [0, 1], of pixels in [0, 1] (levels of 0 to"),
+        ("data.mean=true", "data.mean: must be a number, three (red, green, blue), or one of"),
+        ("data.std=0.5", "data: mean and std must be given together, as numbers or as the same"),
+        ("data.held_back_from=test", "data.held_back_from: must be 'train' or 'unseen', got 'te"),
+    ],
+)
+def test_a_fault_of_the_data_is_one_line(override: str, fault: str) -> None:
+    (found,) = faults_of(override)
+    assert found.startswith(fault)
