@@ -1,5 +1,9 @@
+from .chain import StudyInput as StudyInput
 from .chain import Workbench as Workbench
 from .chain import check_setup as check_setup
+from .chain import data_inputs as data_inputs
+from .chain import data_stamp as data_stamp
+from .chain import file_inputs as file_inputs
 from .chain import seconds_an_image as seconds_an_image
 from .costs import Cost as Cost
 from .costs import CostTable as CostTable
