@@ -77,9 +77,9 @@ def _read(path: Path, beginning: bytes) -> object:
     except Exception as error:  # Whatever a file that is none makes its reader raise.
         if blocked := _BLOCKED.search(str(error)):
             raise InputError(
-                f"weights {path} hold more than tensors ({blocked.group(1)}), and to load that can run "
-                "code: if you trust the file, save its weights anew with two lines of Python: "
-                f"held = torch.load({str(path)!r}, weights_only=False); "
+                f"weights {path} hold more than tensors ({blocked.group(1)}), and to load that "
+                "can run code: if you trust the file, save its weights anew with two lines of "
+                f"Python: held = torch.load({str(path)!r}, weights_only=False); "
                 f"torch.save({_weights_alone(path)}, {_beside(path)!r})"
             ) from error
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
