@@ -5,6 +5,7 @@ from .chain import data_inputs as data_inputs
 from .chain import data_stamp as data_stamp
 from .chain import file_inputs as file_inputs
 from .chain import seconds_an_image as seconds_an_image
+from .chain import study_inputs as study_inputs
 from .costs import Cost as Cost
 from .costs import CostTable as CostTable
 from .costs import device_fingerprint as device_fingerprint

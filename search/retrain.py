@@ -54,7 +54,14 @@ def retrain(
     students = [_longer(recipe.chain.student, epochs, seed) for seed in chosen]
     before = _metrics_beside(config, METRICS)
 
-    from objectives import EpochReport, TrainedStudent, Verdict, Workbench, check_setup
+    from objectives import (
+        EpochReport,
+        TrainedStudent,
+        Verdict,
+        Workbench,
+        check_setup,
+        study_inputs,
+    )
 
     networks = [recipe.chain.student.network]
     console = command_console()
@@ -65,7 +72,8 @@ def retrain(
         made_folders(cache, hint="--runs-dir names another"),
         Workbench(recipe.setup, cache) as workbench,
     ):
-        if changed := changed_inputs(recipe.inputs, workbench.inputs(networks)):
+        inputs = study_inputs(recipe.setup, networks, workbench.data)
+        if changed := changed_inputs(recipe.inputs, inputs):
             raise InputError(
                 f"{config} was made from other inputs than are there now: {changed}: put the old "
                 "ones back, or delete its table [inputs] to train on the new ones"

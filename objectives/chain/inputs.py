@@ -32,6 +32,13 @@ class StudyInput:
     """Where it lies on this machine."""
 
 
+def study_inputs(
+    setup: StudySetup, networks: Iterable[Network], data: "Data"
+) -> tuple[StudyInput, ...]:
+    """Return all that students of `networks` are made from beside settings."""
+    return (*file_inputs(setup, networks), *data_inputs(data))
+
+
 def file_inputs(setup: StudySetup, networks: Iterable[Network]) -> tuple[StudyInput, ...]:
     """Return the teacher's weights, where they are loaded, and the code of networks of the user's.
 

@@ -1,7 +1,7 @@
 """One worker's bench: the chain run stage by stage through the cache, and its artifacts scored."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -21,7 +21,6 @@ from objectives.chain.cache import Draft, Entry, StageCache
 from objectives.chain.epoch_reporter import EpochReporter
 from objectives.chain.handlers import StageWork, handler_of
 from objectives.chain.handlers.handler import WEIGHTS
-from objectives.chain.inputs import StudyInput, data_inputs, file_inputs
 from objectives.chain.keys import StageKeys
 from objectives.chain.teacher import build_teacher
 from objectives.data import Data, load_data, resized
@@ -91,10 +90,6 @@ class Workbench:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def inputs(self, networks: Iterable[Network]) -> tuple[StudyInput, ...]:
-        """Return what students of `networks` are made from beside settings, by content."""
-        return (*file_inputs(self.setup, networks), *data_inputs(self.data))
 
     def close(self) -> None:
         """Let the cache drop what this bench protected."""

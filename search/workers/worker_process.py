@@ -6,7 +6,7 @@ from pathlib import Path
 import optuna
 from optuna.artifacts import FileSystemArtifactStore
 
-from objectives import Workbench, data_stamp
+from objectives import Workbench, data_stamp, study_inputs
 from objectives.fronts import ReferencePoint, accuracy_floor
 from search.problem import SearchProblem
 from search.strategy import parts_named
@@ -49,8 +49,9 @@ def work(
     study = create_or_resume(config, storage)
     lock = preparation_lock(storage, config.name)
     with Workbench(config.setup(), folder.cache) as workbench:
-        inputs = workbench.inputs(config.search_space().networks)
-        record_inputs(study, inputs, data_stamp(config.data.settings()))
+        networks = config.search_space().networks
+        inputs = study_inputs(workbench.setup, networks, workbench.data)
+        record_inputs(study, inputs, data_stamp(workbench.setup.data))
         teacher, costs = prepare(
             study, config, lock, workbench, stop_signal, emit, templates_first=index % 2 == 1
         )
