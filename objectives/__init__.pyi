@@ -1,6 +1,11 @@
+from .chain import StudyInput as StudyInput
 from .chain import Workbench as Workbench
 from .chain import check_setup as check_setup
+from .chain import data_inputs as data_inputs
+from .chain import data_stamp as data_stamp
+from .chain import file_inputs as file_inputs
 from .chain import seconds_an_image as seconds_an_image
+from .chain import study_inputs as study_inputs
 from .costs import Cost as Cost
 from .costs import CostTable as CostTable
 from .costs import device_fingerprint as device_fingerprint
@@ -12,6 +17,7 @@ from .costs import write_candidates as write_candidates
 from .data import load_data as load_data
 from .errors import DivergedError as DivergedError
 from .file_lock import FileLock as FileLock
+from .plausibility import doubt_of as doubt_of
 from .results import EpochReport as EpochReport
 from .results import Evaluation as Evaluation
 from .results import OnEpoch as OnEpoch

@@ -44,7 +44,7 @@ def advise(summary: StudySummary) -> Advice:
     return Advice(
         None,
         f"nothing to ship yet: no point reaches {words.percent(summary.floor)} accuracy "
-        f"({summary.floor / summary.teacher.accuracy:.2g} of the teacher's); the closest is "
+        f"({summary.floor_share:.2g} of the teacher's); the closest is "
         f"{name(best)} with {words.percent(best.accuracy)}",
     )
 
@@ -71,14 +71,15 @@ def against_teacher(summary: StudySummary, point: Point) -> str:
 def goals(summary: StudySummary, point: Point) -> tuple[Goal, ...]:
     """Return the thesis's three goals for a compressed model, judged on the validation split."""
     cost, teacher = summary.cost(point), summary.teacher
-    kept = point.accuracy / teacher.accuracy
     saved = 1 - cost.size_bytes / teacher.cost.size_bytes
     faster = teacher.cost.median_ms / cost.median_ms
     return (
         Goal(
             f"at least {100 * GOAL_ACCURACY:.0f} % of the teacher's accuracy",
-            f"{words.percent(kept)} of it",
-            kept >= GOAL_ACCURACY,
+            f"{words.percent(point.accuracy / teacher.accuracy)} of it"
+            if teacher.accuracy
+            else "it gets none right",
+            point.accuracy >= GOAL_ACCURACY * teacher.accuracy,
         ),
         Goal(
             f"more than {100 * GOAL_SMALLER:.0f} % smaller",

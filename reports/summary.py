@@ -8,7 +8,13 @@ from typing import Any
 import optuna
 
 from objectives import Cost, CostTable
-from objectives.fronts import OBJECTIVES, ReferencePoint, Scored, front_probabilities
+from objectives.fronts import (
+    OBJECTIVES,
+    ReferencePoint,
+    Scored,
+    accuracy_floor,
+    front_probabilities,
+)
 from reports.front import FrontPoint, front_of
 from spaces import InputError, Space, digest, from_dict
 from studies import parse_stored
@@ -105,11 +111,15 @@ class StudySummary:
         return tuple(self.config.get("objectives", OBJECTIVES))
 
     @property
+    def floor_share(self) -> float:
+        """The accuracy floor as a share of the teacher's."""
+        bounds = self.config.get("bounds") or {}
+        return float(bounds.get("accuracy_of_teacher") or FLOOR_OF_TEACHER)
+
+    @property
     def floor(self) -> float:
         """The accuracy below which a point is worth nothing to this study."""
-        bounds = self.config.get("bounds") or {}
-        share = bounds.get("accuracy_of_teacher") or FLOOR_OF_TEACHER
-        return float(share) * self.teacher.accuracy
+        return accuracy_floor(self.floor_share, self.teacher.accuracy)
 
     @property
     def reference(self) -> ReferencePoint:

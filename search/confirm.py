@@ -111,12 +111,15 @@ def _repeat(
     )
 
     # Imported here: what is there already is said before torch is loaded.
-    from objectives import Workbench
+    from objectives import Workbench, study_inputs
     from search.workers import ReleasedError, StopSignal, train
+    from studies import check_inputs
     from studies.records import record_replicate
 
     stop_signal, done = StopSignal(deadline), 0
     with Workbench(session.config.setup(), session.folder.cache) as workbench:
+        networks = session.config.search_space().networks
+        check_inputs(session.study, study_inputs(workbench.setup, networks, workbench.data))
         workbench.cache.keep = _front_stages(summary)
         while todo and not stop_signal.stopping:
             repeat = todo[0]

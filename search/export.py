@@ -67,12 +67,23 @@ def export(
     )
     with new_folder(out) as folder:
         # Imported here: a wrong pick is answered before torch is loaded.
-        from objectives import Workbench
+        from objectives import Workbench, study_inputs
         from search.workers import trained
+        from studies import check_inputs
 
         setup = session.config.setup()
-        recipe = Recipe(setup, point.chain, scheme_named(point.scheme), summary.name, point.number)
         with Workbench(setup, session.folder.cache) as workbench:
+            network = point.chain.student.network if point.chain else setup.teacher.network
+            inputs = study_inputs(setup, [network], workbench.data)
+            check_inputs(session.study, inputs)
+            recipe = Recipe(
+                setup,
+                point.chain,
+                scheme_named(point.scheme),
+                summary.name,
+                point.number,
+                {each.name: each.digest for each in inputs},
+            )
             metrics = write_model(
                 folder, workbench, recipe, trained(point, workbench), facts_of(summary, point)
             )

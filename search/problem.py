@@ -27,6 +27,9 @@ class SearchProblem:
 
     @cached_property
     def flops(self) -> dict[str, int]:
-        """Those of every network of the space, by its key."""
+        """Those of every network of the space, by its key; at least 1: their ratios are taken.
+
+        A network has none where nothing in it is an operation that is counted.
+        """
         names = [network.key for network in self.space.networks]
-        return {name: self.costs.of(name, self.schemes[0]).flops for name in names}
+        return {name: max(1, self.costs.of(name, self.schemes[0]).flops) for name in names}

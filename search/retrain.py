@@ -45,7 +45,7 @@ def retrain(
         write_model,
     )
     from spaces import InputError
-    from studies import made_folders
+    from studies import changed_inputs, made_folders
 
     recipe = read_recipe(config)
     if recipe.chain is None:
@@ -54,9 +54,16 @@ def retrain(
     students = [_longer(recipe.chain.student, epochs, seed) for seed in chosen]
     before = _metrics_beside(config, METRICS)
 
-    from objectives import EpochReport, TrainedStudent, Verdict, Workbench, check_setup
+    from objectives import (
+        EpochReport,
+        TrainedStudent,
+        Verdict,
+        Workbench,
+        check_setup,
+        study_inputs,
+    )
 
-    check_setup(recipe.setup, [recipe.chain.student.network], [recipe.scheme.name])
+    networks = [recipe.chain.student.network]
     console = command_console()
     results: list[dict[str, Any]] = []
     cache = runs_dir / "cache"
@@ -65,6 +72,14 @@ def retrain(
         made_folders(cache, hint="--runs-dir names another"),
         Workbench(recipe.setup, cache) as workbench,
     ):
+        inputs = study_inputs(recipe.setup, networks, workbench.data)
+        if changed := changed_inputs(recipe.inputs, inputs):
+            raise InputError(
+                f"{config} was made from other inputs than are there now: {changed}: put the old "
+                "ones back, or delete its table [inputs] to train on the new ones"
+            )
+        # After that: what is wrong with a changed teacher is that it was changed.
+        check_setup(recipe.setup, networks, [recipe.scheme.name])
         for student in students:
 
             def on_epoch(report: EpochReport, seed: int = student.seed) -> Verdict:

@@ -1,5 +1,9 @@
 from .folder import StudyFolder as StudyFolder
 from .folder import made_folders as made_folders
+from .inputs import changed_inputs as changed_inputs
+from .inputs import check_inputs as check_inputs
+from .inputs import data_stamp_of as data_stamp_of
+from .inputs import record_inputs as record_inputs
 from .loading import built_in_studies as built_in_studies
 from .loading import load_study as load_study
 from .loading import origins_of as origins_of

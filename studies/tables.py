@@ -109,6 +109,8 @@ class TeacherTable(Table):
     """Of what it sees; None: as the images are held."""
     weights: str | None = None
     """A safetensors file, or a state dict."""
+    weights_part: str | None = None
+    """Which set of weights in that file, where several fit."""
     training: TrainingTable | None = None
 
     @field_validator("width")
@@ -127,6 +129,8 @@ class TeacherTable(Table):
             raise ValueError(
                 "a teacher has either `weights` (a file) or a table `training` (how it is trained)"
             )
+        if self.weights is None and self.weights_part is not None:
+            raise ValueError("`weights_part` is a part of a file, and there is no `weights`")
         return self
 
     def settings(self, image_size: int) -> TeacherConfig:
@@ -135,7 +139,7 @@ class TeacherTable(Table):
         network = Network(self.architecture, self.width, self.stem, size)
         if self.training is not None:
             return TeacherConfig(network, TrainTeacher(Schedule(**self.training.model_dump())))
-        return TeacherConfig(network, LoadTeacher(str(self.weights)))
+        return TeacherConfig(network, LoadTeacher(str(self.weights), part=self.weights_part))
 
 
 class ChainTable(Table):

@@ -1,17 +1,16 @@
 """Under what a stage is cached: everything that changes its bits, and nothing else."""
 
-import hashlib
 import importlib.metadata
-import inspect
+from functools import cached_property
 from pathlib import Path
 
 import torch
 
 from objectives.chain.handlers import handler_of
+from objectives.chain.inputs import file_digest, is_users, source_files
 from objectives.chain.teacher import LOGITS_VERSION, TEACHER_VERSION
 from objectives.data import Data
-from objectives.models import users_function
-from spaces import InputError, LoadTeacher, Network, StudentConfig, StudySetup, digest, essence
+from spaces import LoadTeacher, Network, StudentConfig, StudySetup, digest, essence
 
 
 class StageKeys:
@@ -37,9 +36,16 @@ class StageKeys:
 
     def teacher(self) -> str:
         """Return the key of the study's teacher."""
+        return self._teacher
+
+    @cached_property
+    def _teacher(self) -> str:
+        # Once: a file that is overwritten meanwhile is not the one that was loaded.
         teacher = self._setup.teacher
         if isinstance(teacher.weights, LoadTeacher):
-            weights: object = {"sha256": _file_hash(Path(teacher.weights.path))}
+            weights: dict[str, object] = {"sha256": file_digest(Path(teacher.weights.path))}
+            if teacher.weights.part is not None:
+                weights["part"] = teacher.weights.part
         else:
             weights = {**essence(teacher.weights), "seed": self._setup.seed}
         network = _network(teacher.network)
@@ -76,9 +82,9 @@ def _network(network: Network) -> object:
     name, settings = network.architecture, essence(network)
     if name.startswith("timm:"):
         return {**settings, "timm": importlib.metadata.version("timm")}
-    if ":" in name:
-        source = inspect.getsourcefile(users_function(name))
-        return {**settings, "source": _file_hash(Path(source)) if source else name}
+    if is_users(name):
+        own, *imported = [file_digest(path) for path in source_files(name)] or [name]
+        return {**settings, "source": own, **({"imported": imported} if imported else {})}
     return settings
 
 
@@ -86,11 +92,3 @@ def _device(setup: StudySetup) -> str:
     if setup.device == "cuda":
         return torch.cuda.get_device_name()
     return f"cpu {torch.backends.cpu.get_cpu_capability()}"
-
-
-def _file_hash(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error

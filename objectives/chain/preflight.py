@@ -1,13 +1,13 @@
 """Whether a study could begin at all, found out before anything is written."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import torch
 from torch import nn
 
+from objectives.chain.teacher import try_teacher
 from objectives.data import load_data
-from objectives.models import build_model, load_weights
+from objectives.models import build_model
 from objectives.runtimes import runtime_named
 from spaces import InputError, LoadTeacher, Network, StudySetup
 
@@ -32,7 +32,7 @@ def check_setup(setup: StudySetup, networks: Sequence[Network], schemes: Iterabl
     teacher = _try(setup.teacher.network, classes)
     weights = setup.teacher.weights
     if isinstance(weights, LoadTeacher):
-        load_weights(teacher, Path(weights.path), setup.teacher.network.key)
+        try_teacher(teacher, setup.teacher.network, weights, data)
     return data.described
 
 

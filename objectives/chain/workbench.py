@@ -123,6 +123,7 @@ class Workbench:
             weights=entry.path(WEIGHTS),
             accuracy=entry.notes["accuracy"],
             stages=(reporter.record(entry.key),),
+            remark=entry.notes.get("read", ""),
         )
         network = self.setup.teacher.network
         model = build_model(network, self.data.classes)

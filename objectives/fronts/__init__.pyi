@@ -7,6 +7,7 @@ from .front_probability import log_odds as log_odds
 from .pareto import OBJECTIVES as OBJECTIVES
 from .pareto import Losses as Losses
 from .pareto import ReferencePoint as ReferencePoint
+from .pareto import accuracy_floor as accuracy_floor
 from .pareto import hypervolume as hypervolume
 from .pareto import knee as knee
 from .pareto import losses_of as losses_of

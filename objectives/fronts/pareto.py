@@ -71,6 +71,14 @@ class ReferencePoint:
         return np.array([worst[name] for name in objectives], dtype=np.float64)
 
 
+def accuracy_floor(share: float, teacher_accuracy: float) -> float:
+    """Return `share` of the teacher's accuracy; of a perfect teacher all, less than can be told.
+
+    A floor of 1 would leave no loss to measure from.
+    """
+    return min(share * teacher_accuracy, 1 - 1e-9)
+
+
 def losses_of(outcomes: Sequence[Outcome], objectives: Sequence[str] = OBJECTIVES) -> Losses:
     """Return one row of losses per outcome, one column per objective; raises on NaN."""
     columns = [

@@ -1,7 +1,8 @@
 """config.toml: everything that makes one model, in one file that needs no study."""
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tomli_w
@@ -30,10 +31,13 @@ class Recipe:
     scheme: Scheme
     study: str
     trial: int
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """Digests of what the model was made from (objectives.StudyInput), by name."""
 
     def to_toml(self) -> str:
         """Return the recipe as TOML, the same text for the same recipe."""
         student = {} if self.chain is None else {"student": to_dict(self.chain.student)}
+        inputs = {"inputs": dict(self.inputs)} if self.inputs else {}
         return tomli_w.dumps(
             without_none(
                 {
@@ -43,6 +47,7 @@ class Recipe:
                     "scheme": self.scheme.name,
                     "setup": to_dict(self.setup),
                     **student,
+                    **inputs,
                 }
             )
         )
@@ -68,4 +73,5 @@ def read_recipe(path: Path) -> Recipe:
     if "student" in values:
         chain = from_dict(ChainConfig, {"student": values["student"], "scheme": scheme.name})
     setup = from_dict(StudySetup, values["setup"])
-    return Recipe(setup, chain, scheme, values["study"], values["trial"])
+    inputs = values.get("inputs", {})
+    return Recipe(setup, chain, scheme, values["study"], values["trial"], inputs)

@@ -19,8 +19,10 @@ from spaces import InputError, scheme_named, to_dict
 from studies import (
     StudyConfig,
     StudyFolder,
+    check_inputs,
     check_resume,
     create_or_resume,
+    data_stamp_of,
     load_study,
     open_storage,
     open_study,
@@ -163,6 +165,8 @@ def open_session(
     with folder.created():
         opened = _open(storage_target(folder, storage))
         begun = check_resume(config, opened)
+        if begun is not None:
+            _check_inputs(begun, config)
         if begun is not None and table is not None:
             _check_costs(begun, table, costs)
         session = Session(config, folder, opened, create_or_resume(config, opened), console)
@@ -209,6 +213,16 @@ def read_study_costs(path: Path, config: StudyConfig) -> CostTable:
     if table.teacher != teacher.key:
         raise InputError(f"{path} has the teacher {table.teacher}, and the study has {teacher.key}")
     return table
+
+
+def _check_inputs(study: optuna.Study, config: StudyConfig) -> None:
+    """Raise InputError unless the files of a begun study are the ones it has begun with."""
+    from objectives import data_inputs, data_stamp, file_inputs, load_data
+
+    setup, stamp = config.setup(), data_stamp_of(study)
+    check_inputs(study, file_inputs(setup, config.search_space().networks))
+    if stamp not in {None, data_stamp(setup.data)}:
+        check_inputs(study, data_inputs(load_data(setup.data)))
 
 
 def _check_costs(study: optuna.Study, table: CostTable, path: Path | None) -> None:
