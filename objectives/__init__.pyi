@@ -1,3 +1,4 @@
+from .chain import CheckedSetup as CheckedSetup
 from .chain import StudyInput as StudyInput
 from .chain import Workbench as Workbench
 from .chain import check_setup as check_setup

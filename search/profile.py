@@ -27,19 +27,19 @@ def profile(
     """Write the artifacts of a study's cost table with a script that times them on any device."""
     import tempfile
 
-    from objectives import Workbench, check_setup, write_bundle, write_candidates
-    from search.cli import command_console
+    from objectives import Workbench, write_bundle, write_candidates
+    from search.cli import check_study, command_console, load_told
     from spaces import InputError
-    from studies import StudyFolder, load_study, made_folders
+    from studies import StudyFolder, made_folders
 
     console = command_console()
-    config = load_study(study, overrides or [])
+    config = load_told(study, overrides or [])
     setup = config.setup()
     space, teacher = config.search_space(), setup.teacher.network
     networks = (teacher, *space.networks)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} is there and is no empty folder: choose another --out")
-    check_setup(setup, space.networks, space.schemes)
+    check_study(config)
     cache = StudyFolder(runs_dir, config.name).cache
     with (
         made_folders(out, hint="--out names another"),

@@ -12,6 +12,8 @@ from search.cli import (
     EXIT_FAULT,
     EXIT_INPUT,
     EXIT_INTERRUPTED,
+    EXIT_PASSING,
+    REFUSAL,
     RUNS_DIR,
     RunsDirOption,
     SetOption,
@@ -114,16 +116,19 @@ def run(
 
 def _show_plan(study: str, settings: list[str]) -> None:
     """Print what the study would do; whatever would be refused is refused."""
-    from objectives import check_setup
-    from search.cli import command_console, show_plan
-    from studies import load_study, origins_of
+    from search.cli import check_study, command_console, load_told, show_plan
+    from studies import origins_of
 
-    config = load_study(study, settings)
-    space = config.search_space()
-    described = check_setup(config.setup(), space.networks, space.schemes)
-    console = command_console()
-    console.print(f"Data: {described}", highlight=False)
+    config, console = load_told(study, settings), command_console()
+    checked = check_study(config)
+    console.print(f"Data: {checked.data}", highlight=False)
     show_plan(console, config, origins_of(study, settings))
+    names = ", ".join(one.key for one in checked.to_export)
+    console.print(
+        f"Every network was built, run, saved and loaded. Not tried here, as it takes seconds for "
+        f"each: the export of {names}, with which the search begins.",
+        highlight=False,
+    )
 
 
 def _search(
@@ -182,17 +187,38 @@ def _search(
 
 def _tell_failure(session: "Session", failed: "list[WorkerExit]") -> None:
     """Say why workers ended; exit when none is left that could have finished the study."""
-    log = failed[0].log
-    lines = [line for line in log.read_text("utf-8", errors="replace").splitlines() if line]
-    reason = lines[-1] if lines else f"ended with code {failed[0].code}"
-    if failed[0].code == EXIT_INPUT:
-        fail(reason.removeprefix("distilfront: "), EXIT_INPUT)
-    words = f"worker {failed[0].worker} failed: {reason}"
-    if failed[0].code < 0:
-        words = _death(failed[0])
-    session.console.print(f"{words}\n  see {log}", style="red")
-    if not session.is_finished():
+    # What will recur is worth more words than what may pass.
+    first = min(failed, key=lambda item: item.code not in {EXIT_INPUT, EXIT_FAULT})
+    if first.code == EXIT_INPUT:
+        fail(_last_refusal(first.log), EXIT_INPUT)
+    if first.code < 0:
+        words = _death(first)
+    else:
+        lines = _lines_of(first.log)
+        reason = lines[-1] if lines else f"it ended with code {first.code}"
+        words = f"worker {first.worker} failed: {reason}"
+    session.console.print(f"{words}\n  see {first.log}", style="red")
+    if session.is_finished():
+        return
+    if first.code < 0 or first.code == EXIT_PASSING:
         fail("the study is not finished; the same command goes on with it", EXIT_FAULT)
+    fail(
+        "the study is not finished, and the same command would end in the same way: what failed "
+        f"has to be mended first, see {first.log}",
+        EXIT_FAULT,
+    )
+
+
+def _lines_of(log: Path) -> list[str]:
+    return [line for line in log.read_text("utf-8", errors="replace").splitlines() if line]
+
+
+def _last_refusal(log: Path) -> str:
+    """Return what a worker that met bad input said last, all lines of it."""
+    lines = _lines_of(log)
+    beginnings = [at for at, line in enumerate(lines) if line.startswith(REFUSAL)]
+    said = lines[beginnings[-1] :] if beginnings else lines[-1:]
+    return "\n".join(said).removeprefix(REFUSAL) or f"it was refused without words, see {log}"
 
 
 def _death(item: "WorkerExit") -> str:

@@ -5,6 +5,7 @@ Its standard output carries events (search.workers.events), its standard input i
 
 import logging
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from typing import Annotated
@@ -12,7 +13,9 @@ from typing import Annotated
 import typer
 
 from search.cli import (
+    EXIT_FAULT,
     EXIT_INTERRUPTED,
+    EXIT_PASSING,
     RUNS_DIR,
     RunsDirOption,
     SetOption,
@@ -22,6 +25,7 @@ from search.cli import (
     run_app,
 )
 from search.workers import Event, StopSignal, to_line
+from spaces import DistilfrontError, in_one_line
 
 
 def worker(
@@ -42,12 +46,19 @@ def worker(
     warnings.simplefilter("default")
 
     # The imports take seconds; the stop_signal is watched before them.
-    from search.workers import ReleasedError, work
+    from search.workers import ReleasedError, may_pass, work
 
     try:
         work(study, overrides or [], runs_dir, storage, index, stop_signal, emit)
     except ReleasedError:
         sys.exit(EXIT_INTERRUPTED)
+    except DistilfrontError:
+        raise
+    except Exception as error:  # noqa: BLE001 - told, and the process ends with it
+        traceback.print_exception(error)
+        # The last line, where the supervisor finds the reason: the traceback may end in another.
+        print(in_one_line(error), file=sys.stderr)
+        sys.exit(EXIT_PASSING if may_pass(error) else EXIT_FAULT)
 
 
 def _event_pipe() -> Callable[[Event], None]:

@@ -3,10 +3,10 @@
 from spaces.codec import canonical_json, digest, essence, from_dict, to_dict, without_none
 from spaces.data import AugmentName, Channels, DataConfig, check_class_names
 from spaces.domains import Choice, Domain, Steps, TrialLike, Value
-from spaces.errors import DistilfrontError, InputError, UnknownNameError
+from spaces.errors import DistilfrontError, InputError, UnknownNameError, in_one_line
 from spaces.keys import NETWORK, SCHEME_KEY, Key, keys_of
 from spaces.methods import METHODS, Logit, Method, NoTeacher, Softened
-from spaces.network import Network, has_width
+from spaces.network import Network, has_width, is_users_function
 from spaces.schedule import DecayName, OptimizerName, Schedule
 from spaces.schemes import (
     SCHEMES,
@@ -82,6 +82,8 @@ __all__ = [
     "essence",
     "from_dict",
     "has_width",
+    "in_one_line",
+    "is_users_function",
     "keys_of",
     "scheme_named",
     "student_key",

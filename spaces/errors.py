@@ -14,3 +14,14 @@ class UnknownNameError(InputError):
 
     def __init__(self, what: str, name: object, known: list[str] | tuple[str, ...]) -> None:
         super().__init__(f"unknown {what} {name!r}: known are {', '.join(known)}")
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return what was raised in one line that is never empty: its type, and its words if any.
+
+    An error of ours is its words alone.
+    """
+    words, kind = " ".join(str(error).split()), type(error).__name__
+    if isinstance(error, DistilfrontError) and words:
+        return words
+    return f"{kind}: {words}" if words else kind

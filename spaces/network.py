@@ -20,8 +20,13 @@ def has_width(architecture: str) -> bool:
     Those of torchvision's that take one, the CIFAR ResNets, and a user's `module:function`, which
     is called with it.
     """
-    users = ":" in architecture and not architecture.startswith("timm:")
-    return architecture in _WIDTHS or architecture.startswith("cifar_resnet") or users
+    known = architecture in _WIDTHS or architecture.startswith("cifar_resnet")
+    return known or is_users_function(architecture)
+
+
+def is_users_function(architecture: str) -> bool:
+    """Say whether an architecture is a `module:function` of the user's."""
+    return ":" in architecture and not architecture.startswith("timm:")
 
 
 @dataclass(frozen=True)

@@ -50,3 +50,5 @@ class StudySetup:
     """Where training happens; artifacts are always run by their runtime on the CPU."""
     runtime: Literal["onnxruntime", "executorch"] = "onnxruntime"
     """What runs the artifacts."""
+    modules: tuple[str, ...] = ()
+    """Folders in which a `module:function` is looked for, after the current one."""

@@ -9,6 +9,7 @@ from .loading import load_study as load_study
 from .loading import origins_of as origins_of
 from .loading import parse_stored as parse_stored
 from .loading import parse_study as parse_study
+from .loading import path_notes as path_notes
 from .loading import study_values as study_values
 from .locks import Lock as Lock
 from .locks import preparation_lock as preparation_lock

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from spaces import DEFAULT_CHAIN, STAGES, DataConfig, InputError, UnknownNameError
 from studies.old_form import renamed_keys
+from studies.paths import beside, in_current_folder
 from studies.schema import SPACE_FAULTS, StudyConfig
 from studies.space_table import settled_where_silent
 
@@ -26,12 +27,31 @@ def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> StudyConfig:
     """Return the study of that built-in name, or of that `.toml` file, with overrides applied.
 
     overrides: `key.key=value` texts; the value is read as TOML where it is, and as text elsewhere.
+    Paths of a file are relative to it, those of overrides to the current folder; both are absolute
+    in what is returned, so that a stored study is not bound to the folder it was begun from.
     Raises InputError with every fault of the file, and UnknownNameError with the known studies.
     """
-    values = study_values(name_or_path)
+    values, folder = study_values(name_or_path), _folder_of(name_or_path)
+    if folder is not None:
+        beside(values, folder)
     for override in overrides:
         _apply(values, override)
-    return parse_study(values, name_or_path)
+    in_current_folder(values)
+    config = parse_study(values, name_or_path)
+    if folder is None or not config.needs_modules:
+        return config
+    return config.model_copy(update={"modules": (*config.modules, str(folder))})
+
+
+def path_notes(name_or_path: str) -> list[str]:
+    """Return a sentence for each path of a study file that is not where it should be."""
+    folder = _folder_of(name_or_path)
+    return [] if folder is None else beside(study_values(name_or_path), folder)
+
+
+def _folder_of(name_or_path: str) -> Path | None:
+    """Return the folder of a study file; None of a built-in study."""
+    return Path(name_or_path).absolute().parent if name_or_path.endswith(".toml") else None
 
 
 def study_values(name_or_path: str) -> dict[str, Any]:

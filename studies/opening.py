@@ -10,6 +10,7 @@ from optuna.storages import RDBStorage
 from spaces import InputError
 from studies.loading import parse_stored
 from studies.locks import study_lock
+from studies.paths import with_moved_files
 from studies.records import StudyAttr
 from studies.schema import StudyConfig, differences
 
@@ -51,7 +52,8 @@ def check_resume(config: StudyConfig, storage: RDBStorage) -> optuna.Study | Non
     study = optuna.load_study(study_name=config.name, storage=storage)
     if _is_unfinished(study):
         return None
-    changed = differences(stored_config(study).identity(), config.identity())
+    old, new = stored_config(study).identity(), config.identity()
+    changed = differences(with_moved_files(old, new), new)
     if changed:
         raise InputError(
             f"study {config.name!r} has begun under other settings: give the new ones another "

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_serializer, field_validator
 from pydantic_core import PydanticCustomError
 
-from spaces import Space, StudySetup, digest
+from spaces import Space, StudySetup, digest, is_users_function
+from studies.paths import with_absolute_paths
 from studies.space_table import SpaceTable, is_default, nested, read_space, written
 from studies.tables import ChainTable, DataTable, Table, TeacherTable
 
@@ -82,6 +83,9 @@ class StudyConfig(Table):
     hypervolume; at 0 it never ends before its trials."""
     workers: int = Field(1, ge=1)
     """Processes that run trials on this machine."""
+    modules: tuple[str, ...] = ()
+    """Folders in which a `module:function` is looked for, after the current one; that of the
+    study file is always among them."""
     data: DataTable
     teacher: TeacherTable
     chain: ChainTable = ChainTable()
@@ -158,7 +162,14 @@ class StudyConfig(Table):
             threads=self.runtime.threads,
             device=self.runtime.device,
             runtime=self.runtime.name,
+            modules=self.modules,
         )
+
+    @property
+    def needs_modules(self) -> bool:
+        """Whether a network is made by a function of the user's."""
+        students = self.search_space().values("network.architecture")
+        return any(map(is_users_function, (self.teacher.architecture, *map(str, students))))
 
     def search_space(self) -> Space:
         """Return what is searched; it remembers much, so keep it."""
@@ -174,7 +185,7 @@ class StudyConfig(Table):
         Where the data lie is not what they are, so `data.root` is left out; so is every setting
         that is settled at its default, or one that came to be later would be a difference.
         """
-        values = self.to_dict()
+        values = with_absolute_paths(self.to_dict())
         kept = ("objectives", "seed", "data", "teacher", "chain", "runtime")
         identity = {key: values[key] for key in kept}
         del identity["data"]["root"]

@@ -6,5 +6,6 @@ from .inputs import data_stamp as data_stamp
 from .inputs import file_inputs as file_inputs
 from .inputs import study_inputs as study_inputs
 from .pace import seconds_an_image as seconds_an_image
+from .preflight import CheckedSetup as CheckedSetup
 from .preflight import check_setup as check_setup
 from .workbench import Workbench as Workbench

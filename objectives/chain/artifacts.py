@@ -14,6 +14,9 @@ from objectives.data import Data
 from objectives.runtimes import ArtifactWriter, Runtime, Template
 from spaces import Network, Scheme
 
+TEMPLATES = "templates"
+"""Folder of the cache in which a runtime keeps what it prepares of a network."""
+
 
 @dataclass(frozen=True)
 class RunArtifact:
@@ -64,7 +67,7 @@ class Artifacts:
             images = self._images_of(split, network.image_size)
             logits = self.runtime.logits(artifact, images, threads=self._threads)
             if keep is not None:
-                _move(artifact, keep)
+                put_in_place(artifact, keep)
         return RunArtifact(weight, logits)
 
     def _writer_of(self, weights: Path, network: Network) -> ArtifactWriter:
@@ -82,9 +85,9 @@ class Artifacts:
         return self._images[split, image_size]
 
 
-def _move(artifact: Path, keep: Path) -> None:
-    """Put the artifact in place whole: the rename is within one folder."""
+def put_in_place(file: Path, keep: Path) -> None:
+    """Put a copy of `file` in place whole: the rename is within one folder."""
     keep.parent.mkdir(parents=True, exist_ok=True)
     aside = keep.with_name(f".{keep.name}.{os.getpid()}")
-    shutil.copyfile(artifact, aside)
+    shutil.copyfile(file, aside)
     aside.replace(keep)

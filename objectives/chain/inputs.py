@@ -12,7 +12,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from spaces import DataConfig, InputError, LoadTeacher, Network, StudySetup, digest
+from spaces import (
+    DataConfig,
+    InputError,
+    LoadTeacher,
+    Network,
+    StudySetup,
+    digest,
+    is_users_function,
+)
 
 if TYPE_CHECKING:
     from objectives.data import Data
@@ -50,8 +58,8 @@ def file_inputs(setup: StudySetup, networks: Iterable[Network]) -> tuple[StudyIn
         path = Path(weights.path)
         found.append(StudyInput("teacher's weights", file_digest(path), str(path)))
     for name in dict.fromkeys(one.architecture for one in (setup.teacher.network, *networks)):
-        if is_users(name):
-            files = source_files(name)
+        if is_users_function(name):
+            files = source_files(name, setup.modules)
             content = digest([file_digest(path) for path in files])
             found.append(StudyInput(f"code of {name}", content, ", ".join(map(str, files))))
     return tuple(found)
@@ -94,18 +102,15 @@ def file_digest(path: Path) -> str:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def is_users(architecture: str) -> bool:
-    """Say whether an architecture is a `module:function` of the user's."""
-    return ":" in architecture and not architecture.startswith("timm:")
-
-
-def source_files(architecture: str) -> list[Path]:
+def source_files(architecture: str, folders: Iterable[str] = ()) -> list[Path]:
     """Return the files of a user's `module:function`: the function's own, then those it imports.
 
-    Those it imports are the user's too: they lie in the same folder or below.
+    Those it imports are the user's too: they lie in the same folder or below. folders: where the
+    module is looked for beside the current one.
     """
-    from objectives.models import users_function
+    from objectives.models import look_for_modules_in, users_function
 
+    look_for_modules_in(folders)
     function = users_function(architecture)
     while isinstance(function, functools.partial):
         function = function.func

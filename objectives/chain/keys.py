@@ -7,10 +7,18 @@ from pathlib import Path
 import torch
 
 from objectives.chain.handlers import handler_of
-from objectives.chain.inputs import file_digest, is_users, source_files
+from objectives.chain.inputs import file_digest, source_files
 from objectives.chain.teacher import LOGITS_VERSION, TEACHER_VERSION
 from objectives.data import Data
-from spaces import LoadTeacher, Network, StudentConfig, StudySetup, digest, essence
+from spaces import (
+    LoadTeacher,
+    Network,
+    StudentConfig,
+    StudySetup,
+    digest,
+    essence,
+    is_users_function,
+)
 
 
 class StageKeys:
@@ -82,7 +90,7 @@ def _network(network: Network) -> object:
     name, settings = network.architecture, essence(network)
     if name.startswith("timm:"):
         return {**settings, "timm": importlib.metadata.version("timm")}
-    if is_users(name):
+    if is_users_function(name):
         own, *imported = [file_digest(path) for path in source_files(name)] or [name]
         return {**settings, "source": own, **({"imported": imported} if imported else {})}
     return settings

@@ -1,22 +1,115 @@
 """Whether a study could begin at all, found out before anything is written."""
 
-from collections.abc import Iterable, Sequence
+import logging
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
+from objectives.chain.artifacts import TEMPLATES, put_in_place
 from objectives.chain.teacher import try_teacher
 from objectives.data import load_data
-from objectives.models import build_model
+from objectives.models import (
+    in_words,
+    initialised_model,
+    load_weights,
+    look_for_modules_in,
+    place_and_words,
+    save_weights,
+    speed_up_small_maps,
+)
 from objectives.runtimes import runtime_named
-from spaces import InputError, LoadTeacher, Network, StudySetup
+from spaces import (
+    InputError,
+    LoadTeacher,
+    Network,
+    StudySetup,
+    TrainTeacher,
+    in_one_line,
+    is_users_function,
+)
+
+_TOLERANCE = 1e-3
+"""Relative to the largest logit: what rounding explains."""
 
 
-def check_setup(setup: StudySetup, networks: Sequence[Network], schemes: Iterable[str]) -> str:
-    """Return what the data are, in words, when nothing is missing.
+@dataclass(frozen=True)
+class CheckedSetup:
+    """A study all of whose networks do what is asked of them, but for the export."""
 
-    Raises InputError when data, a network, the teacher's weights or the runtime are.
-    networks: the students'. One of each architecture, stem and input size is built and run.
+    setup: StudySetup
+    networks: tuple[Network, ...]
+    """The teacher's and the students'."""
+    classes: int
+    data: str
+    """What the data are, in words."""
+
+    @property
+    def to_export(self) -> tuple[Network, ...]:
+        """The networks of which an export says something: one a graph.
+
+        Of an architecture that we build, all widths have the same one; a user's function may do
+        with its width what it likes.
+        """
+        graphs: dict[object, Network] = {}
+        for one in self.networks:
+            width = one.width if is_users_function(one.architecture) else None
+            graphs.setdefault((one.architecture, width, one.stem, one.image_size), one)
+        return tuple(graphs.values())
+
+    @contextmanager
+    def exported(self, cache_dir: Path) -> Iterator[None]:
+        """Export what tells whether the study can be; it is in the cache when the block ends well.
+
+        Exports that the cache has are not made again, and nothing is written when one fails or
+        the block raises. Raises InputError with every network that cannot be exported.
+        """
+        runtime, templates = runtime_named(self.setup.runtime), cache_dir / TEMPLATES
+        with TemporaryDirectory(prefix="distilfront-") as folder:
+            aside = Path(folder) / TEMPLATES
+            if templates.is_dir():
+                shutil.copytree(templates, aside)
+
+            def export(network: Network) -> None:
+                try:
+                    with _silence():
+                        runtime.template(network, self.classes, aside)
+                except Exception as error:
+                    words = in_one_line(error).removeprefix(f"{network.key} ")
+                    raise InputError(words) from error
+
+            _refuse(_faults(self.to_export, export))
+            yield
+            for made in aside.glob("*"):
+                if not (templates / made.name).exists():
+                    put_in_place(made, templates / made.name)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Let torch not print the graph, and warnings about it, when it cannot export a network."""
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def check_setup(
+    setup: StudySetup, networks: Sequence[Network], schemes: Iterable[str]
+) -> CheckedSetup:
+    """Build and run every network, the teacher's too, as training, scoring and the cache will.
+
+    networks: the students'. Raises InputError when data or the runtime are missing, or with a line
+    for each network, or each kind of fault that several share, that cannot be used.
     """
     runtime = runtime_named(setup.runtime)
     if beyond := sorted(set(schemes) - set(runtime.schemes())):
@@ -24,26 +117,120 @@ def check_setup(setup: StudySetup, networks: Sequence[Network], schemes: Iterabl
             f"{runtime.name} cannot write {', '.join(beyond)}: quantize.scheme can have "
             f"{', '.join(runtime.schemes())}"
         )
+    look_for_modules_in(setup.modules)
     data = load_data(setup.data)
     classes = data.classes
-    kinds = {(one.architecture, one.stem, one.image_size): one for one in networks}
-    for network in kinds.values():
-        _try(network, classes)
-    teacher = _try(setup.teacher.network, classes)
-    weights = setup.teacher.weights
-    if isinstance(weights, LoadTeacher):
-        try_teacher(teacher, setup.teacher.network, weights, data)
-    return data.described
+    teacher, weights = setup.teacher.network, setup.teacher.weights
+    trained = {*networks, teacher} if isinstance(weights, TrainTeacher) else set(networks)
+    all_networks = tuple(dict.fromkeys((teacher, *networks)))
+    faults = _faults(all_networks, lambda one: _try(one, classes, learns=one in trained))
+    if isinstance(weights, LoadTeacher) and not any(teacher in ones for ones in faults.values()):
+        try:
+            model = initialised_model(teacher, classes, seed=0)
+            try_teacher(model, teacher, weights, data)
+        except InputError as error:
+            faults[str(error)] = []  # It names the network.
+    _refuse(faults)
+    return CheckedSetup(setup, all_networks, classes, data.described)
 
 
-def _try(network: Network, classes: int) -> nn.Module:
-    """Return the network, after it has seen one image of its size."""
-    model = build_model(network, classes)
+def _faults(
+    networks: Iterable[Network], check: Callable[[Network], None]
+) -> dict[str, list[Network]]:
+    """Return, by the words of the InputError that `check` raised, the networks it raised it for."""
+    found: dict[str, list[Network]] = {}
+    for network in networks:
+        try:
+            check(network)
+        except InputError as error:
+            found.setdefault(str(error), []).append(network)
+    return found
+
+
+def _refuse(faults: dict[str, list[Network]]) -> None:
+    lines = [
+        ": ".join([*([", ".join(one.key for one in ones)] if ones else []), words])
+        for words, ones in faults.items()
+    ]
+    if len(lines) > 1:
+        lines = [f"{len(lines)} faults:", *lines]
+    if lines:
+        raise InputError("\n  ".join(lines))
+
+
+def _try(network: Network, classes: int, *, learns: bool) -> None:
+    """Raise InputError unless the network trains, scores, and is what its saved weights say."""
+    model = initialised_model(network, classes, seed=0)
+    speed_up_small_maps(model)
+    model.to(memory_format=torch.channels_last)
     size = network.image_size
-    try:
+    with torch.random.fork_rng(devices=[]):  # Dropout draws.
+        torch.manual_seed(0)
+        images = torch.randn(2, 3, size, size).contiguous(memory_format=torch.channels_last)
+        logits = _logits(model.train(), images, classes)
+        if learns:
+            _learn(logits)
         with torch.inference_mode():
-            model.eval()(torch.zeros(1, 3, size, size))
+            expected = _logits(model.eval(), images, classes)
+            _save_and_load(model, network, classes, images, expected)
+
+
+def _logits(model: nn.Module, images: Tensor, classes: int) -> Tensor:
+    """Return the network's logits on two images; raises InputError when they are none."""
+    size = images.shape[-1]
+    try:
+        output: Tensor = model(images)
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:
+        first = next((each for each in model.modules() if isinstance(each, nn.Conv2d)), None)
+        if first is not None and first.in_channels == 1:
+            raise InputError(
+                "takes images of 1 channel, and all images here have 3, grey ones too: let its "
+                "first convolution take 3"
+            ) from error
+        raise InputError(f"cannot take images of {size} px: {place_and_words(error)}") from error
+    fits = isinstance(output, Tensor) and output.dtype == torch.float32
+    if not fits or output.shape != (2, classes):
+        mode = "train()" if model.training else "eval()"
+        raise InputError(
+            f"gives {in_words(output)} for two images in {mode}, expected float32 [2, {classes}]: "
+            f"the data has {classes} classes"
+        )
+    return output
+
+
+def _learn(logits: Tensor) -> None:
+    if not logits.requires_grad:
+        raise InputError(
+            "cannot be trained: what it gives depends on no weight with requires_grad = True"
+        )
+    try:
+        cross_entropy(logits, torch.tensor([0, 1])).backward()  # type: ignore[no-untyped-call]
     except Exception as error:
-        words = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{network.key} cannot take images of {size} px: {words}") from error
-    return model
+        raise InputError(f"cannot be trained: {place_and_words(error)}") from error
+
+
+def _save_and_load(
+    model: nn.Module, network: Network, classes: int, images: Tensor, expected: Tensor
+) -> None:
+    """Raise InputError unless saved weights make a fresh network compute the same."""
+    again = initialised_model(network, classes, seed=1)
+    if again is model:
+        raise InputError("is the same network every time: it must be a new one at every call")
+    with TemporaryDirectory(prefix="distilfront-") as folder:
+        path = Path(folder) / "weights.safetensors"
+        try:
+            save_weights(model, path)
+            load_weights(again, path, network.key)
+        except InputError as error:
+            words = str(error).removeprefix(f"weights {path} ")
+            raise InputError(f"cannot be loaded from its own weights: they {words}") from error
+        except Exception as error:
+            raise InputError(f"its weights cannot be saved: {place_and_words(error)}") from error
+    got = again.eval()(images)
+    if not float((got - expected).abs().max()) <= _TOLERANCE * float(expected.abs().max()):
+        raise InputError(
+            "gives other logits once its weights are saved and loaded: what it computes is random "
+            "in eval(), or rests on a tensor that is neither a parameter nor a buffer"
+        )

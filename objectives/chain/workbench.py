@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from objectives.chain.artifacts import Artifacts
+from objectives.chain.artifacts import TEMPLATES, Artifacts
 from objectives.chain.cache import Draft, Entry, StageCache
 from objectives.chain.epoch_reporter import EpochReporter
 from objectives.chain.handlers import StageWork, handler_of
@@ -25,7 +25,7 @@ from objectives.chain.keys import StageKeys
 from objectives.chain.teacher import build_teacher
 from objectives.data import Data, load_data, resized
 from objectives.metrics import evaluation, log_probabilities
-from objectives.models import build_model, load_weights
+from objectives.models import build_model, load_weights, look_for_modules_in
 from objectives.results import (
     EpochReport,
     Evaluation,
@@ -67,12 +67,13 @@ class Workbench:
         self, setup: StudySetup, cache_dir: Path, *, max_cache_bytes: int = _MAX_CACHE_BYTES
     ) -> None:
         _settle(setup)
+        look_for_modules_in(setup.modules)
         self.setup = setup
         self.data: Data = load_data(setup.data)
         self.keys = StageKeys(setup, self.data)
         self.cache = StageCache(cache_dir / "stages", max_cache_bytes)
         self.runtime = runtime_named(setup.runtime)
-        templates = cache_dir / "templates"
+        templates = cache_dir / TEMPLATES
         self._artifacts = Artifacts(self.runtime, self.data, templates, setup.threads)
         self._teacher: tuple[TrainedStudent, nn.Module] | None = None
         self._recorded: RecordedTeacher | None = None

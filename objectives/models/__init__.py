@@ -4,16 +4,22 @@ from objectives.models.build import (
     build_model,
     initialised_model,
     known_models,
-    users_function,
 )
+from objectives.models.outputs import in_words
+from objectives.models.saving import fit_to_save
 from objectives.models.small_maps import speed_up_small_maps
+from objectives.models.users_code import look_for_modules_in, place_and_words, users_function
 from objectives.models.weights import load_weights, save_weights
 
 __all__ = [
     "build_model",
+    "fit_to_save",
+    "in_words",
     "initialised_model",
     "known_models",
     "load_weights",
+    "look_for_modules_in",
+    "place_and_words",
     "save_weights",
     "speed_up_small_maps",
     "users_function",

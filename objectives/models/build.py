@@ -1,14 +1,15 @@
 """From an architecture's name to a network."""
 
-import importlib
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torchvision import models as torchvision_models
 
 from objectives.models.cifar_resnet import CIFAR_RESNETS, CifarResNet
+from objectives.models.outputs import give_logits_alone
+from objectives.models.users_code import made_by_user, place_and_words
 from spaces import InputError, Network, UnknownNameError
 
 _EXTRA_ARGUMENTS = {
@@ -26,9 +27,9 @@ def known_models() -> list[str]:
 def build_model(network: Network, classes: int) -> nn.Module:
     """Return the network with `classes` outputs, in training mode, weights from the global RNG.
 
-    A user's `module:function` is called with `classes=`, and with `width=` when it is not 1.
-    Raises UnknownNameError for a name that nobody knows, and InputError when the network has no
-    such width or stem.
+    A user's `module:function` is called with `classes=`, and with `width=` when it is not 1. Where
+    a network returns more than logits, they alone come out. Raises UnknownNameError for a name
+    that nobody knows, and InputError when the network has no such width or stem.
     """
     name = network.architecture
     if name in CIFAR_RESNETS:  # built for small images: there is no other stem
@@ -36,11 +37,15 @@ def build_model(network: Network, classes: int) -> nn.Module:
     if name.startswith("timm:"):
         model = _timm_model(name.removeprefix("timm:"), classes)
     elif ":" in name:
-        model = _users_model(name, network, classes)
+        model = _users_model(network, classes)
     else:
         model = _torchvision_model(network, classes)
     if network.stem == "small":
         _make_stem_small(model, network)
+    if any(map(is_lazy, (*model.parameters(), *model.buffers()))):
+        _settle_shapes(model, network.image_size)
+    if ":" in name:
+        give_logits_alone(model, classes)
     return model
 
 
@@ -80,36 +85,26 @@ def _timm_model(name: str, classes: int) -> nn.Module:
     return model
 
 
-def _users_model(name: str, network: Network, classes: int) -> nn.Module:
-    make = users_function(name)
-    arguments = {} if network.width == 1.0 else {"width": network.width}
-    try:
-        model = make(classes=classes, **arguments)
-    except TypeError as error:
-        raise InputError(
-            f"architecture {name} must be callable with classes=…, and width=… when the width is "
-            f"not 1: {error}"
-        ) from error
+def _users_model(network: Network, classes: int) -> nn.Module:
+    name = network.architecture
+    model = made_by_user(name, network.width, classes)
     if not isinstance(model, nn.Module):
         raise InputError(
             f"architecture {name} must return a torch.nn.Module, got {type(model).__name__}"
         )
-    return model
+    return model.train()
 
 
-def users_function(name: str) -> Callable[..., Any]:
-    """Return the function that `module:function` names; raises InputError when it is not there."""
-    module_name, _, function_name = name.partition(":")
+def _settle_shapes(model: nn.Module, image_size: int) -> None:
+    """Show one image to a network with layers that wait for it to know their shapes."""
     try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise InputError(f"architecture {name}: cannot import {module_name} ({error})") from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, 3, image_size, image_size))
+    except Exception as error:
         raise InputError(
-            f"architecture {name}: module {module_name} has no function {function_name!r}"
-        )
-    return function  # type: ignore[no-any-return]
+            f"cannot take images of {image_size} px: {place_and_words(error)}"
+        ) from error
+    model.train()
 
 
 def _make_stem_small(model: nn.Module, network: Network) -> None:

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from objectives.models.saving import fit_to_save
 from objectives.models.state_dicts import Fit, fits
 from objectives.models.weight_files import read_weight_file
 from spaces import InputError
@@ -15,7 +16,7 @@ from spaces import InputError
 def save_weights(weights: nn.Module | Mapping[str, Tensor], path: Path) -> None:
     """Write `weights` as safetensors; equal weights give equal bytes."""
     state = weights.state_dict() if isinstance(weights, nn.Module) else weights
-    save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, path)
+    save_file(fit_to_save(state), path)
 
 
 def load_weights(

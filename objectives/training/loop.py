@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from objectives.data import Data, Device, TrainingImages, resized
 from objectives.errors import DivergedError
-from objectives.models import speed_up_small_maps
+from objectives.models import fit_to_save, speed_up_small_maps
 from objectives.results import StageName
 from objectives.seeding import generator, seeded
 from objectives.training.checkpoints import Checkpoints
@@ -224,8 +224,7 @@ def _save(
         }
     notes = {"results": [asdict(result) for result in results]}
     with draft.saving_checkpoint(len(results), notes) as folder:
-        contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        save_file(contiguous, folder / _CHECKPOINT)
+        save_file(fit_to_save(tensors), folder / _CHECKPOINT)
 
 
 def _restore(

@@ -10,6 +10,8 @@ from .export_folder import write_model as write_model
 from .options import EXIT_FAULT as EXIT_FAULT
 from .options import EXIT_INPUT as EXIT_INPUT
 from .options import EXIT_INTERRUPTED as EXIT_INTERRUPTED
+from .options import EXIT_PASSING as EXIT_PASSING
+from .options import REFUSAL as REFUSAL
 from .options import RUNS_DIR as RUNS_DIR
 from .options import OutOption as OutOption
 from .options import RunsDirOption as RunsDirOption
@@ -25,7 +27,9 @@ from .options import with_examples as with_examples
 from .recipe import Recipe as Recipe
 from .recipe import read_recipe as read_recipe
 from .session import Session as Session
+from .session import check_study as check_study
 from .session import command_console as command_console
+from .session import load_told as load_told
 from .session import open_existing as open_existing
 from .session import open_session as open_session
 from .session import read_study_costs as read_study_costs

@@ -52,8 +52,13 @@ so this name is reached by one that Typer offers."""
 
 _EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {}
 
+REFUSAL = "distilfront: "
+"""Before what a command says when it ends without having done what was asked."""
+
 EXIT_FAULT = 1
 EXIT_INPUT = 2
+EXIT_PASSING = 75
+"""A fault that may be gone when the same command is run again; as sysexits.h has it."""
 EXIT_INTERRUPTED = 130
 
 
@@ -105,5 +110,5 @@ def run_app(app: typer.Typer) -> NoReturn:
 
 def fail(words: str, code: int) -> NoReturn:
     """Print `words` to standard error and exit with `code`."""
-    print(f"distilfront: {words}", file=sys.stderr)
+    print(f"{REFUSAL}{words}", file=sys.stderr)
     sys.exit(code)

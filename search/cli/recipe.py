@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tomli_w
@@ -74,4 +74,6 @@ def read_recipe(path: Path) -> Recipe:
         chain = from_dict(ChainConfig, {"student": values["student"], "scheme": scheme.name})
     setup = from_dict(StudySetup, values["setup"])
     inputs = values.get("inputs", {})
+    # A user's module may have come along with the folder.
+    setup = replace(setup, modules=(*setup.modules, str(path.absolute().parent)))
     return Recipe(setup, chain, scheme, values["study"], values["trial"], inputs)

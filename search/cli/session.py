@@ -2,10 +2,12 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import optuna
 from optuna.storages import RDBStorage
@@ -26,9 +28,13 @@ from studies import (
     load_study,
     open_storage,
     open_study,
+    path_notes,
     stored_config,
 )
 from studies.records import History, HistoryReader, StudyAttr, costs_of, is_late
+
+if TYPE_CHECKING:  # It needs torch, which takes seconds.
+    from objectives import CheckedSetup
 
 _DASHBOARD_EVERY_S = 30.0
 
@@ -152,17 +158,14 @@ def open_session(
 
     Everything the user gave is checked before anything is written.
     """
-    config = load_study(study, settings)
+    config = load_told(study, settings)
     folder = StudyFolder(runs_dir, config.name)
     table = None if costs is None else read_study_costs(costs, config)
     console = command_console()
-    if not folder.database.exists():
-        from objectives import check_setup
-
-        space = config.search_space()
-        described = check_setup(config.setup(), space.networks, space.schemes)
-        console.print(f"Data: {described}", highlight=False)
-    with folder.created():
+    checked = None if folder.database.exists() else check_study(config)
+    if checked is not None:
+        console.print(f"Data: {checked.data}", highlight=False)
+    with folder.created(), _exported(checked, folder):
         opened = _open(storage_target(folder, storage))
         begun = check_resume(config, opened)
         if begun is not None:
@@ -173,6 +176,34 @@ def open_session(
     if table is not None:
         session.study.set_user_attr(StudyAttr.COSTS.value, to_dict(table))
     return session
+
+
+def load_told(study: str, settings: Sequence[str]) -> StudyConfig:
+    """Return the study; say which of its paths were not beside its file."""
+    config = load_study(study, settings)
+    for note in path_notes(study):
+        command_console().print(f"{study}: {note}", style="yellow", highlight=False)
+    return config
+
+
+def check_study(config: StudyConfig) -> "CheckedSetup":
+    """Return what check_setup says of a study: every network of it was built and run."""
+    from objectives import check_setup
+
+    space = config.search_space()
+    return check_setup(config.setup(), space.networks, space.schemes)
+
+
+@contextmanager
+def _exported(checked: "CheckedSetup | None", folder: StudyFolder) -> Iterator[None]:
+    """Export what is new of a study that has not begun; kept if the block ends well."""
+    if checked is None:
+        yield
+        return
+    names = ", ".join(one.key for one in checked.to_export)
+    command_console().print(f"Exporting {names}, where the cache has no export", highlight=False)
+    with checked.exported(folder.cache):
+        yield
 
 
 def _open(target: str | Path, *, must_exist: bool = False) -> RDBStorage:

@@ -20,7 +20,7 @@ from search.workers.epoch_monitor import Emit, EpochMonitor, ReleasedError
 from search.workers.events import PointAdded, TrialBegan, TrialEnded
 from search.workers.presenter import Presenter
 from search.workers.stop_signal import StopSignal
-from spaces import SCHEME_KEY, ChainConfig, Scheme, Value, scheme_named
+from spaces import SCHEME_KEY, ChainConfig, Scheme, Value, in_one_line, scheme_named
 from studies import StudyConfig
 from studies.records import (
     HistoryReader,
@@ -124,7 +124,7 @@ class Worker:
                 raise
             except Exception as error:  # A fault belongs to its trial; the study goes on.
                 log.exception("trial %d failed", trial.number)
-                reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                reason = in_one_line(error)
                 fail(bench.study, trial, "error", reason)
                 state, words = "failed", reason
         except LostTrialError as error:

@@ -114,14 +114,17 @@ def test_overrides_are_read_as_toml_and_as_text_elsewhere() -> None:
 
 
 def test_a_value_that_toml_would_take_for_more_keys_is_text() -> None:
-    assert load_study("kd_lora_q", ["data.root=a\ntrials = 1"]).data.root == "a\ntrials = 1"
+    root = load_study("kd_lora_q", ["data.root=a\ntrials = 1"]).data.root
+    assert Path(root).name == "a\ntrials = 1"
 
 
 def test_a_teacher_is_trained_or_loaded(tmp_path: Path) -> None:
     path = tmp_path / "loaded.toml"
     start, end = DIGITS.index("[teacher.training]"), DIGITS.index("[chain]")
     path.write_text(DIGITS[:start] + 'weights = "teacher.safetensors"\n' + DIGITS[end:])
-    assert load_study(str(path)).setup().teacher.weights == LoadTeacher("teacher.safetensors")
+    assert load_study(str(path)).setup().teacher.weights == LoadTeacher(
+        str(tmp_path / "teacher.safetensors")
+    )
     path.write_text(DIGITS[:start] + DIGITS[end:])
     with pytest.raises(InputError, match="teacher: a teacher has either `weights`"):
         load_study(str(path))

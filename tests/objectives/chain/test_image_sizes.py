@@ -180,7 +180,9 @@ def test_a_network_that_cannot_take_its_images_is_refused_before_anything_is_wri
     name = f"{__name__}:needs_32"
     networks = [NETWORK, Network(name)]
     check_setup(SETUP, networks, SCHEMES)
-    with pytest.raises(InputError, match=r"needs_32@1/24px cannot take images of 24 px") as caught:
+    with pytest.raises(
+        InputError, match=r"needs_32@1/24px: cannot take images of 24 px: "
+    ) as caught:
         check_setup(SETUP, [*networks, Network(name, image_size=24)], SCHEMES)
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match=r"executorch cannot write int4_weight_only, w4a8: "):

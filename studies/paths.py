@@ -1,0 +1,88 @@
+"""Paths of a study's settings: from where they are written to where they lie."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+_PREFIX = "imagefolder:"
+_KEYS = ("teacher.weights", "data.root", "data.name", "modules")
+"""Settings that are a path or a list of paths; the data's name is one behind its prefix."""
+
+
+def beside(values: dict[str, Any], folder: Path) -> list[str]:
+    """Make the paths of a study file in `folder` absolute, in place.
+
+    A path that is not there, and is in the current folder, is taken from there. Returns a sentence
+    for each of those.
+    """
+    notes: list[str] = []
+
+    def place(path: Path) -> Path:
+        own, here = folder.absolute() / path, Path.cwd() / path
+        if own.exists() or not here.exists():
+            return own
+        notes.append(f"{path} is not in {own.parent}: the one in the current folder is taken")
+        return here
+
+    _change_all(values, lambda path: _absolute(path, place))
+    return notes
+
+
+def in_current_folder(values: dict[str, Any]) -> None:
+    """Make what is still relative, as `--set` gave it, absolute in place."""
+    _change_all(values, lambda path: _absolute(path, lambda here: Path.cwd() / here))
+
+
+def with_absolute_paths(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of `values` in which two ways to write one path are no difference."""
+    copied = {key: dict(part) if isinstance(part, dict) else part for key, part in values.items()}
+    in_current_folder(copied)
+    return copied
+
+
+def with_moved_files(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `old` with those paths of `new` that have taken the place of files that are gone.
+
+    They have the same name: a project whose folder was moved or copied is the same project.
+    """
+    there: dict[str, str] = {}
+
+    def note(path: str) -> str:
+        there.setdefault(Path(path).name, path)
+        return path
+
+    def follow(path: str) -> str:
+        return path if Path(path).exists() else there.get(Path(path).name, path)
+
+    _change_all(with_absolute_paths(new), note)
+    followed = with_absolute_paths(old)
+    _change_all(followed, follow)
+    return followed
+
+
+def _change_all(values: dict[str, Any], change: Callable[[str], str]) -> None:
+    for key in _KEYS:
+        *tables, last = key.split(".")
+        table: Any = values
+        for name in tables:
+            table = table.get(name) if isinstance(table, dict) else None
+        if isinstance(table, dict) and last in table:
+            table[last] = _changed(table[last], key, change)
+
+
+def _changed(value: Any, key: str, change: Callable[[str], str]) -> Any:
+    """Return a path changed; what is none stays as it is, and has its fault when it is read."""
+    if isinstance(value, list | tuple):
+        return [_changed(each, key, change) for each in value]
+    if not isinstance(value, str) or not value:
+        return value
+    if key != "data.name":
+        return change(value)
+    named = value.startswith(_PREFIX) and value != _PREFIX
+    return f"{_PREFIX}{change(value.removeprefix(_PREFIX))}" if named else value
+
+
+def _absolute(value: str, place: Callable[[Path], Path]) -> str:
+    path = Path(value).expanduser()
+    return os.path.abspath(path if path.is_absolute() else place(path))  # noqa: PTH100 - lexical
