@@ -11,6 +11,7 @@ from .options import EXIT_FAULT as EXIT_FAULT
 from .options import EXIT_INPUT as EXIT_INPUT
 from .options import EXIT_INTERRUPTED as EXIT_INTERRUPTED
 from .options import RUNS_DIR as RUNS_DIR
+from .options import DryRunOption as DryRunOption
 from .options import OutOption as OutOption
 from .options import RunsDirOption as RunsDirOption
 from .options import SetOption as SetOption
@@ -29,4 +30,5 @@ from .session import command_console as command_console
 from .session import open_existing as open_existing
 from .session import open_session as open_session
 from .session import read_study_costs as read_study_costs
+from .stand_ins import use_stand_ins as use_stand_ins
 from .study_end import StudyEnd as StudyEnd
