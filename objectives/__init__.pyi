@@ -1,5 +1,7 @@
+from .chain import StageCache as StageCache
 from .chain import Workbench as Workbench
 from .chain import check_setup as check_setup
+from .chain import keys_of_students as keys_of_students
 from .chain import seconds_an_image as seconds_an_image
 from .costs import Cost as Cost
 from .costs import CostTable as CostTable
@@ -19,3 +21,4 @@ from .results import StageRecord as StageRecord
 from .results import StoppedStudent as StoppedStudent
 from .results import TrainedStudent as TrainedStudent
 from .results import Verdict as Verdict
+from .sealed_folder import size_bytes as size_bytes

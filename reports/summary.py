@@ -111,6 +111,10 @@ class StudySummary:
         share = bounds.get("accuracy_of_teacher") or FLOOR_OF_TEACHER
         return float(share) * self.teacher.accuracy
 
+    def counts(self, point: Point) -> bool:
+        """Whether a point is worth anything to this study: not below its floor."""
+        return point.accuracy >= self.floor
+
     @property
     def reference(self) -> ReferencePoint:
         """Where the hypervolume is measured from: the floor, and the teacher's costs."""

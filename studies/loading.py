@@ -28,10 +28,18 @@ def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> StudyConfig:
     overrides: `key.key=value` texts; the value is read as TOML where it is, and as text elsewhere.
     Raises InputError with every fault of the file, and UnknownNameError with the known studies.
     """
-    values = study_values(name_or_path)
+    return _overridden(study_values(name_or_path), overrides, name_or_path)
+
+
+def with_overrides(study: StudyConfig, overrides: Sequence[str]) -> StudyConfig:
+    """Return a study that was read already with overrides applied; raises as `load_study`."""
+    return _overridden(study.to_dict(), overrides, study.name)
+
+
+def _overridden(values: dict[str, Any], overrides: Sequence[str], source: str) -> StudyConfig:
     for override in overrides:
         _apply(values, override)
-    return parse_study(values, name_or_path)
+    return parse_study(values, source)
 
 
 def study_values(name_or_path: str) -> dict[str, Any]:

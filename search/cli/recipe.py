@@ -11,6 +11,8 @@ from spaces import (
     InputError,
     Scheme,
     StudySetup,
+    digest,
+    essence,
     from_dict,
     scheme_named,
     to_dict,
@@ -30,6 +32,18 @@ class Recipe:
     scheme: Scheme
     study: str
     trial: int
+    digest: str = ""
+    """Of the trial's own recipe; empty where this is it, or where an older file does not say."""
+
+    @property
+    def is_the_trials(self) -> bool:
+        """Whether nothing was changed since the trial: no setting, no seed, no epochs."""
+        return self.digest in {"", self._own_digest}
+
+    @property
+    def _own_digest(self) -> str:
+        student = None if self.chain is None else essence(self.chain.student)
+        return digest(essence(self.setup), student, self.scheme.name)
 
     def to_toml(self) -> str:
         """Return the recipe as TOML, the same text for the same recipe."""
@@ -40,6 +54,7 @@ class Recipe:
                     "format": FORMAT,
                     "study": self.study,
                     "trial": self.trial,
+                    "digest": self.digest or self._own_digest,
                     "scheme": self.scheme.name,
                     "setup": to_dict(self.setup),
                     **student,
@@ -68,4 +83,5 @@ def read_recipe(path: Path) -> Recipe:
     if "student" in values:
         chain = from_dict(ChainConfig, {"student": values["student"], "scheme": scheme.name})
     setup = from_dict(StudySetup, values["setup"])
-    return Recipe(setup, chain, scheme, values["study"], values["trial"])
+    known = str(values.get("digest", ""))
+    return Recipe(setup, chain, scheme, values["study"], values["trial"], known)
