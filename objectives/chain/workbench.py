@@ -155,6 +155,7 @@ class Workbench:
             self.teacher(lambda _: Verdict.GO_ON)
         records: tuple[StageRecord, ...] = ()
         leaves: dict[str, Path] = {}
+        bases: dict[str, Path] = {}
         parent: Entry | None = None
         done = 0
         for student in config.prefixes:
@@ -166,12 +167,19 @@ class Workbench:
             if entry is None:
                 return StoppedStudent(student_key(config), reporter.last_report, records)
             leaves |= {name: entry.path(name) for name in stage.leaves}
+            if parent is not None:
+                bases |= dict.fromkeys(stage.leaves, parent.path(WEIGHTS))
             done += stage.epochs
             parent = entry
         if parent is None:
             raise AssertionError("a student has at least one stage")
         return TrainedStudent(
-            student_key(config), parent.path(WEIGHTS), parent.notes["accuracy"], records, leaves
+            student_key(config),
+            parent.path(WEIGHTS),
+            parent.notes["accuracy"],
+            records,
+            leaves,
+            bases,
         )
 
     def _builder(self, student: StudentConfig, parent: Entry | None) -> StageBuild:
