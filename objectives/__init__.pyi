@@ -1,10 +1,12 @@
 from .chain import CheckedSetup as CheckedSetup
+from .chain import StageCache as StageCache
 from .chain import StudyInput as StudyInput
 from .chain import Workbench as Workbench
 from .chain import check_setup as check_setup
 from .chain import data_inputs as data_inputs
 from .chain import data_stamp as data_stamp
 from .chain import file_inputs as file_inputs
+from .chain import keys_of_students as keys_of_students
 from .chain import seconds_an_image as seconds_an_image
 from .chain import study_inputs as study_inputs
 from .costs import Cost as Cost
@@ -26,4 +28,5 @@ from .results import StageRecord as StageRecord
 from .results import StoppedStudent as StoppedStudent
 from .results import TrainedStudent as TrainedStudent
 from .results import Verdict as Verdict
+from .sealed_folder import size_bytes as size_bytes
 from .split_gap import split_gap_in_words as split_gap_in_words

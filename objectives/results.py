@@ -70,6 +70,8 @@ class TrainedStudent:
     """Folders that its stages left beside the weights (spaces.Stage.leaves), by name."""
     remark: str = ""
     """How a file of weights was read, where that needs saying."""
+    bases: Mapping[str, Path] = field(default_factory=dict)
+    """By the same names, the weights before the stage: a safetensors file as `weights`."""
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def front_space(summary: StudySummary, chosen: Point | None) -> go.Figure:
             "yaxis": _sparse(axis_of("latency_ms", _values(summary, "latency_ms"))) | plain,
             "zaxis": {"title": {"text": "accuracy, %"}, "range": [bottom, top], **plain},
             "aspectmode": "cube",
-            "camera": {"eye": {"x": 1.5, "y": -1.5, "z": 0.8}, "center": {"z": -0.1}},
+            "camera": {"eye": {"x": 1.8, "y": -1.8, "z": 1.0}, "center": {"z": -0.15}},
         },
     )
     return figure

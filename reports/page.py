@@ -74,7 +74,7 @@ def render(summary: StudySummary) -> str:
         goals=goals(summary, chosen) if chosen else (),
         columns=COLUMNS,
         front=(front := front_rows(summary)),
-        doubted=[row for row in front if (row.front_probability or 0) < DOUBT],
+        doubted=[row for row in front if row.counts and (row.front_probability or 0) < DOUBT],
         baselines=baseline_rows(summary),
         breakdown=stage_breakdown(summary, chosen) if chosen else (),
         savings=savings(summary.history),

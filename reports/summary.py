@@ -121,6 +121,10 @@ class StudySummary:
         """The accuracy below which a point is worth nothing to this study."""
         return accuracy_floor(self.floor_share, self.teacher.accuracy)
 
+    def counts(self, point: Point) -> bool:
+        """Whether a point is worth anything to this study: not below its floor."""
+        return point.accuracy >= self.floor
+
     @property
     def reference(self) -> ReferencePoint:
         """Where the hypervolume is measured from: the floor, and the teacher's costs."""

@@ -70,9 +70,10 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "on front",
-        lambda row: _optional(row.front_probability, words.probability),
+        lambda row: _optional(row.front_probability if row.counts else None, words.probability),
         "Probability that its recipe belongs on the front: that nothing would beat it if all were "
         "trained and scored on many seeds. Low means that others are as good, not that it is bad; "
+        "a point beyond the study's bounds is worth nothing there and has none. "
         "search.confirm trains members in doubt on further seeds.",
     ),
     Column(

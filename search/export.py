@@ -103,10 +103,12 @@ def export(
 
 def facts_of(summary: "StudySummary", point: "Point") -> dict[str, Any]:
     """Return what metrics.json and the card say of a point's place in its study."""
+    from reports import counted
+
     cost, teacher = summary.cost(point), summary.teacher
     members = [number for member in summary.front for number in member.numbers]
     place = (
-        f"on the front of {len(summary.front)} points of study {summary.name}"
+        f"on the front of {counted(len(summary.front), 'point')} of study {summary.name}"
         if point.number in members
         else f"not on the front of study {summary.name}"
     )

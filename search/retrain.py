@@ -98,11 +98,9 @@ def retrain(
             again: Recipe = replace(recipe, chain=replace(recipe.chain, student=student))
             model = folder if len(students) == 1 else folder / f"seed-{student.seed}"
             model.mkdir(exist_ok=True)
-            facts = {
-                name: before.get(name) for name in ("latency", "flops", "parameters", "teacher")
-            } | {"front": None}
+            facts = _facts(before, again)
             results.append(write_model(model, workbench, again, trained, facts))
-        lines = _comparison(before, results, students, recipe.chain.student.total_epochs)
+        lines = _comparison(before, results, students, recipe)
         if len(students) > 1:
             (folder / CARD).write_text("\n".join(["# Retrained", "", *lines]) + "\n", "utf-8")
         (folder / COMPARISON).write_text(
@@ -146,17 +144,32 @@ def _metrics_beside(config: Path, name: str) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
+def _facts(before: dict[str, Any], recipe: "Recipe") -> dict[str, Any]:
+    """Return what the trial's metrics say of this model too: a file edited since may be another."""
+    network = None if recipe.chain is None else recipe.chain.student.network.key
+    of_network = ("flops", "parameters") if before.get("network") == network else ()
+    of_file = ("latency",) if of_network and before.get("scheme") == recipe.scheme.name else ()
+    kept = (*of_file, *of_network, "teacher")
+    names = ("latency", "flops", "parameters", "teacher")
+    return {name: before.get(name) if name in kept else None for name in names} | {"front": None}
+
+
 def _comparison(
     before: dict[str, Any],
     results: list[dict[str, Any]],
     students: "list[StudentConfig]",
-    trial_epochs: int,
+    recipe: "Recipe",
 ) -> list[str]:
     """Return in words, split by split, what retraining changed."""
+    from reports import counted
+
     seeds = ", ".join(str(student.seed) for student in students)
     plural = "s" if len(students) > 1 else ""
-    epochs = f"{students[0].total_epochs} epochs against the trial's {trial_epochs}"
-    lines = [f"{epochs}, seed{plural} {seeds}"]
+    trained = counted(students[0].total_epochs, "epoch")
+    against = f"of a recipe changed since trial {recipe.trial}"
+    if recipe.is_the_trials and recipe.chain is not None:
+        against = f"against the trial's {recipe.chain.student.total_epochs}"
+    lines = [f"{trained} {against}, seed{plural} {seeds}"]
     for split in ("validation", "test"):
         found = [result[split]["accuracy"] for result in results]
         words = f"{split} accuracy {mean(found):.4f}"

@@ -23,10 +23,21 @@ from spaces.schemes import (
 from spaces.settings import PLACES, Declared, Setting
 from spaces.setup import LoadTeacher, StudySetup, TeacherConfig, TrainTeacher
 from spaces.space import Space
-from spaces.stages import DEFAULT_CHAIN, STAGES, Adapt, Distill, Prior, Stage, TargetLayers
+from spaces.stages import (
+    BASE_WEIGHTS,
+    DEFAULT_CHAIN,
+    STAGES,
+    Adapt,
+    Distill,
+    Leaf,
+    Prior,
+    Stage,
+    TargetLayers,
+)
 from spaces.student import ChainConfig, StudentConfig, student_key
 
 __all__ = [
+    "BASE_WEIGHTS",
     "DEFAULT_CHAIN",
     "METHODS",
     "NETWORK",
@@ -52,6 +63,7 @@ __all__ = [
     "InputError",
     "Key",
     "Layout",
+    "Leaf",
     "LoadTeacher",
     "Logit",
     "Method",

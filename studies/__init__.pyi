@@ -11,6 +11,7 @@ from .loading import parse_stored as parse_stored
 from .loading import parse_study as parse_study
 from .loading import path_notes as path_notes
 from .loading import study_values as study_values
+from .loading import with_overrides as with_overrides
 from .locks import Lock as Lock
 from .locks import preparation_lock as preparation_lock
 from .locks import study_lock as study_lock
@@ -19,6 +20,7 @@ from .opening import check_resume as check_resume
 from .opening import create_or_resume as create_or_resume
 from .opening import open_study as open_study
 from .opening import stored_config as stored_config
+from .opening import study_names as study_names
 from .schema import OBJECTIVES as OBJECTIVES
 from .schema import StudyConfig as StudyConfig
 from .storage import open_storage as open_storage

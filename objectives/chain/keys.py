@@ -1,6 +1,7 @@
 """Under what a stage is cached: everything that changes its bits, and nothing else."""
 
 import importlib.metadata
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import torch
 from objectives.chain.handlers import handler_of
 from objectives.chain.inputs import file_digest, source_files
 from objectives.chain.teacher import LOGITS_VERSION, TEACHER_VERSION
-from objectives.data import Data
+from objectives.data import Data, load_data
+from objectives.models import look_for_modules_in
 from spaces import (
+    InputError,
     LoadTeacher,
     Network,
     StudentConfig,
@@ -83,6 +86,20 @@ class StageKeys:
 
     def _key(self, stage: str, version: int, parent: str | None, *settings: object) -> str:
         return digest(stage, version, parent, self._images, self._arithmetic, *settings)
+
+
+def keys_of_students(setup: StudySetup, students: Iterable[StudentConfig]) -> frozenset[str]:
+    """Return the keys of all stages of `students`, and of what their teacher leaves.
+
+    Raises InputError when the study's data, or what else decides the keys, is not here.
+    """
+    if setup.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("it trains on device cuda, and torch finds none here")
+    look_for_modules_in(setup.modules)
+    keys = StageKeys(setup, load_data(setup.data))
+    of_teacher = [keys.teacher(), *map(keys.teacher_logits, ("views", "validation", "test"))]
+    prefixes = (prefix for student in students for prefix in student.prefixes)
+    return frozenset([*of_teacher, *map(keys.stage, prefixes)])
 
 
 def _network(network: Network) -> object:

@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from reports import counted
 from search.cli.durations import in_words
 from search.workers import EpochEnded, Event, Noted, PointAdded, Preparing, TrialBegan, TrialEnded
 
@@ -191,7 +192,8 @@ class ProgressView:
         stopped = f", {self._stopped} stopped" if self._stopped else ""
         elapsed = in_words(time.monotonic() - self._start)
         return (
-            f"{self._ended}/{self._total} trials, {self._points} points{stopped}, "
+            f"{self._ended}/{counted(self._total, 'trial')}, "
+            f"{counted(self._points, 'point')}{stopped}, "
             f"{elapsed} elapsed{self._left()}"
         )
 

@@ -12,6 +12,8 @@ from spaces import (
     InputError,
     Scheme,
     StudySetup,
+    digest,
+    essence,
     from_dict,
     scheme_named,
     to_dict,
@@ -33,6 +35,20 @@ class Recipe:
     trial: int
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Digests of what the model was made from (objectives.StudyInput), by name."""
+    digest: str = ""
+    """Of the trial's own recipe; empty where this is it, or where an older file does not say."""
+
+    @property
+    def is_the_trials(self) -> bool:
+        """Whether nothing was changed since the trial: no setting, no seed, no epochs."""
+        return self.digest in {"", self._own_digest}
+
+    @property
+    def _own_digest(self) -> str:
+        student = None if self.chain is None else essence(self.chain.student)
+        # Where modules are looked for is no part of what was made.
+        setup = essence(replace(self.setup, modules=()))
+        return digest(setup, student, self.scheme.name)
 
     def to_toml(self) -> str:
         """Return the recipe as TOML, the same text for the same recipe."""
@@ -44,6 +60,7 @@ class Recipe:
                     "format": FORMAT,
                     "study": self.study,
                     "trial": self.trial,
+                    "digest": self.digest or self._own_digest,
                     "scheme": self.scheme.name,
                     "setup": to_dict(self.setup),
                     **student,
@@ -76,4 +93,5 @@ def read_recipe(path: Path) -> Recipe:
     inputs = values.get("inputs", {})
     # A user's module may have come along with the folder.
     setup = replace(setup, modules=(*setup.modules, str(path.absolute().parent)))
-    return Recipe(setup, chain, scheme, values["study"], values["trial"], inputs)
+    known = str(values.get("digest", ""))
+    return Recipe(setup, chain, scheme, values["study"], values["trial"], inputs, known)

@@ -14,7 +14,7 @@ from optuna.storages import RDBStorage
 from rich.console import Console
 
 from objectives import CostTable
-from reports import StudySummary
+from reports import StudySummary, counted
 from search.cli.progress import Pace, ProgressView
 from search.cli.study_end import StudyEnd, study_end_of
 from spaces import InputError, scheme_named, to_dict
@@ -117,8 +117,7 @@ class Session:
             self.console,
             f"Distilfront {config.name}: {config.teacher.architecture} → "
             f"{students} on {config.data.name} at {config.data.image_size} px, "
-            f"{config.trials} trials, {config.workers} "
-            f"worker{'s' if config.workers > 1 else ''}",
+            f"{counted(config.trials, 'trial')}, {counted(config.workers, 'worker')}",
             total=config.trials,
             ended=history.ended,
             points=len(history.points),

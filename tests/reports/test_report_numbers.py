@@ -22,12 +22,13 @@ from reports import (
     savings,
     words,
 )
+from reports.figures import learning_curves
 from reports.importances import importances
-from reports.rows import front_rows, teacher_row
+from reports.rows import baseline_rows, front_rows, teacher_row
 from reports.stage_breakdown import stage_breakdown
 from reports.tables import COLUMNS
 from spaces import SCHEME_KEY, InputError, scheme_named
-from studies.records import History, RecordedRuling, Replicate, Stopped, Student
+from studies.records import History, Paused, RecordedRuling, Replicate, Stopped, Student
 
 OBJECTIVES = ("accuracy", "size_bytes", "latency_ms")
 
@@ -240,6 +241,44 @@ def test_every_table_states_the_probability_of_being_on_the_front(summary):
     assert [column.text(row) for row in front_rows(summary)] == [
         words.probability(known[member.point.number]) for member in summary.front
     ]
+
+
+def test_what_is_worth_nothing_to_the_study_has_no_chance_of_its_front(make_point, make_summary):
+    summary = make_summary(
+        History(points=(make_point(0, 0.95, 100, 1.0), make_point(1, 0.3, 50, 1.0)))
+    )
+    column = next(column for column in COLUMNS if column.title == "on front")
+    below, above = front_rows(summary)
+    assert (below.trial, below.counts, column.text(below)) == (1, False, words.NOTHING)
+    assert (above.trial, above.counts, column.text(above)) == (0, True, "100 %")
+
+
+def test_students_of_one_baseline_are_told_apart_by_their_networks(summary, make_point):
+    chains = {p.chain.student.network.width: p.chain for p in summary.history.points if p.chain}
+    points = tuple(
+        make_point(number, 0.9, 100 + number, 1.0, chain=chain, baseline="student alone")
+        for number, chain in enumerate(chains.values())
+    )
+    titles = [row.title for row in baseline_rows(replace(summary, history=History(points)))]
+    assert len(titles) >= 4
+    for width, title in zip(chains, titles, strict=False):
+        network = "mobilenet_v2" if width == 1 else f"mobilenet_v2 x{width:g}"
+        assert title.startswith(f"{network}, student alone: ")
+
+
+def test_a_paused_student_is_not_called_stopped(summary):
+    student = summary.history.students[0]
+    ruling = RecordedRuling("paused", 0.5, {})
+    its = (student.chain, student.curve[:6], (), ruling, student.completed)
+    history = History(paused=(Paused(0, "a", *its),), stopped=(Stopped(1, "b", *its),))
+    figure = learning_curves(replace(summary, history=history), None)
+    assert [trace.name for trace in figure.data if trace.mode == "lines"] == ["stopped", "paused"]
+    marks = [trace.hovertemplate for trace in figure.data if trace.mode == "markers"]
+    assert [words for words in marks if "paused" in words]
+
+
+def test_one_is_no_plural():
+    assert [words.counted(n, "trial") for n in (0, 1, 2)] == ["0 trials", "1 trial", "2 trials"]
 
 
 def test_replicates_decide_between_two_points_of_equal_cost(make_point, make_summary):

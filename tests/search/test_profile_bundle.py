@@ -91,6 +91,21 @@ def test_a_study_searched_for_the_device_says_so(searched, costs, tmp_path):
     assert "has begun with other costs than" in refused.stderr
 
 
+def test_a_study_that_has_begun_goes_by_its_name(searched, bundle, tmp_path):
+    ended = run_here(
+        *("profile", "--study", "tiny", "--runs-dir", searched.runs, "--out", tmp_path / "again"),
+        cwd=tmp_path,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "search.run --study FILE.toml --set name=ANOTHER --costs costs.json" in ended.stdout
+    manifests = [(path / "manifest.json").read_text() for path in (bundle, tmp_path / "again")]
+    assert manifests[0] == manifests[1]
+    refused = run_here("profile", "--study", "tinny", "--runs-dir", searched.runs, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "unknown study 'tinny': known are kd_lora_q" in refused.stderr
+    assert "tiny, a FILE.toml" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
