@@ -25,3 +25,4 @@ from .results import StageRecord as StageRecord
 from .results import StoppedStudent as StoppedStudent
 from .results import TrainedStudent as TrainedStudent
 from .results import Verdict as Verdict
+from .split_gap import split_gap_in_words as split_gap_in_words
