@@ -7,6 +7,8 @@ import numpy as np
 
 from objectives import TrainedStudent, Workbench, doubt_of, split_gap_in_words
 
+_Split = Literal["validation", "test"]
+
 _CHEAP_S = 10.0
 """So long the test split may take; longer, and the teacher is scored there with the front."""
 
@@ -19,7 +21,7 @@ def loaded_teacher_in_words(workbench: Workbench, teacher: TrainedStudent) -> tu
     data = workbench.data
     validation, test = data.images_in("validation"), data.images_in("test")
     begun = time.perf_counter()
-    shares = {"validation": _right(workbench, "validation")}
+    shares: dict[_Split, float] = {"validation": _right(workbench, "validation")}
     if (time.perf_counter() - begun) * test <= _CHEAP_S * validation:
         shares["test"] = _right(workbench, "test")
     scored = " and on ".join(
@@ -38,6 +40,6 @@ def loaded_teacher_in_words(workbench: Workbench, teacher: TrainedStudent) -> tu
     return tuple(words)
 
 
-def _right(workbench: Workbench, split: Literal["validation", "test"]) -> float:
+def _right(workbench: Workbench, split: _Split) -> float:
     guesses = workbench.teacher_log_probabilities(split).argmax(1)
     return float(np.mean(guesses == workbench.data.labels(split)))
