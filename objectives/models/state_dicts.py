@@ -142,7 +142,13 @@ def _faults(
     unexpected: list[str],
     classes: int | None,
 ) -> Iterator[str]:
-    if missing := [name for name in expected if name not in known and not _is_counter(name)]:
+    # A tensor that stands under two names may be saved under one of them.
+    there = {expected[name].data_ptr() for name in known if expected[name].numel()}
+    if missing := [
+        name
+        for name, value in expected.items()
+        if name not in known and not _is_counter(name) and value.data_ptr() not in there
+    ]:
         yield f"missing {_some(missing)}"
     if unexpected:
         yield f"unexpected {_some(unexpected)}"

@@ -247,11 +247,13 @@ def read_study_costs(path: Path, config: StudyConfig) -> CostTable:
 
 def _check_inputs(study: optuna.Study, config: StudyConfig) -> None:
     """Raise InputError unless the files of a begun study are the ones it has begun with."""
-    from objectives import data_inputs, data_stamp, file_inputs, load_data
+    from objectives import data_stamp, file_inputs
 
     setup, stamp = config.setup(), data_stamp_of(study)
     check_inputs(study, file_inputs(setup, config.search_space().networks))
     if stamp not in {None, data_stamp(setup.data)}:
+        from objectives import data_inputs, load_data  # With torch, which takes seconds.
+
         check_inputs(study, data_inputs(load_data(setup.data)))
 
 

@@ -75,7 +75,8 @@ def prepare(
     emit(Preparing("the teacher is trained, or waited for"))
     teacher = workbench.teacher(on_epoch)
     if isinstance(workbench.setup.teacher.weights, LoadTeacher):
-        emit(Noted(loaded_teacher_in_words(workbench, teacher)))
+        for words in loaded_teacher_in_words(workbench, teacher):
+            emit(Noted(words))
     if known is None:
         export_templates()
     emit(Preparing("costs are measured, or waited for"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save_file, save_model
 from torch import nn
 
 from objectives.models import build_model, initialised_model, load_weights
@@ -116,6 +116,21 @@ def test_auxiliary_heads_may_be_left_over(tmp_path):
     state["inception3a.branch5.conv.weight"] = torch.ones(2)
     said = refusal(saved(state, tmp_path), build_model(Network("googlenet"), CLASSES))
     assert said == "are not of resnet8x4@0.25: unexpected inception3a.branch5.conv.weight"
+
+
+def test_a_shared_tensor_may_stand_under_one_of_its_names(tmp_path):
+    def tied():
+        model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+        model[2].weight = model[0].weight
+        return model
+
+    saved_one, model = tied(), tied()
+    save_model(saved_one, str(tmp_path / "tied.safetensors"))
+    assert load_weights(model, tmp_path / "tied.safetensors", "tied") == ""
+    for name, value in saved_one.state_dict().items():
+        assert torch.equal(model.state_dict()[name], value)
+    apart = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+    assert "missing " in refusal(tmp_path / "tied.safetensors", apart)
 
 
 def test_of_several_sets_that_fit_the_user_says_which(tmp_path):
