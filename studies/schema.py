@@ -1,8 +1,9 @@
 """What a study file says: one named search, whole and valid."""
 
+import math
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_serializer, field_validator
 from pydantic_core import PydanticCustomError
@@ -10,6 +11,9 @@ from pydantic_core import PydanticCustomError
 from spaces import Space, StudySetup, digest
 from studies.space_table import SpaceTable, is_default, nested, read_space, written
 from studies.tables import ChainTable, DataTable, Table, TeacherTable
+
+if TYPE_CHECKING:
+    from objectives.fronts import Bounds, Costs
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -64,6 +68,43 @@ class BoundsTable(Table):
 
     accuracy_of_teacher: float = Field(0.9, gt=0, le=1)
     """Accuracy floor as a share of the teacher's."""
+    size_of_teacher: float | None = Field(None, gt=0)
+    """Most bytes, as a share of the teacher's fp32 file."""
+    latency_of_teacher: float | None = Field(None, gt=0)
+    """Longest latency, as a share of the teacher's as fp32."""
+    size_mb: float | None = Field(None, gt=0)
+    """Most megabytes (10^6 bytes); beside size_of_teacher the tighter of both counts."""
+    latency_ms: float | None = Field(None, gt=0)
+    """Longest latency of one image; beside latency_of_teacher the tighter of both counts."""
+
+    def of(self, accuracy: float, teacher: "Costs") -> "Bounds":
+        """Return the bounds for a teacher of that accuracy and those costs as fp32."""
+        from objectives.fronts import Bounds
+
+        sizes = [
+            *([] if self.size_mb is None else [self.size_mb * 1e6]),
+            *([] if self.size_of_teacher is None else [self.size_of_teacher * teacher.size_bytes]),
+        ]
+        latencies = [
+            *([] if self.latency_ms is None else [self.latency_ms]),
+            *(
+                []
+                if self.latency_of_teacher is None
+                else [self.latency_of_teacher * teacher.latency_ms]
+            ),
+        ]
+        return Bounds(
+            self.accuracy_of_teacher * accuracy,
+            min(sizes, default=math.inf),
+            min(latencies, default=math.inf),
+        )
+
+
+_BOUNDS_OF = {
+    "size_bytes": ("size_of_teacher", "size_mb"),
+    "latency_ms": ("latency_of_teacher", "latency_ms"),
+}
+"""Keys of [bounds] by the objective that they bound."""
 
 
 class StudyConfig(Table):
@@ -143,6 +184,18 @@ class StudyConfig(Table):
                 f"{sampler.name} with {pruning.name} forecasts nothing"
             )
         return sampler
+
+    @field_validator("bounds")
+    @classmethod
+    def _of_objectives(cls, bounds: BoundsTable, info: ValidationInfo) -> BoundsTable:
+        chosen = info.data.get("objectives", OBJECTIVES)
+        for objective, keys in _BOUNDS_OF.items():
+            if objective not in chosen and (said := [k for k in keys if getattr(bounds, k)]):
+                raise ValueError(
+                    f"{' and '.join(said)} bounds {objective}, which is none of the study's "
+                    f"objectives: {', '.join(chosen)}"
+                )
+        return bounds
 
     @property
     def makes_forecasts(self) -> bool:
