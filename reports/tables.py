@@ -181,6 +181,7 @@ def report_json(summary: StudySummary) -> dict[str, Any]:
             "runtime": summary.costs.runtime,
             "imported": summary.costs.imported,
             "repeatability": summary.costs.repeatability,
+            "unevenness": summary.costs.unevenness,
         },
         "config": dict(summary.config),
     }
