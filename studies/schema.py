@@ -30,6 +30,7 @@ class RuntimeTable(Table):
     """[runtime]: what runs the artifacts, and how arithmetic is done."""
 
     name: Literal["onnxruntime", "executorch"] = "onnxruntime"
+    """What runs the artifacts; their costs and accuracies are its own."""
     threads: int = Field(1, ge=1)
     """CPU threads of training, of scoring and of the latency measured."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -40,6 +41,7 @@ class PruningTable(Table):
     """[pruning]: when a student is stopped."""
 
     name: Literal["freeze_thaw", "known_costs", "none"] = "freeze_thaw"
+    """`freeze_thaw` also pauses what others are worth more than; `known_costs` only stops."""
     delta: float = Field(0.1, gt=0, lt=1)
     """Level: the share of students whose final accuracy may lie above the bound."""
     audit_share: float = Field(0.2, ge=0, le=1)
@@ -50,6 +52,7 @@ class SamplerTable(Table):
     """[sampler]: how the next student is chosen."""
 
     name: Literal["ehvi", "tpe", "nsgaii", "gp", "random", "qmc"] = "ehvi"
+    """`ehvi`: by expected hypervolume per second of training; the others are Optuna's."""
     startup: int = Field(10, ge=1)
     """Sampled trials drawn at random before the sampler learns."""
 

@@ -15,6 +15,7 @@ from spaces import (
     UnknownNameError,
 )
 from studies import built_in_studies, load_study, parse_stored, parse_study
+from studies.file_reference import file_reference
 from studies.schema import differences
 from studies.settings_table import settings_table
 
@@ -462,6 +463,15 @@ def test_what_decides_results_changes_the_fingerprint_and_is_named(
     base, changed = load_study(CIFAR), load_study(CIFAR, [override])
     assert changed.fingerprint != base.fingerprint
     assert differences(base.identity(), changed.identity()) == words.splitlines()
+
+
+def test_the_reference_of_the_study_file_is_current_and_explains_every_key() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "study_file.md").read_text("utf-8")
+    assert page == file_reference(), "python -m studies.file_reference > docs/study_file.md"
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    keys = {row[0].strip("| `") for row in rows}
+    assert {"name", "image_size", "epochs", "size_mb", "distill.alpha", "adapt.rank"} <= keys
+    assert [row for row in rows if len(row) != 4 or row[3].strip("| ") == ""] == []
 
 
 def test_bounds_of_cost_beside_the_accuracys() -> None:
