@@ -159,6 +159,7 @@ def report_json(summary: StudySummary) -> dict[str, Any]:
         "chosen": advice.point.number if advice.point else None,
         "objectives": list(summary.objectives),
         "accuracy_floor": summary.floor,
+        "bounds": summary.bounds_table.model_dump(exclude_none=True),
         "replicates": [asdict(replicate) for replicate in summary.replicates],
         "goals": [asdict(goal) for goal in goals(summary, advice.point)] if advice.point else [],
         "teacher": asdict(teacher_row(summary)),
@@ -180,6 +181,7 @@ def report_json(summary: StudySummary) -> dict[str, Any]:
             "runtime": summary.costs.runtime,
             "imported": summary.costs.imported,
             "repeatability": summary.costs.repeatability,
+            "unevenness": summary.costs.unevenness,
         },
         "config": dict(summary.config),
     }

@@ -242,6 +242,13 @@ def _show(session: "Session", *, interrupted: bool) -> None:
     console.print(front_table(summary, console.width))
     console.print(advise(summary).sentence, style="bold", highlight=False)
     console.print(f"Report: {page}", highlight=False)
+    if busy := summary.costs.busy_words:
+        console.print(
+            f"Note: {busy}. Latencies may be off; under another name (--set name=…) they are "
+            "measured anew, and nothing is trained twice.",
+            style="yellow",
+            highlight=False,
+        )
     failed = [failure for failure in summary.history.failed if failure.kind != "interrupted"]
     if failed:
         console.print(

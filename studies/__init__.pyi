@@ -22,6 +22,7 @@ from .opening import open_study as open_study
 from .opening import stored_config as stored_config
 from .opening import study_names as study_names
 from .schema import OBJECTIVES as OBJECTIVES
+from .schema import BoundsTable as BoundsTable
 from .schema import StudyConfig as StudyConfig
 from .storage import open_storage as open_storage
 from .stored_trials import StoredTrials as StoredTrials

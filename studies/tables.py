@@ -146,6 +146,7 @@ class ChainTable(Table):
     """[chain]: which stages train a student, in which order."""
 
     stages: tuple[str, ...] = DEFAULT_CHAIN
+    """Kinds of stages, each once; each has a table of its own in [space]."""
 
     @field_validator("stages")
     @classmethod

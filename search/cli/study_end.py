@@ -100,6 +100,7 @@ def _problem(config: StudyConfig, summary: StudySummary) -> SearchProblem:
         summary.images or 0,
         summary.teacher.accuracy,
         config.objectives,
+        summary.bounds,
     )
 
 

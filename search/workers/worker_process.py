@@ -7,8 +7,7 @@ import optuna
 from optuna.artifacts import FileSystemArtifactStore
 
 from objectives import Workbench, data_stamp, study_inputs
-from objectives.fronts import ReferencePoint, accuracy_floor
-from search.problem import SearchProblem
+from search.problem import SearchProblem, check_bounds
 from search.strategy import parts_named
 from search.workers.claims import open_claims
 from search.workers.epoch_monitor import ReleasedError
@@ -56,15 +55,17 @@ def work(
             study, config, lock, workbench, stop_signal, emit, templates_first=index % 2 == 1
         )
         itself = costs.of(costs.teacher, "fp32")
-        floor = accuracy_floor(config.bounds.accuracy_of_teacher, teacher.accuracy)
+        bounds = config.bounds.of(teacher.accuracy, itself)
         problem = SearchProblem(
             config.search_space(),
             costs,
-            ReferencePoint(floor, itself.size_bytes, itself.latency_ms),
+            bounds.reference(itself),
             workbench.data.images_in("validation"),
             teacher.accuracy,
             config.objectives,
+            bounds,
         )
+        check_bounds(problem)
         reader = HistoryReader(study, storage)
         parts = parts_named(
             config.sampler.name,

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from objectives import StageRecord
+from objectives.fronts import Bounds
 from objectives.fronts.pareto import hypervolume
 from reports import (
     StudySummary,
@@ -171,7 +172,7 @@ def test_audit_counts_who_entered_the_front_when_it_ended(summary, make_point):
     assert rate.low == pytest.approx(0.0084, abs=1e-4)
     assert rate.high == pytest.approx(0.9057, abs=1e-4)
     assert audit_rate(History(points), OBJECTIVES).audited == 0
-    assert audit_rate(History(points, students), OBJECTIVES, accuracy_floor=0.96).entered == 0
+    assert audit_rate(History(points, students), OBJECTIVES, bounds=Bounds(0.96)).entered == 0
 
 
 def test_the_breakdown_goes_stage_by_stage(summary):

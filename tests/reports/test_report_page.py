@@ -142,7 +142,6 @@ def test_the_page_opens_with_the_advice_and_says_all_there_is(page, summary):
         "a test bench",
         "python -m search.run --study study.toml --seed 0 --trials 40",
         "at least 90 % of the teacher&#39;s accuracy",
-        "more than 75 % smaller",
         "best student without the teacher",
     ):
         assert said in text, said

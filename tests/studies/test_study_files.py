@@ -1,5 +1,7 @@
+import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +18,7 @@ from spaces import (
     to_dict,
 )
 from studies import built_in_studies, load_study, parse_stored, parse_study
+from studies.file_reference import file_reference
 from studies.schema import differences
 from studies.settings_table import settings_table
 
@@ -466,6 +469,32 @@ def test_what_decides_results_changes_the_fingerprint_and_is_named(
     base, changed = load_study(CIFAR), load_study(CIFAR, [override])
     assert changed.fingerprint != base.fingerprint
     assert differences(base.identity(), changed.identity()) == words.splitlines()
+
+
+def test_the_reference_of_the_study_file_is_current_and_explains_every_key() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "study_file.md").read_text("utf-8")
+    assert page == file_reference(), "python -m studies.file_reference > docs/study_file.md"
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    keys = {row[0].strip("| `") for row in rows}
+    assert {"name", "image_size", "epochs", "size_mb", "distill.alpha", "adapt.rank"} <= keys
+    assert [row for row in rows if len(row) != 4 or row[3].strip("| ") == ""] == []
+
+
+def test_bounds_of_cost_beside_the_accuracys() -> None:
+    teacher = SimpleNamespace(size_bytes=40_000_000, latency_ms=4.0)
+    unset = load_study(CIFAR).bounds.of(0.9, teacher)
+    assert (unset.size_bytes, unset.latency_ms) == (math.inf, math.inf)
+    both = load_study(
+        CIFAR,
+        ["bounds.size_of_teacher=0.1", "bounds.size_mb=5", "bounds.latency_of_teacher=0.5"],
+    )
+    found = both.bounds.of(0.9, teacher)
+    assert (found.size_bytes, found.latency_ms) == (4_000_000, 2.0)
+    assert both.fingerprint == load_study(CIFAR).fingerprint
+    with pytest.raises(InputError, match=r"bounds\.size_mb: must be greater than 0"):
+        load_study(CIFAR, ["bounds.size_mb=0"])
+    with pytest.raises(InputError, match="latency_ms bounds latency_ms, which is none of the"):
+        load_study(CIFAR, ["objectives=['accuracy','size_bytes']", "bounds.latency_ms=2"])
 
 
 def test_the_readme_has_the_table_of_what_can_be_searched() -> None:
