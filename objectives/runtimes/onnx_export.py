@@ -53,11 +53,11 @@ def template_key(network: Network, classes: int) -> str:
 
 
 def export_template(model: nn.Module, image_size: int, name: str = "the network") -> GraphTemplate:
-    """Export the graph of `model`, in a few seconds; its weights are replaced by random ones.
+    """Export the graph of `model`, in a few seconds; it is of no other use afterwards.
 
     Raises InputError, which calls the network `name`, when torch cannot export it.
     """
-    model.eval()
+    model.eval().requires_grad_(requires_grad=False)
     randomise(model, seed=0)
     state = {key: tensor.numpy() for key, tensor in model.state_dict().items()}
     images = torch.zeros(2, 3, image_size, image_size)

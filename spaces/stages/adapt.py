@@ -11,8 +11,8 @@ from spaces.settings import Number, Setting, Word, setting
 from spaces.stages.stage import Leaf, Prior, Stage
 
 TargetLayers = Literal["classifier", "pointwise", "classifier+pointwise", "dense"]
-"""`classifier`: linear layers; `pointwise`: 1x1 convolutions with groups 1;
-`dense`: every convolution with groups 1, and the linear layers."""
+"""`classifier`: linear layers, in a transformer all of them; `pointwise`: 1x1 convolutions with
+groups 1; `dense`: every convolution with groups 1, and the linear layers."""
 
 _LOADS = """\
 from objectives.models import build_model
