@@ -32,7 +32,8 @@ def changed_inputs(recorded: Mapping[str, str], found: Iterable[StudyInput]) -> 
 def record_inputs(study: optuna.Study, found: Iterable[StudyInput], stamp: str) -> None:
     """Check `found` as `check_inputs`, and keep what is not recorded yet.
 
-    stamp: of the data's files, by which a later command knows that it need not read them.
+    stamp: of the data's files, by which a later command knows that it need not read them; empty
+    where it has to.
     """
     found = tuple(found)
     check_inputs(study, found)

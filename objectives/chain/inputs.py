@@ -6,8 +6,9 @@ No torch, unless a network is a user's.
 import functools
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from objectives.data import Data
 
 _IN_FOLDER = "imagefolder:"
+_MOST_IN_ROOT = 20_000
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def data_stamp(config: DataConfig) -> str:
     """Return what changes whenever a file of the data does: a digest of names, sizes and times.
 
     It is quick where reading the images is not: data of an equal stamp need not be read again. A
-    copy of the data may have another stamp and the same content.
+    copy of the data may have another stamp and the same content. Empty, which says nothing, where
+    `root` holds too many files: it may be shared by many sets.
     """
     values = asdict(config)
     embedded = config.name == "digits" or config.name.startswith(_IN_FOLDER)
@@ -90,8 +93,11 @@ def data_stamp(config: DataConfig) -> str:
         for name, value in values.items()
         if isinstance(value, str) and value and not (name == "root" and embedded)
     ]
-    seen = [[str(file), *_touched(file)] for path in paths for file in _files(path)]
-    return digest(values, seen)
+    files = chain.from_iterable(map(_files, paths))
+    found = sorted(files if embedded else islice(files, _MOST_IN_ROOT + 1))
+    if not embedded and len(found) > _MOST_IN_ROOT:
+        return ""
+    return digest(values, [[str(file), *_touched(file)] for file in found])
 
 
 def file_digest(path: Path) -> str:
@@ -150,7 +156,8 @@ def _touched(path: Path) -> tuple[int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path) -> Iterator[Path]:
     if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.is_file())
-    return [path] if path.is_file() else []
+        yield from (file for file in path.rglob("*") if file.is_file())
+    elif path.is_file():
+        yield path

@@ -251,7 +251,7 @@ def _check_inputs(study: optuna.Study, config: StudyConfig) -> None:
 
     setup, stamp = config.setup(), data_stamp_of(study)
     check_inputs(study, file_inputs(setup, config.search_space().networks))
-    if stamp not in {None, data_stamp(setup.data)}:
+    if stamp is not None and (not stamp or stamp != data_stamp(setup.data)):
         from objectives import data_inputs, load_data  # With torch, which takes seconds.
 
         check_inputs(study, data_inputs(load_data(setup.data)))
