@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Callable
 
-from search.cli import EXIT_INPUT, EXIT_INTERRUPTED
+from search.cli import EXIT_INPUT, EXIT_INTERRUPTED, use_stand_ins
 from spaces import InputError
 
 
 def run_script(main: Callable[[], None]) -> None:
     """Run `main` and exit: 2 after one line on what the user can mend, 130 after Ctrl-C."""
+    use_stand_ins()
     try:
         main()
     except InputError as error:

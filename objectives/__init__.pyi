@@ -1,7 +1,14 @@
 from .chain import CheckedSetup as CheckedSetup
+from .chain import StageCache as StageCache
+from .chain import StudyInput as StudyInput
 from .chain import Workbench as Workbench
 from .chain import check_setup as check_setup
+from .chain import data_inputs as data_inputs
+from .chain import data_stamp as data_stamp
+from .chain import file_inputs as file_inputs
+from .chain import keys_of_students as keys_of_students
 from .chain import seconds_an_image as seconds_an_image
+from .chain import study_inputs as study_inputs
 from .costs import Cost as Cost
 from .costs import CostTable as CostTable
 from .costs import device_fingerprint as device_fingerprint
@@ -13,6 +20,7 @@ from .costs import write_candidates as write_candidates
 from .data import load_data as load_data
 from .errors import DivergedError as DivergedError
 from .file_lock import FileLock as FileLock
+from .plausibility import doubt_of as doubt_of
 from .results import EpochReport as EpochReport
 from .results import Evaluation as Evaluation
 from .results import OnEpoch as OnEpoch
@@ -20,3 +28,5 @@ from .results import StageRecord as StageRecord
 from .results import StoppedStudent as StoppedStudent
 from .results import TrainedStudent as TrainedStudent
 from .results import Verdict as Verdict
+from .sealed_folder import size_bytes as size_bytes
+from .split_gap import split_gap_in_words as split_gap_in_words

@@ -68,6 +68,10 @@ class TrainedStudent:
     stages: tuple[StageRecord, ...] = field(default=())
     leaves: Mapping[str, Path] = field(default_factory=dict)
     """Folders that its stages left beside the weights (spaces.Stage.leaves), by name."""
+    remark: str = ""
+    """How a file of weights was read, where that needs saying."""
+    bases: Mapping[str, Path] = field(default_factory=dict)
+    """By the same names, the weights before the stage: a safetensors file as `weights`."""
 
 
 @dataclass(frozen=True)

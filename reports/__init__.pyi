@@ -30,4 +30,6 @@ from .summary import TeacherReference as TeacherReference
 from .tables import points_csv as points_csv
 from .tables import report_json as report_json
 from .terminal_table import front_table as front_table
+from .words import counted as counted
 from .words import duration as duration
+from .words import size as size

@@ -1,16 +1,12 @@
 """What to ship, in one sentence, and whether it is good enough."""
 
+import math
 from dataclasses import dataclass
 
 from reports import words
-from reports.picking import knee_of
+from reports.picking import knee_of, limits
 from reports.summary import StudySummary
 from studies.records import Point
-
-GOAL_ACCURACY = 0.9
-"""Share of the teacher's accuracy to keep, as the thesis asks."""
-GOAL_SMALLER = 0.75
-"""Share of the teacher's bytes to save, as the thesis asks."""
 
 
 @dataclass(frozen=True)
@@ -18,22 +14,24 @@ class Advice:
     """The opening of every report."""
 
     point: Point | None
-    """What to ship; None while no point reaches the study's floor."""
+    """What to ship; None while no point is within the study's bounds."""
     sentence: str
     """Plain words, no full stop: `ship trial 31: 0.6 points below the teacher, …`."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """One thing asked of a compressed model, and how near the chosen point comes."""
+    """One bound of the study, and how near the chosen point comes."""
 
+    objective: str
+    """What it bounds."""
     asked: str
     reached: str
     met: bool
 
 
 def advise(summary: StudySummary) -> Advice:
-    """Return the knee of the front above the study's accuracy floor, or why there is none."""
+    """Return the knee of the front within the study's bounds, or why there is none."""
     points = summary.history.points
     if not points:
         return Advice(None, "nothing to ship yet: no trial is complete")
@@ -41,10 +39,18 @@ def advise(summary: StudySummary) -> Advice:
     if chosen is not None:
         return Advice(chosen, f"ship {name(chosen)}: {against_teacher(summary, chosen)}")
     best = max(points, key=lambda point: point.accuracy)
+    bounds = summary.bounds
+    if math.isfinite(bounds.size_bytes) or math.isfinite(bounds.latency_ms):
+        return Advice(
+            None,
+            f"nothing to ship yet: no point has {bounds_in_words(summary)}; the most "
+            f"accurate is {name(best)} with {words.percent(best.accuracy)}, "
+            f"{words.size(best.size_bytes)} and {words.milliseconds(best.latency_ms)}",
+        )
     return Advice(
         None,
         f"nothing to ship yet: no point reaches {words.percent(summary.floor)} accuracy "
-        f"({summary.floor / summary.teacher.accuracy:.2g} of the teacher's); the closest is "
+        f"({summary.bounds_table.accuracy_of_teacher:.2g} of the teacher's); the closest is "
         f"{name(best)} with {words.percent(best.accuracy)}",
     )
 
@@ -68,29 +74,52 @@ def against_teacher(summary: StudySummary, point: Point) -> str:
     )
 
 
-def goals(summary: StudySummary, point: Point) -> tuple[Goal, ...]:
-    """Return the thesis's three goals for a compressed model, judged on the validation split."""
-    cost, teacher = summary.cost(point), summary.teacher
-    kept = point.accuracy / teacher.accuracy
-    saved = 1 - cost.size_bytes / teacher.cost.size_bytes
-    faster = teacher.cost.median_ms / cost.median_ms
-    return (
-        Goal(
-            f"at least {100 * GOAL_ACCURACY:.0f} % of the teacher's accuracy",
-            f"{words.percent(kept)} of it",
-            kept >= GOAL_ACCURACY,
-        ),
-        Goal(
-            f"more than {100 * GOAL_SMALLER:.0f} % smaller",
-            f"{words.percent(abs(saved))} {'smaller' if saved >= 0 else 'larger'}",
-            saved > GOAL_SMALLER,
-        ),
-        Goal(
-            "faster than the teacher",
-            _factor_words(faster, "faster", "slower"),
-            point.latency_ms < teacher.cost.latency_ms,
-        ),
+def bounds_in_words(summary: StudySummary) -> str:
+    """Return what a point keeps to: `accuracy of at least 89.0 % and at most 1.00 MB`."""
+    bounds = summary.bounds
+    size, latency = (
+        value if math.isfinite(value) else None for value in (bounds.size_bytes, bounds.latency_ms)
     )
+    return limits(bounds.accuracy, size, latency)
+
+
+def goals(summary: StudySummary, point: Point) -> tuple[Goal, ...]:
+    """Return the bounds that the study has set, judged on the validation split."""
+    cost, teacher, table = summary.cost(point), summary.teacher, summary.bounds_table
+    shares = {
+        "accuracy": point.accuracy / teacher.accuracy if teacher.accuracy else 0.0,
+        "size_bytes": cost.size_bytes / teacher.cost.size_bytes,
+        "latency_ms": point.latency_ms / teacher.cost.latency_ms,
+    }
+    size, latency = words.size(cost.size_bytes), words.milliseconds(point.latency_ms)
+    found = [
+        Goal(
+            "accuracy",
+            f"at least {_share(table.accuracy_of_teacher)} of the teacher's accuracy",
+            f"{words.percent(shares['accuracy'])} of it",
+            point.accuracy >= summary.floor,
+        )
+    ]
+    for objective, share, noun in (
+        ("size_bytes", table.size_of_teacher, "size"),
+        ("latency_ms", table.latency_of_teacher, "latency"),
+    ):
+        if share is not None:
+            asked = f"at most {_share(share)} of the teacher's {noun}"
+            reached = f"{words.percent(shares[objective])} of it"
+            found.append(Goal(objective, asked, reached, shares[objective] <= share))
+    if table.size_mb is not None:
+        most = table.size_mb * 1e6
+        asked = f"at most {words.size(most)}"
+        found.append(Goal("size_bytes", asked, size, cost.size_bytes <= most))
+    if table.latency_ms is not None:
+        asked = f"at most {words.milliseconds(table.latency_ms)}"
+        found.append(Goal("latency_ms", asked, latency, point.latency_ms <= table.latency_ms))
+    return tuple(found)
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:g} %"
 
 
 def _accuracy_words(difference: float) -> str:

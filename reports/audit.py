@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from objectives.fronts import losses_of
+from objectives.fronts import NO_BOUNDS, Bounds, losses_of
 from reports.intervals import clopper_pearson
 from studies.records import History
 
@@ -24,17 +24,17 @@ class AuditRate:
 
 
 def audit_rate(
-    history: History, objectives: tuple[str, ...], accuracy_floor: float = 0.0
+    history: History, objectives: tuple[str, ...], bounds: Bounds = NO_BOUNDS
 ) -> AuditRate:
     """Return how many audited students entered the front when they ended, and out of how many.
 
-    A student entered when one of its points reaches `accuracy_floor` (below it a point is worth
+    A student entered when one of its points is within `bounds` (beyond them a point is worth
     nothing to the study, and what is stopped for that is stopped rightly) and is neither beaten nor
     equalled by a point of another student that was complete before it.
     """
     points = history.points
     values = losses_of(points, objectives)
-    reaches = np.array([point.accuracy >= accuracy_floor for point in points], dtype=np.bool_)
+    reaches = np.array([bounds.allows(point) for point in points], dtype=np.bool_)
     students = np.array([point.student for point in points])
     completed = np.array([point.completed.timestamp() for point in points])
     audited = [student for student in history.students if student.audited]

@@ -34,7 +34,12 @@ def confirmation_table(before: Mapping[int, float], summary: StudySummary) -> Ta
         )
     now = summary.front_probability
     members = [member.point.number for member in summary.front]
-    others = [number for number, share in now.items() if share > 0.5 and number not in members]
+    counts = {number: summary.counts(point) for number, point in summary.points.items()}
+    others = [
+        number
+        for number, share in now.items()
+        if share > 0.5 and counts[number] and number not in members
+    ]
     scored = dict(zip(summary.points, summary.scored, strict=True))
     for numbers in (members, sorted(others, key=lambda number: -now[number])):
         for number in numbers:
@@ -46,8 +51,10 @@ def confirmation_table(before: Mapping[int, float], summary: StudySummary) -> Ta
                 words.percent(point.accuracy),
                 str(len(accuracies)),
                 words.percent(fmean(accuracies)),
-                words.probability(before.get(number, 0.0)),
-                words.probability(now[number]),
+                *(
+                    words.probability(shares.get(number, 0.0)) if counts[number] else words.NOTHING
+                    for shares in (before, now)
+                ),
                 style="" if numbers is members else "yellow",
             )
         table.add_section()

@@ -47,7 +47,9 @@ def learning_curves(summary: StudySummary, chosen: Point | None) -> go.Figure:
         [student for student in students if not student.audited],
         {"color": LIGHT.other, "width": 1},
     )
-    _add_curves(figure, "stopped", history.pruned, {"color": LIGHT.stopped, "width": 1.5})
+    stopped, paused = history.ruled_out, history.waiting
+    _add_curves(figure, "stopped", stopped, {"color": LIGHT.stopped, "width": 1.5})
+    _add_curves(figure, "paused", paused, {"color": LIGHT.paused, "width": 1.5, "dash": "dot"})
     _add_curves(figure, "audited", audited, {"color": LIGHT.audited, "width": 1.5, "dash": "dash"})
     _add_curves(
         figure,
@@ -55,15 +57,9 @@ def learning_curves(summary: StudySummary, chosen: Point | None) -> go.Figure:
         [student for student in history.students if student.key == key],
         {"color": LIGHT.chosen, "width": 3},
     )
-    ends = [one for one in history.pruned[-MOST_CURVES:] if one.curve]
-    figure.add_scatter(
-        x=[100 * one.curve[-1][0] for one in ends],
-        y=[100 * one.curve[-1][1] for one in ends],
-        mode="markers",
-        marker={"color": LIGHT.stopped, "size": 7, "symbol": "x"},
-        customdata=[one.number for one in ends],
-        hovertemplate="trial %{customdata} stopped: %{y:.1f} %<extra></extra>",
-        showlegend=False,
+    _add_ends(figure, "stopped", stopped, {"color": LIGHT.stopped, "size": 7, "symbol": "x"})
+    _add_ends(
+        figure, "paused", paused, {"color": LIGHT.paused, "size": 7, "symbol": "line-ns-open"}
     )
     figure.update_xaxes(title={"text": "share of the student's epochs, %"}, range=[0, 101])
     figure.update_yaxes(title={"text": "validation accuracy, %"})
@@ -89,6 +85,22 @@ def importance_bars(shares: Mapping[str, float]) -> go.Figure:
     # Room for ten throughout: two settings' bars would be as thick as beams.
     figure.update_yaxes(showgrid=False, range=[len(names) - 10.5, len(names) - 0.5])
     return figure
+
+
+def _add_ends(
+    figure: go.Figure, how: str, curves: Sequence[Stopped | Paused], marker: dict[str, Any]
+) -> None:
+    """Mark where curves end before their students were trained."""
+    ends = [one for one in curves[-MOST_CURVES:] if one.curve]
+    figure.add_scatter(
+        x=[100 * one.curve[-1][0] for one in ends],
+        y=[100 * one.curve[-1][1] for one in ends],
+        mode="markers",
+        marker=marker,
+        customdata=[one.number for one in ends],
+        hovertemplate=f"trial %{{customdata}} {how}: %{{y:.1f}} %<extra></extra>",
+        showlegend=False,
+    )
 
 
 def _add_curves(

@@ -1,5 +1,6 @@
 """The front drawn: three pairwise views, and all three objectives at once."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import plotly.graph_objects as go
 
 from reports import words
 from reports.baselines import baselines
-from reports.drawing import axis_of, drawn, empty_figure
+from reports.drawing import SCALES, axis_of, drawn, empty_figure
 from reports.palette import LIGHT
 from reports.rows import teacher_row, title_of
 from reports.summary import StudySummary
@@ -67,9 +68,12 @@ def front_pair(summary: StudySummary, x: str, y: str, chosen: Point | None) -> g
     )
     figure.update_xaxes(**axis_of(x, _values(summary, x)))
     figure.update_yaxes(**axis_of(y, _values(summary, y)))
+    line = {"color": LIGHT.muted, "width": 1, "dash": "dot"}
+    for axis, draw in ((x, figure.add_vline), (y, figure.add_hline)):
+        bound = getattr(summary.bounds, axis)
+        if math.isfinite(bound):
+            draw(SCALES[axis] * bound, line=line)
     if y == "accuracy":
-        line = {"color": LIGHT.muted, "width": 1, "dash": "dot"}
-        figure.add_hline(y=100 * summary.floor, line=line)
         figure.update_yaxes(range=_accuracy_range(summary))
     return figure
 
@@ -125,7 +129,7 @@ def front_space(summary: StudySummary, chosen: Point | None) -> go.Figure:
             "yaxis": _sparse(axis_of("latency_ms", _values(summary, "latency_ms"))) | plain,
             "zaxis": {"title": {"text": "accuracy, %"}, "range": [bottom, top], **plain},
             "aspectmode": "cube",
-            "camera": {"eye": {"x": 1.5, "y": -1.5, "z": 0.8}, "center": {"z": -0.1}},
+            "camera": {"eye": {"x": 1.8, "y": -1.8, "z": 1.0}, "center": {"z": -0.15}},
         },
     )
     return figure

@@ -30,7 +30,7 @@ def study_note(summary: StudySummary) -> str:
     history, costs, teacher = summary.history, summary.costs, summary.teacher
     sentence = advise(summary).sentence
     trained, stopped = len(history.students), len(history.ruled_out)
-    fates = f"{trained} students trained to the end, {stopped} stopped"
+    fates = f"{words.counted(trained, 'student')} trained to the end, {stopped} stopped"
     fates += f", {len(history.waiting)} paused" if history.waiting else ""
     known = [
         summary.network_in_words(teacher.network),
@@ -40,12 +40,13 @@ def study_note(summary: StudySummary) -> str:
     ]
     origin = "imported from" if costs.imported else "measured on"
     device = [
-        f"{value} cores" if name == "cores" else value for name, value in costs.device.items()
+        f"{value} core{'' if value == '1' else 's'}" if name == "cores" else value
+        for name, value in costs.device.items()
     ]
     return f"""**{sentence[0].upper()}{sentence[1:]}.**
 
-- {history.ended} sampled trials ended: {fates}
-- {len(history.points)} points, {len(summary.front)} on the front
+- {words.counted(history.ended, "sampled trial")} ended: {fates}
+- {words.counted(len(history.points), "point")}, {len(summary.front)} on the front
 - Teacher: {", ".join(known)}
 - Costs {origin} {", ".join(device)}
 """
@@ -54,7 +55,8 @@ def study_note(summary: StudySummary) -> str:
 def _point(summary: StudySummary, point: Point) -> str:
     images = point.evaluation.images
     low, high = wilson(point.accuracy * images, images)
-    interval = f"95 % interval {words.percent(low)} to {words.percent(high)}, {images} images"
+    interval = f"95 % interval {words.percent(low)} to {words.percent(high)}"
+    interval += f", {words.counted(images, 'image')}"
     f1 = f"F1 {point.evaluation.f1:.3f}"
     entered = any(point.number in member.numbers for member in summary.front)
     lines = [

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from reports import words
-from reports.advice import advise, goals
+from reports.advice import advise, bounds_in_words, goals
 from reports.audit import audit_rate
 from reports.figures import hypervolume_steps, importance_bars, learning_curves
 from reports.front_figures import PAIRS, front_pair, front_space
@@ -72,13 +72,14 @@ def render(summary: StudySummary) -> str:
         chosen=row_of(summary, chosen) if chosen else None,
         teacher=teacher_row(summary),
         goals=goals(summary, chosen) if chosen else (),
+        bounds=bounds_in_words(summary),
         columns=COLUMNS,
         front=(front := front_rows(summary)),
-        doubted=[row for row in front if (row.front_probability or 0) < DOUBT],
+        doubted=[row for row in front if row.counts and (row.front_probability or 0) < DOUBT],
         baselines=baseline_rows(summary),
         breakdown=stage_breakdown(summary, chosen) if chosen else (),
         savings=savings(summary.history),
-        audit=audit_rate(summary.history, summary.objectives, summary.floor),
+        audit=audit_rate(summary.history, summary.objectives, summary.bounds),
         stopped=stopped[-1] if stopped else None,
         paused=next(reversed(summary.history.waiting), None),
         config=_settings(summary.config),

@@ -29,6 +29,7 @@ class Palette:
     """The point to ship."""
     baseline: str
     stopped: str
+    paused: str
     audited: str
     good: str
     """A goal that is met."""
@@ -45,6 +46,7 @@ LIGHT = Palette(
     chosen="#c2185b",
     baseline="#0d7d77",
     stopped="#d9730d",
+    paused="#8a6d1a",
     audited="#7b4fc9",
     good="#1b7f4b",
 )
@@ -59,6 +61,7 @@ DARK = Palette(
     chosen="#ff6fa5",
     baseline="#4cc5bc",
     stopped="#f2a154",
+    paused="#d8c067",
     audited="#b898f5",
     good="#5fce93",
 )

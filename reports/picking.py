@@ -1,5 +1,6 @@
 """How one point is picked from a study: by name, by number, within limits."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from objectives.fronts import knee, losses_of
@@ -28,16 +29,22 @@ def pick(
 ) -> Point:
     """Return the point that `choice` (one of PICKS, or a trial number) means within the limits.
 
-    Names pick from the front. `knee`, `smallest` and `fastest` keep to the study's accuracy floor
-    unless `min_accuracy` says otherwise: the smallest point of all is seldom one that works.
+    Names pick from the front, and keep to the study's bounds of size and latency unless a limit
+    says otherwise. `knee`, `smallest` and `fastest` keep to its accuracy floor too, unless
+    `min_accuracy` says otherwise: the smallest point of all is seldom one that works.
     Raises InputError saying what is possible when nothing fits.
     """
     if choice.removeprefix("-").isdigit():
         candidates = [_by_number(summary, int(choice))]
     elif choice in PICKS:
         candidates = [member.point for member in summary.front]
+        bounds = summary.bounds
         if min_accuracy is None and choice != "accurate":
-            min_accuracy = summary.floor
+            min_accuracy = bounds.accuracy
+        if max_size_bytes is None and math.isfinite(bounds.size_bytes):
+            max_size_bytes = bounds.size_bytes
+        if max_latency_ms is None and math.isfinite(bounds.latency_ms):
+            max_latency_ms = bounds.latency_ms
     else:
         raise UnknownNameError("pick", choice, (*PICKS, "a trial number"))
     if not candidates:
@@ -50,16 +57,16 @@ def pick(
         and (max_latency_ms is None or point.latency_ms <= max_latency_ms)
     ]
     if not fitting:
-        limits = _limits(min_accuracy, max_size_bytes, max_latency_ms)
-        raise InputError(f"no point to pick has {limits}: {_possible(candidates)}")
+        asked = limits(min_accuracy, max_size_bytes, max_latency_ms)
+        raise InputError(f"no point to pick has {asked}: {_possible(candidates)}")
     if choice in ORDERS:
         return min(fitting, key=lambda point: (*ORDERS[choice](point), point.number))
     return _knee(fitting, summary.objectives)
 
 
 def knee_of(summary: StudySummary) -> Point | None:
-    """Return the knee among the front's points that reach the study's accuracy floor, if any do."""
-    fitting = [m.point for m in summary.front if m.point.accuracy >= summary.floor]
+    """Return the knee among the front's points that are within the study's bounds, if any are."""
+    fitting = [m.point for m in summary.front if summary.counts(m.point)]
     return _knee(fitting, summary.objectives) if fitting else None
 
 
@@ -81,9 +88,10 @@ def _by_number(summary: StudySummary, number: int) -> Point:
     )
 
 
-def _limits(
+def limits(
     min_accuracy: float | None, max_size_bytes: float | None, max_latency_ms: float | None
 ) -> str:
+    """Return limits in words; None is none."""
     said = []
     if min_accuracy is not None:
         said.append(f"accuracy of at least {words.percent(min_accuracy)}")

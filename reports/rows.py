@@ -29,6 +29,8 @@ class Row:
     accuracy_low: float | None
     """Wilson's 95 % interval of `accuracy`."""
     accuracy_high: float | None
+    counts: bool
+    """Whether it is worth anything to the study: within its bounds. The teacher is."""
     front_probability: float | None
     """That its recipe is on the front, its seed's noise averaged out; None for the teacher."""
     test_accuracy: float | None
@@ -57,6 +59,7 @@ def row_of(summary: StudySummary, point: Point, also: tuple[int, ...] = (), titl
         title=title or title_of(summary, point),
         accuracy=point.accuracy,
         images=point.evaluation.images,
+        counts=summary.counts(point),
         front_probability=summary.front_probability[point.number],
         test_accuracy=float(test["accuracy"]) if test else None,
         f1=point.evaluation.f1,
@@ -77,6 +80,7 @@ def teacher_row(summary: StudySummary) -> Row:
         title=f"teacher, {summary.network_in_words(teacher.network)}",
         accuracy=teacher.accuracy,
         images=summary.images,
+        counts=True,
         front_probability=None,
         test_accuracy=float(test["accuracy"]) if test else None,
         f1=scored.evaluation.f1 if scored else None,
@@ -94,6 +98,7 @@ def _row(
     title: str,
     accuracy: float,
     images: int | None,
+    counts: bool,
     front_probability: float | None,
     test_accuracy: float | None,
     f1: float | None,
@@ -112,6 +117,7 @@ def _row(
         images=images,
         accuracy_low=low,
         accuracy_high=high,
+        counts=counts,
         front_probability=front_probability,
         test_accuracy=test_accuracy,
         f1=f1,
@@ -138,12 +144,17 @@ def front_rows(summary: StudySummary) -> tuple[Row, ...]:
 
 
 def baseline_rows(summary: StudySummary) -> tuple[Row, ...]:
-    """Return the rows of the baselines; a student's baseline says its settings too."""
+    """Return the rows of the baselines; a student's baseline says its network and settings too."""
     return tuple(
-        row_of(
-            summary,
-            point,
-            title=role if point.chain is None else f"{role}: {title_of(summary, point)}",
-        )
+        row_of(summary, point, title=_baseline_title(summary, role, point))
         for role, point in baselines(summary)
     )
+
+
+def _baseline_title(summary: StudySummary, role: str, point: Point) -> str:
+    """Say which baseline a point is; the network first, since several differ by that alone."""
+    if point.chain is None:
+        return role
+    student = point.chain.student
+    network = summary.network_in_words(student.network.key)
+    return f"{network}, {role}: {', '.join(words.stages(student, summary.space.stages))}"

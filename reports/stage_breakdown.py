@@ -61,7 +61,7 @@ def _student_lines(summary: StudySummary, point: Point) -> list[StageLine]:
         done += stage.epochs
         assert student is not None
         accuracy = student.curve[done - 1][1] if len(student.curve) >= done else None
-        how = f"{stage.in_words}, {words.epochs(stage.epochs)}"
+        how = f"{stage.in_words}, {words.counted(stage.epochs, 'epoch')}"
         lines.append(StageLine(stage.became, how, accuracy, cost, _seconds(student, stage.kind)))
     return lines
 

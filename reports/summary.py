@@ -8,10 +8,10 @@ from typing import Any
 import optuna
 
 from objectives import Cost, CostTable
-from objectives.fronts import OBJECTIVES, ReferencePoint, Scored, front_probabilities
+from objectives.fronts import OBJECTIVES, Bounds, ReferencePoint, Scored, front_probabilities
 from reports.front import FrontPoint, front_of
 from spaces import InputError, Space, digest, from_dict
-from studies import parse_stored
+from studies import BoundsTable, parse_stored
 from studies.records import (
     History,
     Point,
@@ -20,9 +20,6 @@ from studies.records import (
     read_history,
     replicates_of,
 )
-
-FLOOR_OF_TEACHER = 0.9
-"""The accuracy floor as a share of the teacher's, where the study sets no other."""
 
 DOUBT = 0.9
 """A front member less probable than this is in doubt."""
@@ -104,18 +101,29 @@ class StudySummary:
         """Names of the objectives the study chose, accuracy first."""
         return tuple(self.config.get("objectives", OBJECTIVES))
 
+    @cached_property
+    def bounds_table(self) -> BoundsTable:
+        """The bounds as the study file has them."""
+        return BoundsTable(**(self.config.get("bounds") or {}))
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """What a point keeps to, or it is worth nothing to this study."""
+        return self.bounds_table.of(self.teacher.accuracy, self.teacher.cost)
+
     @property
     def floor(self) -> float:
         """The accuracy below which a point is worth nothing to this study."""
-        bounds = self.config.get("bounds") or {}
-        share = bounds.get("accuracy_of_teacher") or FLOOR_OF_TEACHER
-        return float(share) * self.teacher.accuracy
+        return self.bounds.accuracy
+
+    def counts(self, point: Point) -> bool:
+        """Whether a point is worth anything to this study: within its bounds."""
+        return self.bounds.allows(point)
 
     @property
     def reference(self) -> ReferencePoint:
-        """Where the hypervolume is measured from: the floor, and the teacher's costs."""
-        cost = self.teacher.cost
-        return ReferencePoint(self.floor, cost.size_bytes, cost.latency_ms)
+        """Where the hypervolume is measured from: the bounds, else the teacher's costs."""
+        return self.bounds.reference(self.teacher.cost)
 
     @cached_property
     def front(self) -> tuple[FrontPoint, ...]:

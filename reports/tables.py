@@ -70,9 +70,10 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "on front",
-        lambda row: _optional(row.front_probability, words.probability),
+        lambda row: _optional(row.front_probability if row.counts else None, words.probability),
         "Probability that its recipe belongs on the front: that nothing would beat it if all were "
         "trained and scored on many seeds. Low means that others are as good, not that it is bad; "
+        "a point beyond the study's bounds is worth nothing there and has none. "
         "search.confirm trains members in doubt on further seeds.",
     ),
     Column(
@@ -158,6 +159,7 @@ def report_json(summary: StudySummary) -> dict[str, Any]:
         "chosen": advice.point.number if advice.point else None,
         "objectives": list(summary.objectives),
         "accuracy_floor": summary.floor,
+        "bounds": summary.bounds_table.model_dump(exclude_none=True),
         "replicates": [asdict(replicate) for replicate in summary.replicates],
         "goals": [asdict(goal) for goal in goals(summary, advice.point)] if advice.point else [],
         "teacher": asdict(teacher_row(summary)),
@@ -179,6 +181,7 @@ def report_json(summary: StudySummary) -> dict[str, Any]:
             "runtime": summary.costs.runtime,
             "imported": summary.costs.imported,
             "repeatability": summary.costs.repeatability,
+            "unevenness": summary.costs.unevenness,
         },
         "config": dict(summary.config),
     }

@@ -84,9 +84,9 @@ def student(chain: ChainConfig, space: Space) -> str:
     return ", ".join([network, *stages(chain.student, space.stages)])
 
 
-def epochs(number: int) -> str:
-    """8 -> `8 epochs`."""
-    return f"{number} epoch{'' if number == 1 else 's'}"
+def counted(number: int, noun: str) -> str:
+    """(8, epoch) -> `8 epochs`, (1, epoch) -> `1 epoch`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _digits(value: float, digits: int = 3) -> str:

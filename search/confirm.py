@@ -92,36 +92,40 @@ def _repeat(
     deadline: float | None,
 ) -> str:
     """Train what is in doubt until nothing is left or the time is over; say which it was."""
+    from reports import counted
     from search.workers import Doubts, seconds_of
 
     doubts = Doubts(summary, seeds, doubt)
     console, members, todo = session.console, doubts.members(), doubts.open()
     console.print(
-        f"In doubt, less probable than {100 * doubt:g} %: {len(members)} of {len(summary.front)} "
-        f"front members of {summary.name}",
+        f"In doubt, less probable than {100 * doubt:g} %: {len(members)} of "
+        f"{counted(len(summary.front), 'front member')} of {summary.name}",
         highlight=False,
     )
     if not todo:
         return "Nothing is left to train."
-    trainings = "1 training" if len(todo) == 1 else f"{len(todo)} trainings"
     console.print(
-        f"{trainings} on further seeds, about {in_words(seconds_of(todo, summary))}; "
-        "fewer if doubts are settled sooner, more if new ones come up",
+        f"{counted(len(todo), 'training')} on further seeds, about "
+        f"{in_words(seconds_of(todo, summary))}; fewer if doubts are settled sooner, "
+        "more if new ones come up",
         highlight=False,
     )
 
     # Imported here: what is there already is said before torch is loaded.
-    from objectives import Workbench
+    from objectives import Workbench, study_inputs
     from search.workers import ReleasedError, StopSignal, train
+    from studies import check_inputs
     from studies.records import record_replicate
 
     stop_signal, done = StopSignal(deadline), 0
     with Workbench(session.config.setup(), session.folder.cache) as workbench:
+        networks = session.config.search_space().networks
+        check_inputs(session.study, study_inputs(workbench.setup, networks, workbench.data))
         workbench.cache.keep = _front_stages(summary)
         while todo and not stop_signal.stopping:
             repeat = todo[0]
             words = f"{_name(repeat)} ({done + 1} of about {done + len(todo)})"
-            with console.status(words) as shown:
+            with console.status(words, spinner="line") as shown:
                 try:
                     replicate = train(
                         repeat, workbench, _teller(session, words, shown, stop_signal)

@@ -67,12 +67,23 @@ def export(
     )
     with new_folder(out) as folder:
         # Imported here: a wrong pick is answered before torch is loaded.
-        from objectives import Workbench
+        from objectives import Workbench, study_inputs
         from search.workers import trained
+        from studies import check_inputs
 
         setup = session.config.setup()
-        recipe = Recipe(setup, point.chain, scheme_named(point.scheme), summary.name, point.number)
         with Workbench(setup, session.folder.cache) as workbench:
+            network = point.chain.student.network if point.chain else setup.teacher.network
+            inputs = study_inputs(setup, [network], workbench.data)
+            check_inputs(session.study, inputs)
+            recipe = Recipe(
+                setup,
+                point.chain,
+                scheme_named(point.scheme),
+                summary.name,
+                point.number,
+                {each.name: each.digest for each in inputs},
+            )
             metrics = write_model(
                 folder, workbench, recipe, trained(point, workbench), facts_of(summary, point)
             )
@@ -92,10 +103,12 @@ def export(
 
 def facts_of(summary: "StudySummary", point: "Point") -> dict[str, Any]:
     """Return what metrics.json and the card say of a point's place in its study."""
+    from reports import counted
+
     cost, teacher = summary.cost(point), summary.teacher
     members = [number for member in summary.front for number in member.numbers]
     place = (
-        f"on the front of {len(summary.front)} points of study {summary.name}"
+        f"on the front of {counted(len(summary.front), 'point')} of study {summary.name}"
         if point.number in members
         else f"not on the front of study {summary.name}"
     )

@@ -2,6 +2,7 @@
 
 import typer
 
+from search.clean import clean
 from search.cli import add_command, run_app
 from search.confirm import confirm
 from search.dashboard import dashboard
@@ -18,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Find the smallest, fastest version of an image classifier that is accurate enough.",
 )
-for command in (run, status, report, export, retrain, confirm, profile, dashboard):
+for command in (run, status, report, export, retrain, confirm, profile, clean, dashboard):
     add_command(app, command)
 
 

@@ -1,11 +1,12 @@
 """What a search is given: everything that is settled before a study's first trial."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 from objectives import CostTable
-from objectives.fronts import OBJECTIVES, ReferencePoint
-from spaces import Space
+from objectives.fronts import NO_BOUNDS, OBJECTIVES, Bounds, ReferencePoint
+from spaces import InputError, Space
 
 
 @dataclass(frozen=True)
@@ -19,14 +20,41 @@ class SearchProblem:
     teacher_accuracy: float
     """Of the float network, on the validation split."""
     objectives: tuple[str, ...] = OBJECTIVES
+    bounds: Bounds = NO_BOUNDS
+    """Of costs: what lies beyond is neither offered nor trained to its end."""
 
     @property
     def schemes(self) -> tuple[str, ...]:
         """Names of the schemes a student can be offered to."""
         return self.space.schemes
 
+    def affordable(self, network: str) -> tuple[str, ...]:
+        """Return the schemes under which a network, by its key, is within the bounds."""
+        return tuple(
+            scheme for scheme in self.schemes if self.bounds.affords(self.costs.of(network, scheme))
+        )
+
     @cached_property
     def flops(self) -> dict[str, int]:
-        """Those of every network of the space, by its key."""
+        """Those of every network of the space, by its key; at least 1: their ratios are taken.
+
+        A network has none where nothing in it is an operation that is counted.
+        """
         names = [network.key for network in self.space.networks]
-        return {name: self.costs.of(name, self.schemes[0]).flops for name in names}
+        return {name: max(1, self.costs.of(name, self.schemes[0]).flops) for name in names}
+
+
+def check_bounds(problem: SearchProblem) -> None:
+    """Raise InputError when no file that the study can make is within its bounds of cost."""
+    networks = [network.key for network in problem.space.networks]
+    if any(map(problem.affordable, networks)):
+        return
+    costs = [problem.costs.of(name, scheme) for name in networks for scheme in problem.schemes]
+    limits = {"MB": problem.bounds.size_bytes / 1e6, "ms": problem.bounds.latency_ms}
+    asked = [f"{most:g} {unit}" for unit, most in limits.items() if math.isfinite(most)]
+    raise InputError(
+        f"nothing that this study can make is within its [bounds] of {' and '.join(asked)}: the "
+        f"smallest file has {min(cost.size_bytes for cost in costs) / 1e6:.3g} MB, the fastest "
+        f"takes {min(cost.latency_ms for cost in costs):.3g} ms; loosen them, or search smaller "
+        "networks"
+    )

@@ -1,17 +1,22 @@
 """`python -m search.profile`: a folder that measures a study's cost table on another device."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from search.cli import (
     RUNS_DIR,
     OutOption,
     RunsDirOption,
     SetOption,
+    StorageOption,
     StudyOption,
     make_app,
     run_app,
     with_examples,
 )
+
+if TYPE_CHECKING:
+    from studies import StudyConfig
 
 
 @with_examples(
@@ -22,18 +27,20 @@ def profile(
     study: StudyOption = "kd_lora_q",
     out: OutOption = Path("bundle"),
     runs_dir: RunsDirOption = RUNS_DIR,
+    storage: StorageOption = None,
     overrides: SetOption = None,
 ) -> None:
     """Write the artifacts of a study's cost table with a script that times them on any device."""
     import tempfile
 
     from objectives import Workbench, write_bundle, write_candidates
-    from search.cli import check_study, command_console, load_told
+    from reports import counted
+    from search.cli import check_study, command_console
     from spaces import InputError
     from studies import StudyFolder, made_folders
 
     console = command_console()
-    config = load_told(study, overrides or [])
+    config, again = _study(study, overrides or [], runs_dir, storage)
     setup = config.setup()
     space, teacher = config.search_space(), setup.teacher.network
     networks = (teacher, *space.networks)
@@ -58,16 +65,38 @@ def profile(
             candidates,
             teacher.key,
             setup.runtime,
-            study=study,
+            study=again,
             processes=config.costs.processes,
             calls=config.costs.calls,
             threads=config.runtime.threads,
         )
     console.print(
-        f"{len(candidates)} artifacts → {out}; on the device: python profile.py, then here: "
-        f"python -m search.run --study {study} --costs costs.json",
+        f"{counted(len(candidates), 'artifact')} → {out}; on the device: python profile.py, "
+        f"then here: python -m search.run --study {again} --costs costs.json",
         highlight=False,
     )
+
+
+def _study(
+    study: str, overrides: list[str], runs_dir: Path, storage: str | None
+) -> "tuple[StudyConfig, str]":
+    """Return a study's settings, and how search.run takes it with the costs of a device.
+
+    One that has begun goes by its name alone, and keeps the costs that it began with.
+    """
+    from search.cli import load_told, open_existing
+    from spaces import UnknownNameError
+    from studies import StudyFolder, built_in_studies, with_overrides
+
+    begun = [path.parent.name for path in sorted(runs_dir.glob("*/study.db"))]
+    if study.endswith(".toml") or (study in built_in_studies() and study not in begun):
+        return load_told(study, overrides), study
+    if storage is None and not StudyFolder(runs_dir, study).database.exists():
+        known = dict.fromkeys([*built_in_studies(), *begun])
+        raise UnknownNameError("study", study, [*known, "a FILE.toml"])
+    config = with_overrides(open_existing(study, runs_dir, storage).config, overrides)
+    file = study if study in built_in_studies() else "FILE.toml"
+    return config, f"{file} --set name=ANOTHER"
 
 
 if __name__ == "__main__":

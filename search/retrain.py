@@ -45,7 +45,7 @@ def retrain(
         write_model,
     )
     from spaces import InputError
-    from studies import made_folders
+    from studies import changed_inputs, made_folders
 
     recipe = read_recipe(config)
     if recipe.chain is None:
@@ -54,12 +54,19 @@ def retrain(
     students = [_longer(recipe.chain.student, epochs, seed) for seed in chosen]
     before = _metrics_beside(config, METRICS)
 
-    from objectives import EpochReport, TrainedStudent, Verdict, Workbench, check_setup
+    from objectives import (
+        EpochReport,
+        TrainedStudent,
+        Verdict,
+        Workbench,
+        check_setup,
+        study_inputs,
+    )
 
     # A user's module may have come along with the folder.
     beside = str(config.absolute().parent)
     setup = replace(recipe.setup, modules=(*recipe.setup.modules, beside))
-    check_setup(setup, [recipe.chain.student.network], [recipe.scheme.name])
+    networks = [recipe.chain.student.network]
     console = command_console()
     results: list[dict[str, Any]] = []
     cache = runs_dir / "cache"
@@ -68,6 +75,14 @@ def retrain(
         made_folders(cache, hint="--runs-dir names another"),
         Workbench(setup, cache) as workbench,
     ):
+        inputs = study_inputs(setup, networks, workbench.data)
+        if changed := changed_inputs(recipe.inputs, inputs):
+            raise InputError(
+                f"{config} was made from other inputs than are there now: {changed}: put the old "
+                "ones back, or delete its table [inputs] to train on the new ones"
+            )
+        # After that: what is wrong with a changed teacher is that it was changed.
+        check_setup(setup, networks, [recipe.scheme.name])
         for student in students:
 
             def on_epoch(report: EpochReport, seed: int = student.seed) -> Verdict:
@@ -86,11 +101,9 @@ def retrain(
             again: Recipe = replace(recipe, chain=replace(recipe.chain, student=student))
             model = folder if len(students) == 1 else folder / f"seed-{student.seed}"
             model.mkdir(exist_ok=True)
-            facts = {
-                name: before.get(name) for name in ("latency", "flops", "parameters", "teacher")
-            } | {"front": None}
+            facts = _facts(before, again)
             results.append(write_model(model, workbench, again, trained, facts))
-        lines = _comparison(before, results, students, recipe.chain.student.total_epochs)
+        lines = _comparison(before, results, students, recipe)
         if len(students) > 1:
             (folder / CARD).write_text("\n".join(["# Retrained", "", *lines]) + "\n", "utf-8")
         (folder / COMPARISON).write_text(
@@ -134,17 +147,32 @@ def _metrics_beside(config: Path, name: str) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
+def _facts(before: dict[str, Any], recipe: "Recipe") -> dict[str, Any]:
+    """Return what the trial's metrics say of this model too: a file edited since may be another."""
+    network = None if recipe.chain is None else recipe.chain.student.network.key
+    of_network = ("flops", "parameters") if before.get("network") == network else ()
+    of_file = ("latency",) if of_network and before.get("scheme") == recipe.scheme.name else ()
+    kept = (*of_file, *of_network, "teacher")
+    names = ("latency", "flops", "parameters", "teacher")
+    return {name: before.get(name) if name in kept else None for name in names} | {"front": None}
+
+
 def _comparison(
     before: dict[str, Any],
     results: list[dict[str, Any]],
     students: "list[StudentConfig]",
-    trial_epochs: int,
+    recipe: "Recipe",
 ) -> list[str]:
     """Return in words, split by split, what retraining changed."""
+    from reports import counted
+
     seeds = ", ".join(str(student.seed) for student in students)
     plural = "s" if len(students) > 1 else ""
-    epochs = f"{students[0].total_epochs} epochs against the trial's {trial_epochs}"
-    lines = [f"{epochs}, seed{plural} {seeds}"]
+    trained = counted(students[0].total_epochs, "epoch")
+    against = f"of a recipe changed since trial {recipe.trial}"
+    if recipe.is_the_trials and recipe.chain is not None:
+        against = f"against the trial's {recipe.chain.student.total_epochs}"
+    lines = [f"{trained} {against}, seed{plural} {seeds}"]
     for split in ("validation", "test"):
         found = [result[split]["accuracy"] for result in results]
         words = f"{split} accuracy {mean(found):.4f}"

@@ -15,6 +15,7 @@ from search.cli import (
     EXIT_PASSING,
     REFUSAL,
     RUNS_DIR,
+    DryRunOption,
     RunsDirOption,
     SetOption,
     StorageOption,
@@ -72,14 +73,11 @@ def run(
         typer.Option("--costs", help="costs.json that search.profile's bundle wrote on a device."),
     ] = None,
     overrides: SetOption = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Print the study as it would run, and do nothing."),
-    ] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Search a study, or go on with it where it stopped, and show its front."""
     # The imports alone take seconds, and nobody should wait before an empty screen.
-    typer.echo(f"Distilfront: looking at study {study}, its data and its networks")
+    print(f"Distilfront: looking at study {study}, its data and its networks", flush=True)
     from search.cli import open_session
 
     named = {
@@ -121,6 +119,7 @@ def _show_plan(study: str, settings: list[str]) -> None:
 
     config, console = load_told(study, settings), command_console()
     checked = check_study(config)
+    console.print(f"Data: {checked.data}", highlight=False)
     show_plan(console, config, origins_of(study, settings))
     names = ", ".join(one.key for one in checked.to_export)
     console.print(
@@ -228,7 +227,7 @@ def _death(item: "WorkerExit") -> str:
 
 def _show(session: "Session", *, interrupted: bool) -> None:
     """Draw, write and print what was found."""
-    from reports import advise, front_table, write_report
+    from reports import advise, counted, front_table, write_report
     from spaces import InputError
 
     console = session.console
@@ -243,16 +242,23 @@ def _show(session: "Session", *, interrupted: bool) -> None:
     console.print(front_table(summary, console.width))
     console.print(advise(summary).sentence, style="bold", highlight=False)
     console.print(f"Report: {page}", highlight=False)
+    if busy := summary.costs.busy_words:
+        console.print(
+            f"Note: {busy}. Latencies may be off; under another name (--set name=…) they are "
+            "measured anew, and nothing is trained twice.",
+            style="yellow",
+            highlight=False,
+        )
     failed = [failure for failure in summary.history.failed if failure.kind != "interrupted"]
     if failed:
-        count = "1 trial" if len(failed) == 1 else f"{len(failed)} trials"
         console.print(
-            f"{count} failed, last trial {failed[-1].number}: {failed[-1].reason}",
+            f"{counted(len(failed), 'trial')} failed, last trial {failed[-1].number}: "
+            f"{failed[-1].reason}",
             style="yellow",
             highlight=False,
         )
     study_end = session.study_end(summary)
-    words = f"{study_end.ended} of {study_end.trials} trials have ended; {again}."
+    words = f"{study_end.ended} of {counted(study_end.trials, 'trial')} ended; {again}."
     if study_end.ended_by is not None and not interrupted:
         words = study_end.words
     console.print(words, highlight=False)

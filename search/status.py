@@ -31,42 +31,46 @@ def status(
     storage: StorageOption = None,
 ) -> None:
     """Show a study's trials by state, its front and hypervolume, and seconds spent and saved."""
+    from reports import counted, size
     from search.cli import open_existing
 
     session = open_existing(study, runs_dir, storage)
     found = status_of(session)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print(json.dumps(found, indent=2))
         return
     sampled = found["sampled"]
-    typer.echo(
-        f"{found['study']}: {sampled['ended']} of {found['trials']} trials ended ("
+    print(
+        f"{found['study']}: {sampled['ended']} of {counted(found['trials'], 'trial')} ended ("
         f"{sampled['complete']} complete, {sampled['pruned']} stopped, "
         f"{sampled['paused']} paused, {sampled['failed']} failed), "
         f"{sampled['running']} running or waiting"
     )
-    typer.echo(
-        f"{found['points']} points ({found['offered']} offered), {found['front']} on the front, "
-        f"hypervolume {found['hypervolume']:.4f}"
+    print(
+        f"{counted(found['points'], 'point')} ({found['offered']} offered), "
+        f"{found['front']} on the front, hypervolume {found['hypervolume']:.4f}"
     )
     if (rate := found["hypervolume_per_hour"]) is not None:
-        typer.echo(
+        print(
             f"hypervolume per hour: {rate['so_far']:.4f} so far, {rate['lately']:.4f} over the "
             "last quarter of the time"
         )
     if words := found["study_end"]["words"]:
-        typer.echo(words)
+        print(words)
     seconds = found["seconds"]
     ways = ("stopping", "pausing", "reuse", "offers")
     saved = ", ".join(f"{seconds[f'saved_by_{way}']:.0f} s by {way}" for way in ways)
-    typer.echo(
+    print(
         f"training {seconds['spent']:.0f} s; saved: {saved}; "
         f"the audit cost {seconds['spent_on_audit']:.0f} s"
     )
+    cache = session.folder.cache
+    print(f"cache of all studies in {runs_dir}: {size(found['cache_bytes'])} in {cache}")
 
 
 def status_of(session: "Session") -> dict[str, Any]:
     """Return the state of a study as plain JSON values."""
+    from objectives import size_bytes
     from objectives.fronts import hypervolume
     from reports import hypervolume_rate, savings
     from spaces import InputError
@@ -115,6 +119,7 @@ def status_of(session: "Session") -> dict[str, Any]:
             "saved_by_offers": saved.offers_s - saved.offering_s,
             "spent_on_audit": saved.audit_s,
         },
+        "cache_bytes": size_bytes(session.folder.cache),
     }
 
 

@@ -1,7 +1,7 @@
 """What can be chosen: typed settings, their domains, and how a trial becomes a chain. No torch."""
 
 from spaces.codec import canonical_json, digest, essence, from_dict, to_dict, without_none
-from spaces.data import DataConfig
+from spaces.data import AugmentName, Channels, DataConfig, check_class_names
 from spaces.domains import Choice, Domain, Steps, TrialLike, Value
 from spaces.errors import DistilfrontError, InputError, UnknownNameError, in_one_line
 from spaces.keys import NETWORK, SCHEME_KEY, Key, keys_of
@@ -23,10 +23,21 @@ from spaces.schemes import (
 from spaces.settings import PLACES, Declared, Setting
 from spaces.setup import LoadTeacher, StudySetup, TeacherConfig, TrainTeacher
 from spaces.space import Space
-from spaces.stages import DEFAULT_CHAIN, STAGES, Adapt, Distill, Prior, Stage, TargetLayers
+from spaces.stages import (
+    BASE_WEIGHTS,
+    DEFAULT_CHAIN,
+    STAGES,
+    Adapt,
+    Distill,
+    Leaf,
+    Prior,
+    Stage,
+    TargetLayers,
+)
 from spaces.student import ChainConfig, StudentConfig, student_key
 
 __all__ = [
+    "BASE_WEIGHTS",
     "DEFAULT_CHAIN",
     "METHODS",
     "NETWORK",
@@ -35,8 +46,10 @@ __all__ = [
     "SCHEME_KEY",
     "STAGES",
     "Adapt",
+    "AugmentName",
     "Calibration",
     "ChainConfig",
+    "Channels",
     "Choice",
     "DataConfig",
     "DecayName",
@@ -50,6 +63,7 @@ __all__ = [
     "InputError",
     "Key",
     "Layout",
+    "Leaf",
     "LoadTeacher",
     "Logit",
     "Method",
@@ -75,6 +89,7 @@ __all__ = [
     "Value",
     "WeightOnly",
     "canonical_json",
+    "check_class_names",
     "digest",
     "essence",
     "from_dict",

@@ -24,6 +24,8 @@ class LoadTeacher:
 
     path: str
     kind: Literal["load"] = "load"
+    part: str | None = None
+    """Which set of weights in the file, where several fit: the keys that lead to it, with dots."""
 
 
 @dataclass(frozen=True)

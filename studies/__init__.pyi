@@ -1,5 +1,9 @@
 from .folder import StudyFolder as StudyFolder
 from .folder import made_folders as made_folders
+from .inputs import changed_inputs as changed_inputs
+from .inputs import check_inputs as check_inputs
+from .inputs import data_stamp_of as data_stamp_of
+from .inputs import record_inputs as record_inputs
 from .loading import built_in_studies as built_in_studies
 from .loading import load_study as load_study
 from .loading import origins_of as origins_of
@@ -7,6 +11,7 @@ from .loading import parse_stored as parse_stored
 from .loading import parse_study as parse_study
 from .loading import path_notes as path_notes
 from .loading import study_values as study_values
+from .loading import with_overrides as with_overrides
 from .locks import Lock as Lock
 from .locks import preparation_lock as preparation_lock
 from .locks import study_lock as study_lock
@@ -15,7 +20,9 @@ from .opening import check_resume as check_resume
 from .opening import create_or_resume as create_or_resume
 from .opening import open_study as open_study
 from .opening import stored_config as stored_config
+from .opening import study_names as study_names
 from .schema import OBJECTIVES as OBJECTIVES
+from .schema import BoundsTable as BoundsTable
 from .schema import StudyConfig as StudyConfig
 from .storage import open_storage as open_storage
 from .stored_trials import StoredTrials as StoredTrials

@@ -34,10 +34,7 @@ def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> StudyConfig:
     values, folder = study_values(name_or_path), _folder_of(name_or_path)
     if folder is not None:
         beside(values, folder)
-    for override in overrides:
-        _apply(values, override)
-    in_current_folder(values)
-    config = parse_study(values, name_or_path)
+    config = _overridden(values, overrides, name_or_path)
     if folder is None or not config.needs_modules:
         return config
     return config.model_copy(update={"modules": (*config.modules, str(folder))})
@@ -52,6 +49,18 @@ def path_notes(name_or_path: str) -> list[str]:
 def _folder_of(name_or_path: str) -> Path | None:
     """Return the folder of a study file; None of a built-in study."""
     return Path(name_or_path).absolute().parent if name_or_path.endswith(".toml") else None
+
+
+def with_overrides(study: StudyConfig, overrides: Sequence[str]) -> StudyConfig:
+    """Return a study that was read already with overrides applied; raises as `load_study`."""
+    return _overridden(study.to_dict(), overrides, study.name)
+
+
+def _overridden(values: dict[str, Any], overrides: Sequence[str], source: str) -> StudyConfig:
+    for override in overrides:
+        _apply(values, override)
+    in_current_folder(values)
+    return parse_study(values, source)
 
 
 def study_values(name_or_path: str) -> dict[str, Any]:

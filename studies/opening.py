@@ -34,7 +34,7 @@ def create_or_resume(config: StudyConfig, storage: RDBStorage) -> optuna.Study:
     with study_lock(storage, config.name)():
         study = check_resume(config, storage)
         if study is None:
-            if config.name in _names(storage):  # Its creator died.
+            if config.name in study_names(storage):  # Its creator died.
                 optuna.delete_study(study_name=config.name, storage=storage)
             return _create(config, storage)
         if stored_config(study) != config:
@@ -47,7 +47,7 @@ def check_resume(config: StudyConfig, storage: RDBStorage) -> optuna.Study | Non
 
     Writes nothing. Raises InputError as `create_or_resume` does.
     """
-    if config.name not in _names(storage):
+    if config.name not in study_names(storage):
         return None
     study = optuna.load_study(study_name=config.name, storage=storage)
     if _is_unfinished(study):
@@ -64,7 +64,7 @@ def check_resume(config: StudyConfig, storage: RDBStorage) -> optuna.Study | Non
 
 def open_study(name: str, storage: RDBStorage) -> optuna.Study:
     """Return the study `name` in `storage`; raises InputError when it is missing or not ours."""
-    names = _names(storage)
+    names = study_names(storage)
     if name not in names:
         there = ", ".join(names) or "none"
         raise InputError(f"there is no study {name!r} in this storage: there are {there}")
@@ -110,5 +110,6 @@ def _is_unfinished(study: optuna.Study) -> bool:
     return study.user_attrs.keys() <= written_before_format and not study.get_trials(deepcopy=False)
 
 
-def _names(storage: RDBStorage) -> list[str]:
+def study_names(storage: RDBStorage) -> list[str]:
+    """Return the names of all studies in `storage`, sorted."""
     return sorted(study.study_name for study in storage.get_all_studies())

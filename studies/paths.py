@@ -6,8 +6,16 @@ from pathlib import Path
 from typing import Any
 
 _PREFIX = "imagefolder:"
-_KEYS = ("teacher.weights", "data.root", "data.name", "modules")
-"""Settings that are a path or a list of paths; the data's name is one behind its prefix."""
+_KEYS = (
+    "teacher.weights",
+    "data.root",
+    "data.name",
+    "data.validation",
+    "data.classes",
+    "modules",
+)
+"""Settings that are a path: the data's name behind its prefix, its classes where they are no list,
+each of the modules."""
 
 
 def beside(values: dict[str, Any], folder: Path) -> list[str]:
@@ -73,7 +81,7 @@ def _change_all(values: dict[str, Any], change: Callable[[str], str]) -> None:
 
 def _changed(value: Any, key: str, change: Callable[[str], str]) -> Any:
     """Return a path changed; what is none stays as it is, and has its fault when it is read."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and key == "modules":
         return [_changed(each, key, change) for each in value]
     if not isinstance(value, str) or not value:
         return value

@@ -1,8 +1,9 @@
 """What a study file says: one named search, whole and valid."""
 
+import math
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_serializer, field_validator
 from pydantic_core import PydanticCustomError
@@ -11,6 +12,9 @@ from spaces import Space, StudySetup, digest, is_users_function
 from studies.paths import with_absolute_paths
 from studies.space_table import SpaceTable, is_default, nested, read_space, written
 from studies.tables import ChainTable, DataTable, Table, TeacherTable
+
+if TYPE_CHECKING:
+    from objectives.fronts import Bounds, Costs
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -27,6 +31,7 @@ class RuntimeTable(Table):
     """[runtime]: what runs the artifacts, and how arithmetic is done."""
 
     name: Literal["onnxruntime", "executorch"] = "onnxruntime"
+    """What runs the artifacts; their costs and accuracies are its own."""
     threads: int = Field(1, ge=1)
     """CPU threads of training, of scoring and of the latency measured."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -37,6 +42,7 @@ class PruningTable(Table):
     """[pruning]: when a student is stopped."""
 
     name: Literal["freeze_thaw", "known_costs", "none"] = "freeze_thaw"
+    """`freeze_thaw` also pauses what others are worth more than; `known_costs` only stops."""
     delta: float = Field(0.1, gt=0, lt=1)
     """Level: the share of students whose final accuracy may lie above the bound."""
     audit_share: float = Field(0.2, ge=0, le=1)
@@ -47,6 +53,7 @@ class SamplerTable(Table):
     """[sampler]: how the next student is chosen."""
 
     name: Literal["ehvi", "tpe", "nsgaii", "gp", "random", "qmc"] = "ehvi"
+    """`ehvi`: by expected hypervolume per second of training; the others are Optuna's."""
     startup: int = Field(10, ge=1)
     """Sampled trials drawn at random before the sampler learns."""
 
@@ -65,6 +72,43 @@ class BoundsTable(Table):
 
     accuracy_of_teacher: float = Field(0.9, gt=0, le=1)
     """Accuracy floor as a share of the teacher's."""
+    size_of_teacher: float | None = Field(None, gt=0)
+    """Most bytes, as a share of the teacher's fp32 file."""
+    latency_of_teacher: float | None = Field(None, gt=0)
+    """Longest latency, as a share of the teacher's as fp32."""
+    size_mb: float | None = Field(None, gt=0)
+    """Most megabytes (10^6 bytes); beside size_of_teacher the tighter of both counts."""
+    latency_ms: float | None = Field(None, gt=0)
+    """Longest latency of one image; beside latency_of_teacher the tighter of both counts."""
+
+    def of(self, accuracy: float, teacher: "Costs") -> "Bounds":
+        """Return the bounds for a teacher of that accuracy and those costs as fp32."""
+        from objectives.fronts import Bounds, accuracy_floor
+
+        sizes = [
+            *([] if self.size_mb is None else [self.size_mb * 1e6]),
+            *([] if self.size_of_teacher is None else [self.size_of_teacher * teacher.size_bytes]),
+        ]
+        latencies = [
+            *([] if self.latency_ms is None else [self.latency_ms]),
+            *(
+                []
+                if self.latency_of_teacher is None
+                else [self.latency_of_teacher * teacher.latency_ms]
+            ),
+        ]
+        return Bounds(
+            accuracy_floor(self.accuracy_of_teacher, accuracy),
+            min(sizes, default=math.inf),
+            min(latencies, default=math.inf),
+        )
+
+
+_BOUNDS_OF = {
+    "size_bytes": ("size_of_teacher", "size_mb"),
+    "latency_ms": ("latency_of_teacher", "latency_ms"),
+}
+"""Keys of [bounds] by the objective that they bound."""
 
 
 class StudyConfig(Table):
@@ -148,6 +192,18 @@ class StudyConfig(Table):
             )
         return sampler
 
+    @field_validator("bounds")
+    @classmethod
+    def _of_objectives(cls, bounds: BoundsTable, info: ValidationInfo) -> BoundsTable:
+        chosen = info.data.get("objectives", OBJECTIVES)
+        for objective, keys in _BOUNDS_OF.items():
+            if objective not in chosen and (said := [k for k in keys if getattr(bounds, k)]):
+                raise ValueError(
+                    f"{' and '.join(said)} bounds {objective}, which is none of the study's "
+                    f"objectives: {', '.join(chosen)}"
+                )
+        return bounds
+
     @property
     def makes_forecasts(self) -> bool:
         """Whether sampler or pruner expect anything of students that were not trained yet."""
@@ -156,7 +212,7 @@ class StudyConfig(Table):
     def setup(self) -> StudySetup:
         """Return what all students share."""
         return StudySetup(
-            data=self.data.settings(),
+            data=self.data.settings(loaded_teacher=self.teacher.weights is not None),
             teacher=self.teacher.settings(self.data.image_size),
             seed=self.seed,
             threads=self.runtime.threads,

@@ -30,6 +30,8 @@ STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _DATA = DataConfig("digits")
 _SCHEDULE = Schedule()
 _NO_SWITCHES = [name for name, value in asdict(_DATA).items() if not isinstance(value, bool)]
+_SEVERAL_FORMS = ("augment", "classes", "mean", "std")
+"""Keys of more than one type: DataConfig says in one line what they can be, pydantic in several."""
 
 
 def _no_switch(value: Any) -> Any:
@@ -65,11 +67,23 @@ class DataTable(DataConfig):
     """[data]: every key of DataConfig."""
 
     _switches = field_validator(*_NO_SWITCHES, mode="before")(_no_switch)
+    _forms = field_validator(*_SEVERAL_FORMS, mode="before")(_rules_of(_DATA))
     _rules = field_validator("*")(_rules_of(_DATA))
 
-    def settings(self) -> DataConfig:
-        """Return the plain DataConfig."""
-        return DataConfig(**asdict(self))
+    @model_validator(mode="after")
+    def _normalises(self) -> "DataTable":
+        try:
+            _ = self.normalisation
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def settings(self, *, loaded_teacher: bool) -> DataConfig:
+        """Return the plain DataConfig; a loaded teacher is judged on what it has not seen."""
+        config = DataConfig(**asdict(self))
+        if config.held_back_from is None and loaded_teacher:
+            return replace(config, held_back_from="unseen")
+        return config
 
 
 class TrainingTable(Table):
@@ -95,6 +109,8 @@ class TeacherTable(Table):
     """Of what it sees; None: as the images are held."""
     weights: str | None = None
     """A safetensors file, or a state dict."""
+    weights_part: str | None = None
+    """Which set of weights in that file, where several fit."""
     training: TrainingTable | None = None
 
     @field_validator("width")
@@ -113,6 +129,8 @@ class TeacherTable(Table):
             raise ValueError(
                 "a teacher has either `weights` (a file) or a table `training` (how it is trained)"
             )
+        if self.weights is None and self.weights_part is not None:
+            raise ValueError("`weights_part` is a part of a file, and there is no `weights`")
         return self
 
     def settings(self, image_size: int) -> TeacherConfig:
@@ -121,13 +139,14 @@ class TeacherTable(Table):
         network = Network(self.architecture, self.width, self.stem, size)
         if self.training is not None:
             return TeacherConfig(network, TrainTeacher(Schedule(**self.training.model_dump())))
-        return TeacherConfig(network, LoadTeacher(str(self.weights)))
+        return TeacherConfig(network, LoadTeacher(str(self.weights), part=self.weights_part))
 
 
 class ChainTable(Table):
     """[chain]: which stages train a student, in which order."""
 
     stages: tuple[str, ...] = DEFAULT_CHAIN
+    """Kinds of stages, each once; each has a table of its own in [space]."""
 
     @field_validator("stages")
     @classmethod

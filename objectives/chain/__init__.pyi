@@ -1,5 +1,12 @@
 from .cache import Draft as Draft
+from .cache import Dropped as Dropped
 from .cache import StageCache as StageCache
+from .inputs import StudyInput as StudyInput
+from .inputs import data_inputs as data_inputs
+from .inputs import data_stamp as data_stamp
+from .inputs import file_inputs as file_inputs
+from .inputs import study_inputs as study_inputs
+from .keys import keys_of_students as keys_of_students
 from .pace import seconds_an_image as seconds_an_image
 from .preflight import CheckedSetup as CheckedSetup
 from .preflight import check_setup as check_setup

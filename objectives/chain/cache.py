@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +85,17 @@ class Draft:
         shutil.rmtree(self._partial, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class Dropped:
+    """What went, or would go, when a cache was cleaned."""
+
+    stages: int
+    """Folders: finished stages, unfinished ones and leftovers."""
+    bytes: int
+    in_use: int
+    """Folders that somebody uses right now, and which therefore stay."""
+
+
 Build = Callable[[Draft], bool]
 """Builds a stage in a draft and publishes it; False when it was left unfinished on purpose."""
 
@@ -146,17 +157,39 @@ class StageCache:
         sizes = {folder: size_bytes(folder) for folder in found}
         excess = sum(sizes.values()) - self._max_bytes
         for folder in sorted(found, key=_last_used) if excess > 0 else ():
-            key = folder.name.partition(".")[0]
-            lock = FileLock(self._locks / key)
-            if key in self.keep or not lock.acquire(wait=False):
+            if _key(folder) in self.keep or not self._drop(folder):
                 continue
-            try:
-                _remove(folder)
-            finally:
-                lock.release()
             excess -= sizes[folder]
             if excess <= 0:
                 return
+
+    def drop_all_but(self, needed: Container[str], *, dry_run: bool = False) -> Dropped:
+        """Drop what has none of the keys `needed`, and leftovers, unless somebody uses it.
+
+        dry_run: only count what would go.
+        """
+        stages, dropped, in_use = 0, 0, 0
+        for folder in [*_folders(self._entries), *_folders(self._partials)]:
+            if folder.name in needed:
+                continue
+            weight = size_bytes(folder)
+            if self._drop(folder, dry_run=dry_run):
+                stages, dropped = stages + 1, dropped + weight
+            else:
+                in_use += 1
+        return Dropped(stages, dropped, in_use)
+
+    def _drop(self, folder: Path, *, dry_run: bool = False) -> bool:
+        """Delete `folder` and return True, or False when somebody uses it."""
+        lock = FileLock(self._locks / _key(folder))
+        if not lock.acquire(wait=False):
+            return False
+        try:
+            if not dry_run:
+                _remove(folder)
+        finally:
+            lock.release()
+        return True
 
     def _build(self, key: str, build: Build) -> bool:
         entry = self._entries / key
@@ -183,6 +216,11 @@ class StageCache:
 
 def _folders(parent: Path) -> Iterable[Path]:
     return (folder for folder in parent.iterdir() if folder.is_dir())
+
+
+def _key(folder: Path) -> str:
+    """Return the key of an entry, of one in the making, or of what was left aside of one."""
+    return folder.name.partition(".")[0]
 
 
 def _last_used(folder: Path) -> float:

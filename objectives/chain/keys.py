@@ -1,16 +1,17 @@
 """Under what a stage is cached: everything that changes its bits, and nothing else."""
 
-import hashlib
 import importlib.metadata
-import inspect
+from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 import torch
 
 from objectives.chain.handlers import handler_of
+from objectives.chain.inputs import file_digest, source_files
 from objectives.chain.teacher import LOGITS_VERSION, TEACHER_VERSION
-from objectives.data import Data
-from objectives.models import users_function
+from objectives.data import Data, load_data
+from objectives.models import look_for_modules_in
 from spaces import (
     InputError,
     LoadTeacher,
@@ -30,7 +31,8 @@ class StageKeys:
         self._setup = setup
         self._images = {
             "fingerprint": data.fingerprint,
-            "augment": data.config.augment,
+            # Nothing by name is what false was before there were names.
+            "augment": data.config.augmentations or False,
             "views": data.fixed_views,
             # Decides what the fixed views are, beside the split that the fingerprint covers.
             "split_seed": data.config.split_seed,
@@ -45,9 +47,16 @@ class StageKeys:
 
     def teacher(self) -> str:
         """Return the key of the study's teacher."""
+        return self._teacher
+
+    @cached_property
+    def _teacher(self) -> str:
+        # Once: a file that is overwritten meanwhile is not the one that was loaded.
         teacher = self._setup.teacher
         if isinstance(teacher.weights, LoadTeacher):
-            weights: object = {"sha256": _file_hash(Path(teacher.weights.path))}
+            weights: dict[str, object] = {"sha256": file_digest(Path(teacher.weights.path))}
+            if teacher.weights.part is not None:
+                weights["part"] = teacher.weights.part
         else:
             weights = {**essence(teacher.weights), "seed": self._setup.seed}
         network = _network(teacher.network)
@@ -79,14 +88,28 @@ class StageKeys:
         return digest(stage, version, parent, self._images, self._arithmetic, *settings)
 
 
+def keys_of_students(setup: StudySetup, students: Iterable[StudentConfig]) -> frozenset[str]:
+    """Return the keys of all stages of `students`, and of what their teacher leaves.
+
+    Raises InputError when the study's data, or what else decides the keys, is not here.
+    """
+    if setup.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("it trains on device cuda, and torch finds none here")
+    look_for_modules_in(setup.modules)
+    keys = StageKeys(setup, load_data(setup.data))
+    of_teacher = [keys.teacher(), *map(keys.teacher_logits, ("views", "validation", "test"))]
+    prefixes = (prefix for student in students for prefix in student.prefixes)
+    return frozenset([*of_teacher, *map(keys.stage, prefixes)])
+
+
 def _network(network: Network) -> object:
     """Return the network with whatever outside code decides what it is."""
     name, settings = network.architecture, essence(network)
     if name.startswith("timm:"):
         return {**settings, "timm": importlib.metadata.version("timm")}
     if is_users_function(name):
-        source = inspect.getsourcefile(users_function(name))
-        return {**settings, "source": _file_hash(Path(source)) if source else name}
+        own, *imported = [file_digest(path) for path in source_files(name)] or [name]
+        return {**settings, "source": own, **({"imported": imported} if imported else {})}
     return settings
 
 
@@ -94,11 +117,3 @@ def _device(setup: StudySetup) -> str:
     if setup.device == "cuda":
         return torch.cuda.get_device_name()
     return f"cpu {torch.backends.cpu.get_cpu_capability()}"
-
-
-def _file_hash(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error

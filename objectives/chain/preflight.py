@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from objectives.chain.artifacts import TEMPLATES, put_in_place
+from objectives.chain.teacher import try_teacher
 from objectives.data import load_data
 from objectives.models import (
     in_words,
@@ -47,6 +48,8 @@ class CheckedSetup:
     networks: tuple[Network, ...]
     """The teacher's and the students'."""
     classes: int
+    data: str
+    """What the data are, in words."""
 
     @property
     def to_export(self) -> tuple[Network, ...]:
@@ -116,7 +119,8 @@ def check_setup(
             f"{', '.join(runtime.schemes())}"
         )
     look_for_modules_in(setup.modules)
-    classes = load_data(setup.data).classes
+    data = load_data(setup.data)
+    classes = data.classes
     teacher, weights = setup.teacher.network, setup.teacher.weights
     trained = {*networks, teacher} if isinstance(weights, TrainTeacher) else set(networks)
     all_networks = tuple(dict.fromkeys((teacher, *networks)))
@@ -124,11 +128,11 @@ def check_setup(
     if isinstance(weights, LoadTeacher) and not any(teacher in ones for ones in faults.values()):
         try:
             model = initialised_model(teacher, classes, seed=0)
-            load_weights(model, Path(weights.path), teacher.key)
+            try_teacher(model, teacher, weights, data)
         except InputError as error:
             faults[str(error)] = []  # It names the network.
     _refuse(faults)
-    return CheckedSetup(setup, all_networks, classes)
+    return CheckedSetup(setup, all_networks, classes, data.described)
 
 
 def _faults(

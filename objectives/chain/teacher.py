@@ -4,9 +4,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import assert_never
 
+import torch
+from torch import nn
+
 from objectives.chain.cache import Draft
 from objectives.chain.handlers.handler import WEIGHTS
+from objectives.data import Data, resized
 from objectives.models import initialised_model, load_weights, save_weights
+from objectives.plausibility import doubt_of
 from objectives.seeding import derived_seed
 from objectives.training import (
     AfterEpoch,
@@ -17,10 +22,38 @@ from objectives.training import (
     train,
     training_method,
 )
-from spaces import LoadTeacher, NoTeacher, StudySetup, TrainTeacher
+from spaces import InputError, LoadTeacher, Network, NoTeacher, StudySetup, TrainTeacher
 
 TEACHER_VERSION, LOGITS_VERSION = 1, 1
 """Raised by whoever changes what is computed: older entries are then no longer found."""
+
+_TRIED_IMAGES = 400
+"""That a loaded teacher is tried on before a study begins."""
+
+
+def try_teacher(model: nn.Module, network: Network, weights: LoadTeacher, data: Data) -> str:
+    """Fill `model`, a `network`, with the teacher's weights and try it on some images of `data`.
+
+    Returns what load_weights says. Raises InputError as it does, and when the teacher surely
+    cannot be right: no better than guessing, or right under another order of classes.
+    """
+    path = Path(weights.path)
+    read = load_weights(model, path, network.key, classes=data.classes, part=weights.part)
+    labels, guesses = [], []
+    left = _TRIED_IMAGES
+    for split in (data.splits[name] for name in ("validation", "test", "train")):
+        some = min(left, len(split.labels))
+        # Images of one class may stand together: they are taken from all over the split.
+        chosen = torch.linspace(0, len(split.labels) - 1, some).long()
+        images = resized(data.normalise(split.images[chosen]), network.image_size)
+        if some:
+            guesses.append(logits_of(model, images).argmax(1))
+            labels.append(split.labels[chosen])
+        left -= some
+    doubt = doubt_of(torch.cat(labels).numpy(), torch.cat(guesses).numpy(), data.class_names)
+    if doubt is not None and doubt.sure:
+        raise InputError(f"teacher {network.key} with the weights {path} is {doubt.words}")
+    return read
 
 
 def build_teacher(
@@ -30,9 +63,10 @@ def build_teacher(
     network, weights = setup.teacher.network, setup.teacher.weights
     model = initialised_model(network, classes, derived_seed("weights", setup.seed))
     results: list[dict[str, float]] = []
+    read = ""
     match weights:
-        case LoadTeacher(path):
-            load_weights(model, Path(path), network.key)
+        case LoadTeacher(path, part=part):
+            read = load_weights(model, Path(path), network.key, classes=classes, part=part)
             model.to(ground.device)
             logits = logits_of(model, ground.validation(network.image_size))
             accuracy = share_right(logits, ground.validation_labels)
@@ -46,6 +80,6 @@ def build_teacher(
             results, accuracy = [asdict(each) for each in trained], trained[-1].accuracy
         case _:
             assert_never(weights)
-    with draft.publishing({"results": results, "accuracy": accuracy}) as folder:
+    with draft.publishing({"results": results, "accuracy": accuracy, "read": read}) as folder:
         save_weights(model, folder / WEIGHTS)
     return True

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from objectives.chain.artifacts import TEMPLATES, Artifacts
@@ -23,6 +22,7 @@ from objectives.chain.handlers import StageWork, handler_of
 from objectives.chain.handlers.handler import WEIGHTS
 from objectives.chain.keys import StageKeys
 from objectives.chain.teacher import build_teacher
+from objectives.chain.torch_settings import settle_torch
 from objectives.data import Data, load_data, resized
 from objectives.metrics import evaluation, log_probabilities
 from objectives.models import build_model, load_weights, look_for_modules_in
@@ -47,7 +47,7 @@ from objectives.training import (
     logits_of,
     logits_on_views,
 )
-from spaces import InputError, Network, Scheme, StudentConfig, StudySetup, TrainTeacher, student_key
+from spaces import Network, Scheme, StudentConfig, StudySetup, TrainTeacher, student_key
 
 _LOGITS = "logits.safetensors"
 _MAX_CACHE_BYTES = 20 * 2**30
@@ -66,7 +66,7 @@ class Workbench:
     def __init__(
         self, setup: StudySetup, cache_dir: Path, *, max_cache_bytes: int = _MAX_CACHE_BYTES
     ) -> None:
-        _settle(setup)
+        settle_torch(setup)
         look_for_modules_in(setup.modules)
         self.setup = setup
         self.data: Data = load_data(setup.data)
@@ -124,6 +124,7 @@ class Workbench:
             weights=entry.path(WEIGHTS),
             accuracy=entry.notes["accuracy"],
             stages=(reporter.record(entry.key),),
+            remark=entry.notes.get("read", ""),
         )
         network = self.setup.teacher.network
         model = build_model(network, self.data.classes)
@@ -156,6 +157,7 @@ class Workbench:
             self.teacher(lambda _: Verdict.GO_ON)
         records: tuple[StageRecord, ...] = ()
         leaves: dict[str, Path] = {}
+        bases: dict[str, Path] = {}
         parent: Entry | None = None
         done = 0
         for student in config.prefixes:
@@ -167,12 +169,19 @@ class Workbench:
             if entry is None:
                 return StoppedStudent(student_key(config), reporter.last_report, records)
             leaves |= {name: entry.path(name) for name in stage.leaves}
+            if parent is not None:
+                bases |= dict.fromkeys(stage.leaves, parent.path(WEIGHTS))
             done += stage.epochs
             parent = entry
         if parent is None:
             raise AssertionError("a student has at least one stage")
         return TrainedStudent(
-            student_key(config), parent.path(WEIGHTS), parent.notes["accuracy"], records, leaves
+            student_key(config),
+            parent.path(WEIGHTS),
+            parent.notes["accuracy"],
+            records,
+            leaves=leaves,
+            bases=bases,
         )
 
     def _builder(self, student: StudentConfig, parent: Entry | None) -> StageBuild:
@@ -283,15 +292,3 @@ class Workbench:
 def _go_on(on_epoch: OnEpoch, report: EpochReport) -> Verdict:
     on_epoch(report)
     return Verdict.GO_ON
-
-
-def _settle(setup: StudySetup) -> None:
-    torch.set_num_threads(setup.threads)
-    # NumPy's and SciPy's too: beside another worker's training, a small factorization on threads
-    # that wait for each other takes many times as long as on one.
-    threadpool_limits(limits=setup.threads, user_api="blas")
-    if setup.device == "cuda":
-        if not torch.cuda.is_available():
-            raise InputError("device cuda is asked for, but torch finds none: use device cpu")
-        torch.backends.cudnn.deterministic = True
-        torch.backends.cudnn.benchmark = False

@@ -69,7 +69,7 @@ def write_bundle(
         readme = _README.format(
             count=len(candidates), megabytes=size_bytes / 1e6, study=study, **settings
         )
-        (folder / "README.md").write_text(readme)
+        (folder / "README.md").write_text(readme, encoding="utf-8")
     except OSError as error:
         raise InputError(f"bundle folder {folder} cannot be written: {error.strerror}") from error
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import io
 import json
 import os
 import platform
@@ -42,6 +43,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=here / "costs.json")
     parser.add_argument("--process", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # A path may have what the terminal lacks.
+            stream.reconfigure(errors="backslashreplace")
     try:
         manifest = json.loads(arguments.manifest.read_text())
         folder = arguments.manifest.parent

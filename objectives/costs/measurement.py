@@ -1,6 +1,7 @@
 """Costs of artifacts on this machine: bytes, latency, multiply-adds, parameters."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -62,9 +63,14 @@ def measure_costs(
         # -P: the modules beside the program must not stand in for the library's.
         command = [sys.executable, "-P", device_profile.__file__, "--manifest", str(path)]
         with (
-            Path(folder, "errors").open("w+") as errors,
+            Path(folder, "errors").open("w+", encoding="utf-8", errors="replace") as errors,
             subprocess.Popen(
-                [*command, "--out", str(out)], stdout=subprocess.PIPE, stderr=errors, text=True
+                [*command, "--out", str(out)],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                encoding="utf-8",
+                errors="replace",
+                env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             ) as timing,
         ):
             for line in timing.stdout or ():

@@ -2,12 +2,14 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from torch import nn
 
 from objectives.chain import Workbench
 from objectives.costs.measurement import Candidate, flops_and_parameters, measure_costs
+from objectives.costs.quiet import measured_in_quiet
 from objectives.costs.table import CostTable
 from objectives.models import initialised_model, save_weights
 from objectives.seeding import generator
@@ -66,9 +68,13 @@ def measure_study_costs(
     calls: int,
     on_progress: Callable[[str], None],
 ) -> CostTable:
-    """Return the measured costs of `networks`, the first of which is the teacher's."""
+    """Return the measured costs of `networks`, the first of which is the teacher's.
+
+    A machine that is busy is told of, and measured again when it is quiet; see measured_in_quiet.
+    """
     with tempfile.TemporaryDirectory(prefix="distilfront-") as folder:
-        return measure_costs(
+        measure = partial(
+            measure_costs,
             write_candidates(workbench, networks, schemes, Path(folder)),
             networks[0].key,
             workbench.setup.runtime,
@@ -77,3 +83,4 @@ def measure_study_costs(
             threads=workbench.setup.threads,
             on_progress=on_progress,
         )
+        return measured_in_quiet(measure, on_progress)

@@ -8,6 +8,10 @@ from statistics import median
 
 from spaces import InputError, scheme_named
 
+BUSY = 3.0
+"""A teacher's p95 over its median on a machine that does something else: 1.0 to 1.5 on one that
+does not, up to 13 on two cores that several programs share."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -66,6 +70,22 @@ class CostTable:
     @cached_property
     def _by_key(self) -> dict[tuple[str, str], Cost]:
         return {(cost.network, cost.layout): cost for cost in self.costs}
+
+    @property
+    def unevenness(self) -> float:
+        """The teacher's p95 over its median: hardly above 1 where nothing else ran."""
+        itself = self.of(self.teacher, "fp32")
+        return itself.p95_ms / itself.median_ms
+
+    @property
+    def busy_words(self) -> str:
+        """That the machine was busy while it was measured, and by what one sees it; else empty."""
+        if self.unevenness <= BUSY:
+            return ""
+        return (
+            "the machine was busy while costs were measured: one call in twenty of the teacher "
+            f"took {self.unevenness:.1f} times its median or longer"
+        )
 
     @property
     def repeatability(self) -> float:

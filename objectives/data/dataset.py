@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from objectives.data.augmentation import augmentation_for
-from objectives.data.image_sets import Channels, Images, open_image_set
+from objectives.data.augmentation import Augmentation, augmentation_for
+from objectives.data.image_sets import open_image_set
+from objectives.data.images import Images, SplitName
+from objectives.data.normalisation import normalisation_of
+from objectives.data.splits import split_images, stratified
 from objectives.seeding import generator
-from spaces import DataConfig, InputError
+from spaces import Channels, DataConfig, InputError
 
-SplitName = Literal["train", "validation", "test"]
 Device = Literal["cpu", "cuda"]
 
 _MOST_BYTES = 8 * 2**30
@@ -57,6 +59,23 @@ class Data:
     mirror: bool
     """True when mirror images keep their class."""
     splits: dict[SplitName, Split]
+    normalised_by: str
+    """Whose mean and deviation these are, in words."""
+    remarks: tuple[str, ...]
+    """What the user should know of how the set was taken."""
+
+    @property
+    def described(self) -> str:
+        """What was found and how it is used, in one line."""
+        sizes = {name: self.images_in(name) for name in self.splits}
+        shares = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
+        return "; ".join(
+            [
+                f"{self.classes} classes, {sum(sizes.values()):,} images ({shares})",
+                self.normalised_by,
+                *self.remarks,
+            ]
+        )
 
     @property
     def classes(self) -> int:
@@ -102,16 +121,20 @@ class Data:
 
     def view(self, number: int) -> Tensor:
         """Return fixed view `number` of the training split, uint8; 0 is not special."""
-        images = self.splits["train"].images
-        if not self.config.augment:
+        images, augment = self.splits["train"].images, self.augmentation
+        if augment is None:
             return images
-        augment = augmentation_for(self.config.image_size, mirror=self.mirror)
         return augment(images, generator("view", self.config.split_seed, number))
 
     @property
     def fixed_views(self) -> int:
         """How many views training goes round in; 0 when every epoch draws its own."""
-        return self.config.views if self.config.augment else 1
+        return self.config.views if self.augmentation is not None else 1
+
+    @property
+    def augmentation(self) -> Augmentation | None:
+        """What changes training images at random; None when nothing does."""
+        return augmentation_for(self.config, mirror=self.mirror)
 
     def _as_array(self, images: Tensor, image_size: int) -> NDArray[np.float32]:
         sized = resized(self.normalise(images), image_size)
@@ -127,7 +150,7 @@ class Data:
     def _calibration_positions(self) -> Tensor:
         labels = self.labels("train")
         wanted = min(self.config.calibration_images, len(labels))
-        chosen = _stratified(
+        chosen = stratified(
             np.arange(len(labels)), labels, wanted, self.config.split_seed, "calibration"
         )
         return torch.from_numpy(chosen)
@@ -153,7 +176,7 @@ class TrainingImages:
         self._images = train.images.to(device)
         self._labels = train.labels.to(device)
         self._views: dict[int, Tensor] = {}
-        self._augment = augmentation_for(data.config.image_size, mirror=data.mirror)
+        self._augment = data.augmentation
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -181,7 +204,7 @@ class TrainingImages:
                 return
             positions = chosen.to(images.device)
             batch = images[positions]
-            if view is None:
+            if view is None and self._augment is not None:
                 batch = self._augment(batch, draws)
             yield Batch(self._data.normalise(batch), self._labels[positions], positions)
 
@@ -192,43 +215,33 @@ class TrainingImages:
 
 
 def load_data(config: DataConfig) -> Data:
-    """Return the data of `config`, the same for the same config.
+    """Return the data of `config`, the same for the same config and files.
 
-    Training, validation and (where the set has none) test images are split stratified by class.
-    Raises InputError when the set is not there, or too small for the split.
+    Training images, and validation and test images where the set has none, are split stratified by
+    class. Raises InputError when the set is not there, cannot be read, or is too small to split.
     """
     found = open_image_set(config)
-    pool = np.arange(len(found.train.labels))
-    seed = config.split_seed
-    if found.test is None:
-        pool, test = _held_back(pool, found.train.labels, config.test_fraction, seed, "test")
-    else:
-        test = np.arange(len(found.test.labels))
-    train, validation = _held_back(
-        pool, found.train.labels, config.validation_fraction, seed, "validation"
+    parts, remarks = split_images(found, config)
+    splits = {name: _read_split(*part, config, name) for name, part in parts.items()}
+    if found.decoder is not None:
+        found.decoder.check()
+        remarks += found.decoder.remarks
+    normalisation = normalisation_of(config, found, splits["train"].images)
+    return Data(
+        config,
+        found.train.classes,
+        normalisation.mean,
+        normalisation.std,
+        found.mirror,
+        splits,
+        normalisation.words,
+        (*remarks, *found.remarks),
     )
-    from_test = found.train if found.test is None else found.test
-    chosen: dict[SplitName, tuple[Images, NDArray[np.int64], int | None]] = {
-        "train": (found.train, train, config.train_limit),
-        "validation": (found.train, validation, config.validation_limit),
-        "test": (from_test, test, config.test_limit),
-    }
-    splits = {
-        name: _read_split(images, indices, limit, config, name)
-        for name, (images, indices, limit) in chosen.items()
-    }
-    return Data(config, found.train.classes, found.mean, found.std, found.mirror, splits)
 
 
 def _read_split(
-    images: Images,
-    indices: NDArray[np.int64],
-    limit: int | None,
-    config: DataConfig,
-    name: SplitName,
+    images: Images, indices: NDArray[np.int64], config: DataConfig, name: SplitName
 ) -> Split:
-    if limit is not None and limit < len(indices):
-        indices = _stratified(indices, images.labels[indices], limit, config.split_seed, name)
     size_bytes = len(indices) * 3 * config.image_size**2
     if size_bytes > _MOST_BYTES:
         raise InputError(
@@ -236,37 +249,3 @@ def _read_split(
             f"{_MOST_BYTES // 2**30} are possible: set data.{name}_limit or a smaller image_size"
         )
     return Split(images.read(indices), torch.from_numpy(images.labels[indices]))
-
-
-def _held_back(
-    pool: NDArray[np.int64], labels: NDArray[np.int64], fraction: float, seed: int, purpose: str
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split `pool` into what stays and the share `fraction`, both ascending."""
-    wanted = round(fraction * len(pool))
-    taken = _stratified(pool, labels[pool], wanted, seed, purpose)
-    return np.setdiff1d(pool, taken), taken
-
-
-def _stratified(
-    indices: NDArray[np.int64], labels: NDArray[np.int64], wanted: int, seed: int, purpose: str
-) -> NDArray[np.int64]:
-    """Return `wanted` of `indices`, ascending, every class by its share (largest remainders).
-
-    scikit-learn's splits refuse a class with one member, and their draws are not promised to stay
-    the same between versions; a study's split must.
-    """
-    classes, counts = np.unique(labels, return_counts=True)
-    if wanted < 1 or wanted > len(indices):
-        raise InputError(f"the {purpose} split cannot take {wanted} of {len(indices)} images")
-    exact = counts * (wanted / len(indices))
-    shares = np.floor(exact).astype(np.int64)
-    remainders = np.argsort(shares - exact, kind="stable")
-    shares[remainders[: wanted - shares.sum()]] += 1
-    draws = generator("split", purpose, seed)
-    taken = [
-        members[torch.randperm(len(members), generator=draws).numpy()[:share]]
-        for members, share in zip(
-            (indices[labels == label] for label in classes), shares, strict=True
-        )
-    ]
-    return np.sort(np.concatenate(taken))

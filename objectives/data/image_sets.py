@@ -3,8 +3,8 @@
 import contextlib
 import io
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -15,39 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from spaces import DataConfig, InputError, UnknownNameError
+from objectives.data.decoding import Decoder, one_line
+from objectives.data.image_folders import open_image_folder, with_validation
+from objectives.data.images import IMAGENET_MEAN, IMAGENET_STD, Images, ImageSet
+from spaces import Channels, DataConfig, InputError, UnknownNameError, check_class_names
 
 Split = Literal["train", "test"]
-Channels = tuple[float, float, float]
 
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
 _CHUNK = 2048
-
-
-@dataclass(frozen=True)
-class Images:
-    """Labelled images that are read when asked for."""
-
-    labels: NDArray[np.int64]
-    """Class of every image, [n]."""
-    classes: tuple[str, ...]
-    """Class names."""
-    read: Callable[[NDArray[np.int64]], Tensor]
-    """From indices [m] to uint8 images [m, 3, image_size, image_size]."""
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    """A data set as it comes: with or without a test split of its own."""
-
-    train: Images
-    test: Images | None
-    mean: Channels
-    """Per channel, of pixels in [0, 1]; what every network's input is normalised with."""
-    std: Channels
-    mirror: bool
-    """True when a mirrored image keeps its class."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +32,8 @@ class _TorchvisionSet:
     cls: str
     splits: Mapping[Split, Mapping[str, Any]]
     mirror: bool = False
-    mean: Channels = _IMAGENET_MEAN
-    std: Channels = _IMAGENET_STD
+    mean: Channels = IMAGENET_MEAN
+    std: Channels = IMAGENET_STD
 
 
 _TRAIN_FLAG: Mapping[Split, Mapping[str, Any]] = {
@@ -101,15 +76,53 @@ KNOWN_SETS = ("digits", *_TORCHVISION_SETS, "imagefolder:PATH")
 def open_image_set(config: DataConfig) -> ImageSet:
     """Return the set `config.name` names, downloaded into `config.root` when it is not there.
 
-    Raises UnknownNameError, or InputError when the set is not there and cannot be downloaded.
+    Its classes are in the order that `config` asks for, and its validation images are those that
+    `config` names. Raises UnknownNameError, or InputError when anything of it is not there.
     """
+    found = _named_set(config)
+    if config.validation is not None:
+        path = Path(config.validation).expanduser()
+        found = with_validation(found, path, found.decoder or _decoder(config))
+    if config.classes is None:
+        return found
+    classes = _class_names(config.classes)
+    train, validation, test = (
+        None if images is None else images.in_order(classes)
+        for images in (found.train, found.validation, found.test)
+    )
+    assert train is not None
+    return replace(found, train=train, validation=validation, test=test)
+
+
+def _named_set(config: DataConfig) -> ImageSet:
     if config.name == "digits":
         return _digits(config.image_size)
     if config.name.startswith("imagefolder:"):
-        return _image_folder(Path(config.name.removeprefix("imagefolder:")), config.image_size)
+        path = Path(config.name.removeprefix("imagefolder:")).expanduser()
+        return open_image_folder(path, _decoder(config))
     if config.name in _TORCHVISION_SETS:
         return _torchvision_set(config)
     raise UnknownNameError("data set", config.name, KNOWN_SETS)
+
+
+def _decoder(config: DataConfig) -> Decoder:
+    return Decoder(config.image_size, config.white_level)
+
+
+def _class_names(classes: tuple[str, ...] | str) -> tuple[str, ...]:
+    """Return class names as they are, or the lines of the text file that they are in."""
+    if not isinstance(classes, str):
+        return classes
+    path = Path(classes).expanduser()
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"[data] classes = {path} must be a text file with one class a line: {one_line(error)}"
+        ) from error
+    names = tuple(line.strip() for line in lines if line.strip())
+    check_class_names(f"the lines of {path}", names)
+    return names
 
 
 def _digits(image_size: int) -> ImageSet:
@@ -128,11 +141,12 @@ def _digits(image_size: int) -> ImageSet:
 
 def _torchvision_set(config: DataConfig) -> ImageSet:
     known = _TORCHVISION_SETS[config.name]
+    decoder = _decoder(config)
     train, test = (
-        _torchvision_images(_torchvision_split(config, known, split), config)
+        _torchvision_images(_torchvision_split(config, known, split), decoder)
         for split in ("train", "test")
     )
-    return ImageSet(train, test, known.mean, known.std, known.mirror)
+    return ImageSet(train, test, known.mean, known.std, known.mirror, decoder=decoder)
 
 
 def _torchvision_split(config: DataConfig, known: _TorchvisionSet, split: Split) -> Any:
@@ -156,24 +170,32 @@ def _torchvision_split(config: DataConfig, known: _TorchvisionSet, split: Split)
                     folder.rmdir()
             raise InputError(
                 f"data set {config.name} is neither in {root.resolve()} nor can it be "
-                f"downloaded ({_one_line(error)}): put torchvision's {known.cls} files there, or "
+                f"downloaded ({one_line(error)}): put torchvision's {known.cls} files there, or "
                 "choose digits, which needs no download"
             ) from error
 
 
-def _torchvision_images(dataset: Any, config: DataConfig) -> Images:
+def _torchvision_images(dataset: Any, decoder: Decoder) -> Images:
     labels = _labels(dataset)
     classes = getattr(dataset, "classes", None) or range(int(labels.max()) + 1)
     names = tuple(str(name) for name in classes)
     data = getattr(dataset, "data", None)
     if data is None:  # files on disk, read one by one
-        return Images(labels, names, lambda chosen: _read(dataset, chosen, config.image_size))
+        return Images(
+            labels,
+            names,
+            lambda chosen: decoder.read(
+                lambda index: dataset[index][0],
+                lambda index: f"image {index} of torchvision's {type(dataset).__name__}",
+                chosen.tolist(),
+            ),
+        )
     array = torch.as_tensor(data)
     if array.ndim == 3:
         array = array[:, None].expand(-1, 3, -1, -1)
     elif array.shape[-1] == 3:
         array = array.permute(0, 3, 1, 2)
-    return _in_memory(array, labels, names, config.image_size)
+    return _in_memory(array, labels, names, decoder.image_size)
 
 
 def _labels(dataset: Any) -> NDArray[np.int64]:
@@ -186,39 +208,6 @@ def _labels(dataset: Any) -> NDArray[np.int64]:
     raise InputError(f"{type(dataset).__name__} of torchvision gives no labels")
 
 
-def _image_folder(path: Path, image_size: int) -> ImageSet:
-    """A folder with one folder per class, or with `train` and `test` folders of such."""
-    if not path.is_dir():
-        raise InputError(
-            f"data set imagefolder:{path} is not there: expected a folder with one folder of "
-            "images per class, or with train/ and test/ folders of such"
-        )
-    if (path / "train").is_dir() and (path / "test").is_dir():
-        train, test = (_folder_images(path / split, image_size) for split in ("train", "test"))
-        if train.classes != test.classes:
-            raise InputError(
-                f"{path}: train/ and test/ must hold the same class folders, they differ in "
-                f"{', '.join(sorted(set(train.classes) ^ set(test.classes)))}"
-            )
-        return ImageSet(train, test, _IMAGENET_MEAN, _IMAGENET_STD, mirror=False)
-    return ImageSet(
-        _folder_images(path, image_size), None, _IMAGENET_MEAN, _IMAGENET_STD, mirror=False
-    )
-
-
-def _folder_images(path: Path, image_size: int) -> Images:
-    from torchvision.datasets import ImageFolder
-
-    try:
-        dataset = ImageFolder(str(path))
-    except (FileNotFoundError, OSError) as error:
-        raise InputError(f"{path} holds no images by class: {_one_line(error)}") from error
-    if len(dataset.classes) < 2:
-        raise InputError(f"{path} must hold at least two class folders, got {dataset.classes}")
-    labels = np.asarray(dataset.targets, dtype=np.int64)
-    return Images(labels, tuple(dataset.classes), lambda chosen: _read(dataset, chosen, image_size))
-
-
 def _in_memory(
     images: Tensor, labels: NDArray[np.int64], classes: tuple[str, ...], image_size: int = 0
 ) -> Images:
@@ -227,20 +216,6 @@ def _in_memory(
         return _resize(taken, image_size) if image_size else taken.contiguous()
 
     return Images(labels, classes, read)
-
-
-def _read(dataset: Any, chosen: NDArray[np.int64], image_size: int) -> Tensor:
-    from torchvision.transforms.v2.functional import center_crop, pil_to_tensor, resize
-
-    images = torch.empty((len(chosen), 3, image_size, image_size), dtype=torch.uint8)
-    for position, index in enumerate(chosen.tolist()):
-        try:
-            image = pil_to_tensor(dataset[index][0].convert("RGB"))
-        except (OSError, SyntaxError) as error:
-            raise InputError(f"image {index} cannot be read: {_one_line(error)}") from error
-        # The shorter side becomes image_size and the middle is kept, so nothing is distorted.
-        images[position] = center_crop(resize(image, [image_size], antialias=True), [image_size])
-    return images
 
 
 def _resize(images: Tensor, image_size: int) -> Tensor:
@@ -254,8 +229,3 @@ def _resize(images: Tensor, image_size: int) -> Tensor:
         for chunk in torch.split(images, _CHUNK)
     ]
     return torch.cat([chunk.clamp(0, 255).to(torch.uint8) for chunk in sized])
-
-
-def _one_line(error: BaseException) -> str:
-    lines: Sequence[str] = str(error).splitlines() or [type(error).__name__]
-    return lines[0][:160]

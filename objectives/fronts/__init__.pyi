@@ -4,9 +4,13 @@ from .front_probability import Floats as Floats
 from .front_probability import Scored as Scored
 from .front_probability import front_probabilities as front_probabilities
 from .front_probability import log_odds as log_odds
+from .pareto import NO_BOUNDS as NO_BOUNDS
 from .pareto import OBJECTIVES as OBJECTIVES
+from .pareto import Bounds as Bounds
+from .pareto import Costs as Costs
 from .pareto import Losses as Losses
 from .pareto import ReferencePoint as ReferencePoint
+from .pareto import accuracy_floor as accuracy_floor
 from .pareto import hypervolume as hypervolume
 from .pareto import knee as knee
 from .pareto import losses_of as losses_of

@@ -5,6 +5,7 @@ latency_ms), or two of them, in the order in which the study names its objective
 error everywhere, never a pass.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,6 +42,50 @@ class Outcome(Protocol):
         ...
 
 
+class Costs(Protocol):
+    """Anything with a size and a latency."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the artifact."""
+        ...
+
+    @property
+    def latency_ms(self) -> float:
+        """Level of its latency."""
+        ...
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a point keeps to, or it is worth nothing to a study."""
+
+    accuracy: float
+    """The least there may be, in [0, 1)."""
+    size_bytes: float = math.inf
+    """The most there may be; infinite where the study sets no bound."""
+    latency_ms: float = math.inf
+    """The most there may be; infinite where the study sets no bound."""
+
+    def allows(self, outcome: Outcome) -> bool:
+        """Whether a point is worth anything."""
+        return outcome.accuracy >= self.accuracy and self.affords(outcome)
+
+    def affords(self, costs: Costs) -> bool:
+        """Whether a point of these costs can be worth anything, however accurate it is."""
+        return costs.size_bytes <= self.size_bytes and costs.latency_ms <= self.latency_ms
+
+    def reference(self, teacher: Costs) -> "ReferencePoint":
+        """Return where the hypervolume is measured from: the teacher's costs where no bound is."""
+        size = self.size_bytes if math.isfinite(self.size_bytes) else teacher.size_bytes
+        latency = self.latency_ms if math.isfinite(self.latency_ms) else teacher.latency_ms
+        return ReferencePoint(self.accuracy, size, latency)
+
+
+NO_BOUNDS = Bounds(0.0)
+"""Of a study to which every point is worth something."""
+
+
 @dataclass(frozen=True)
 class ReferencePoint:
     """The worst that still counts: hypervolume is measured from here to (1, 0, 0)."""
@@ -48,9 +93,9 @@ class ReferencePoint:
     accuracy_floor: float
     """Accuracy that earns nothing, in [0, 1)."""
     size_bytes: float
-    """Size that earns nothing: the teacher's."""
+    """Size that earns nothing: the study's bound, or the teacher's."""
     latency_ms: float
-    """Latency that earns nothing: the teacher's."""
+    """Latency that earns nothing: the study's bound, or the teacher's."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.accuracy_floor < 1:
@@ -69,6 +114,14 @@ class ReferencePoint:
             "latency_ms": self.latency_ms,
         }
         return np.array([worst[name] for name in objectives], dtype=np.float64)
+
+
+def accuracy_floor(share: float, teacher_accuracy: float) -> float:
+    """Return `share` of the teacher's accuracy; of a perfect teacher all, less than can be told.
+
+    A floor of 1 would leave no loss to measure from.
+    """
+    return min(share * teacher_accuracy, 1 - 1e-9)
 
 
 def losses_of(outcomes: Sequence[Outcome], objectives: Sequence[str] = OBJECTIVES) -> Losses:

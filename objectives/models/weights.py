@@ -1,19 +1,16 @@
-"""A network's weights in a file: safetensors, or a state dict that `weights_only` can load."""
+"""A network's weights in a file: safetensors, or a state dict as training scripts write it."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from objectives.models.saving import fit_to_save
+from objectives.models.state_dicts import Fit, fits
+from objectives.models.weight_files import read_weight_file
 from spaces import InputError
-
-_WRAPPERS = ("state_dict", "model")
-"""Keys under which training scripts put the state dict beside their own notes."""
 
 
 def save_weights(weights: nn.Module | Mapping[str, Tensor], path: Path) -> None:
@@ -22,62 +19,68 @@ def save_weights(weights: nn.Module | Mapping[str, Tensor], path: Path) -> None:
     save_file(fit_to_save(state), path)
 
 
-def load_weights(model: nn.Module, path: Path, what: str) -> None:
+def load_weights(
+    model: nn.Module,
+    path: Path,
+    what: str,
+    *,
+    classes: int | None = None,
+    part: str | None = None,
+) -> str:
     """Fill `model`, which messages call `what` (`mobilenet_v2@0.5`), from `path`.
 
-    Raises InputError in one line when the file is missing, damaged, no state dict, holds values
-    that are not finite, or belongs to another architecture.
+    The one set of tensors in the file that fits is taken, wherever it lies and whatever stands
+    before all its names; batch norm's counters may be missing, auxiliary heads may be left over.
+    classes: that the data has. part: which set, where several fit. Returns in words what was not
+    taken as it is, empty when all was. Raises InputError in one line when the file cannot be read,
+    nothing in it fits or more than one does, or values are not finite.
     """
-    state = read_state_dict(path)
-    fault = _difference(model.state_dict(), state)
-    if fault:
-        raise InputError(f"weights {path} are not of {what}: {fault}")
-    for name, value in state.items():
+    fit = _chosen(fits(model, read_weight_file(path), classes), path, what, part)
+    expected = model.state_dict()
+    for name, value in fit.state.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise InputError(f"weights {path} hold values that are not finite in {name}")
-    model.load_state_dict(state)
+    words = _in_words(fit, expected)
+    # What is missing here, the network has already; values are cast as they are copied.
+    model.load_state_dict(expected | fit.state)
+    return words
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Return the tensors in `path` by name; nothing in the file is executed."""
-    if not path.is_file():
-        raise InputError(f"weights {path} do not exist: expected a .safetensors or .pth file")
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise InputError(
-            f"weights {path} are damaged or not a file of tensors (safetensors, or a state dict "
-            f"that torch.load(weights_only=True) takes): {reason}"
-        ) from error
-    for wrapper in _WRAPPERS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
-            loaded = loaded[wrapper]
-    if not isinstance(loaded, Mapping) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in loaded.items()
-    ):
+def _chosen(found: list[Fit], path: Path, what: str, part: str | None) -> Fit:
+    if not found:
         raise InputError(f"weights {path} hold no state dict: expected tensors by name")
-    return dict(loaded)
+    if part is not None:
+        parts = sorted({fit.part for fit in found} | {fit.place for fit in found if fit.place})
+        found = [fit for fit in found if part in {fit.part, fit.place}]
+        if not found:
+            raise InputError(f"weights {path} have no part {part!r}: there are {', '.join(parts)}")
+    best = found[0]
+    if best.faults:
+        raise InputError(f"weights {path} are not of {what}: {'; '.join(best.faults)}")
+    others = [fit.part for fit in found[1:] if not fit.faults and not fit.equals(best)]
+    if others:
+        raise InputError(
+            f"weights {path} hold {1 + len(others)} sets that fit {what} "
+            f"({', '.join([best.part, *others])}): say which one is meant, as "
+            f'[teacher] weights_part = "{best.part}"'
+        )
+    return best
 
 
-def _difference(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    faults = []
-    if missing := [name for name in expected if name not in found]:
-        faults.append(f"missing {_some(missing)}")
-    if unexpected := [name for name in found if name not in expected]:
-        faults.append(f"unexpected {_some(unexpected)}")
-    shapes = [
-        f"{name} is {list(found[name].shape)}, expected {list(value.shape)}"
-        for name, value in expected.items()
-        if name in found and found[name].shape != value.shape
-    ]
-    if shapes:
-        faults.append(_some(shapes))
-    return "; ".join(faults)
-
-
-def _some(words: list[str], most: int = 3) -> str:
-    rest = len(words) - most
-    return ", ".join(words[:most]) + (f" and {rest} more" if rest > 0 else "")
+def _in_words(fit: Fit, expected: Mapping[str, Tensor]) -> str:
+    words = [f"taken from {fit.place}"] if fit.place else []
+    if fit.prefix:
+        words.append(f"names without {fit.prefix}")
+    if fit.auxiliary:
+        words.append(f"without the auxiliary heads {', '.join(fit.auxiliary)}")
+    if fit.others:
+        more = f" and {len(fit.others) - 1} more" if len(fit.others) > 1 else ""
+        words.append(f"without {fit.others[0]}{more}")
+    narrow = {
+        str(value.dtype).removeprefix("torch.")
+        for name, value in fit.state.items()
+        if value.is_floating_point() and value.element_size() < expected[name].element_size()
+    }
+    if narrow:
+        words.append(f"widened from {' and '.join(sorted(narrow))}")
+    return ", ".join(words)

@@ -13,8 +13,13 @@ from objectives.runtimes.onnx_session import open_session
 
 _SAME_GRID = ("MaxPool", "Reshape", "Flatten", "Squeeze", "Transpose")
 """Values only move: the output has its input's grid."""
-_GRIDDED = ("Conv", "Gemm", "Add", "ReduceMean", "AveragePool", "GlobalAveragePool")
-"""Read and give integers."""
+_READS = ("Conv", "Gemm", "AveragePool", "GlobalAveragePool")
+"""Read integers."""
+_READS_IF_THERE = ("Add", "ReduceMean")
+"""Read integers where all they read is on grids already. In a sum of floats, such as a
+transformer's residual stream or attention with a mask of -100, a grid would cost accuracy."""
+_GIVES_FLOATS = "Gemm"
+"""Its kernel gives floats as quickly: its output goes on a grid only where integers are read."""
 _ACTIVATIONS = ("Relu", "Clip")
 """Fused into the node before them: the grid belongs to their output alone."""
 
@@ -39,18 +44,24 @@ def tensors_on_grids(graph: onnx.GraphProto) -> dict[str, str]:
     for node in graph.node:
         if node.op_type in _SAME_GRID and node.input[0] in grids and node.output[0] != logits:
             grids[node.output[0]] = grids[node.input[0]]
-        if node.op_type not in _GRIDDED:
+        if node.op_type in _READS:
+            if node.input[0] not in constants:
+                grids.setdefault(node.input[0], node.input[0])
+        elif node.op_type not in _READS_IF_THERE or not _on_grids(node, grids):
             continue
-        for name in node.input if node.op_type == "Add" else node.input[:1]:
-            if name not in constants:
-                grids.setdefault(name, name)
         output = node.output[0]
         after = readers.get(output, [])
         if len(after) == 1 and after[0].op_type in _ACTIVATIONS:
             output = after[0].output[0]
-        if output != logits:
+        if output != logits and node.op_type != _GIVES_FLOATS:
             grids[output] = output
     return grids
+
+
+def _on_grids(node: onnx.NodeProto, grids: Mapping[str, str]) -> bool:
+    """Whether both terms of a sum, or what a mean is taken of, are on grids."""
+    read = node.input if node.op_type == "Add" else node.input[:1]
+    return all(name in grids for name in read)
 
 
 def observed_ranges(

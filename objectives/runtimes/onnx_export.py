@@ -5,13 +5,13 @@ import inspect
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import onnx
+import onnx_ir as ir
 import onnx_ir.passes.common as passes
 import onnxscript
 import onnxscript.optimizer
@@ -20,6 +20,8 @@ from onnx import numpy_helper
 from torch import nn
 
 from objectives.models import users_function
+from objectives.runtimes.onnx_constants import Array, ConstantGraph, take_out_constants
+from objectives.runtimes.onnx_linear import write_linear_as_gemm
 from objectives.runtimes.onnx_template import GraphTemplate, Layer, Norm
 from spaces import DistilfrontError, InputError, Network, digest, essence
 
@@ -28,7 +30,7 @@ OPSET = 21
 IR_VERSION = 10
 """The oldest file format that has this opset."""
 
-_CODE_VERSION = 1
+_CODE_VERSION = 2
 """Raised when templates that older code made must not be used any more."""
 
 
@@ -50,41 +52,63 @@ def template_key(network: Network, classes: int) -> str:
     return digest(_CODE_VERSION, essence(network), classes, versions, source)
 
 
-def export_template(model: nn.Module, image_size: int) -> GraphTemplate:
-    """Export the graph of `model`, in a few seconds; its weights are replaced by random ones.
+def export_template(model: nn.Module, image_size: int, name: str = "the network") -> GraphTemplate:
+    """Export the graph of `model`, in a few seconds; it is of no other use afterwards.
 
-    Raises InputError when torch cannot export the network.
+    Raises InputError, which calls the network `name`, when torch cannot export it.
     """
-    model.eval()
+    model.eval().requires_grad_(requires_grad=False)
     randomise(model, seed=0)
-    names = set(model.state_dict())
+    state = {key: tensor.numpy() for key, tensor in model.state_dict().items()}
     images = torch.zeros(2, 3, image_size, image_size)
     with _quiet():
-        try:
-            program = torch.onnx.export(
-                model,
-                (images,),
-                dynamo=True,
-                optimize=False,  # it would fold batch norms with these weights
-                verbose=False,
-                opset_version=OPSET,
-                input_names=["image"],
-                output_names=["logits"],
-                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-            )
-        except torch.onnx.OnnxExporterError as error:
-            reason = str(error.__cause__ or error).strip().splitlines()[0][:200]
-            raise InputError(f"the network cannot be exported to ONNX: {reason}") from error
-        if program is None:
-            raise DistilfrontError("torch.onnx.export returned no program")
+        program = _exported(model, images, name)
+        _weights_to_inputs(program.model.graph, state)
         onnxscript.optimizer.fold_constants_ir(program.model)
         passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(program.model)
         passes.RemoveUnusedNodesPass()(program.model)
-        exported = program.model_proto
-        _drop_zero_biases(exported.graph, names)
-        foldings = _take_out_norms(exported.graph, names)
+        exported = onnx.shape_inference.infer_shapes(program.model_proto, data_prop=True)
+        _drop_zero_biases(exported.graph)
+        write_linear_as_gemm(exported.graph)
+        constants = take_out_constants(exported, state)
+        foldings = _take_out_norms(exported.graph)
         simplified = onnxscript.optimizer.optimize(exported)
-    return _template(simplified.graph, names, foldings, images.shape)
+    return _template(simplified.graph, foldings, constants, images.shape)
+
+
+def _exported(model: nn.Module, images: torch.Tensor, name: str) -> torch.onnx.ONNXProgram:
+    try:
+        program = torch.onnx.export(
+            model,
+            (images,),
+            dynamo=True,
+            optimize=False,  # we do, when no weight can be taken for a constant any more
+            verbose=False,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+        )
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0][:200]
+        raise InputError(f"{name} cannot be exported to ONNX: {reason}") from error
+    if program is None:
+        raise DistilfrontError("torch.onnx.export returned no program")
+    shape = program.model.graph.inputs[0].shape
+    if shape is not None and shape.is_static(0):
+        raise InputError(
+            f"{name} cannot be exported to ONNX: its forward fixes the number of images at "
+            f"{len(images)}, as len(x) does; x.shape[0] leaves it open"
+        )
+    return program
+
+
+def _weights_to_inputs(graph: ir.Graph, state: Mapping[str, Array]) -> None:
+    """Make the network's tensors inputs of the graph: of an input nothing is folded or merged."""
+    for key in [key for key in graph.initializers if key in state]:
+        tensor = graph.initializers.pop(key)
+        tensor.const_value = None
+        graph.inputs.append(tensor)
 
 
 def randomise(model: nn.Module, seed: int) -> None:
@@ -116,16 +140,16 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _drop_zero_biases(graph: onnx.GraphProto, names: set[str]) -> None:
+def _drop_zero_biases(graph: onnx.GraphProto) -> None:
     """Remove the zeros that the exporter gives to convolutions that have no bias."""
-    constants = {tensor.name: tensor for tensor in graph.initializer if tensor.name not in names}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         bias = constants.get(node.input[2]) if len(node.input) == 3 else None
         if node.op_type == "Conv" and bias is not None and not numpy_helper.to_array(bias).any():
             del node.input[2]
 
 
-def _take_out_norms(graph: onnx.GraphProto, names: set[str]) -> dict[str, _Folding]:
+def _take_out_norms(graph: onnx.GraphProto) -> dict[str, _Folding]:
     """Remove each batch norm that only rescales one layer's output; return them by layer weight.
 
     A norm stays in the graph when something else reads the layer's output or when its tensors are
@@ -133,13 +157,12 @@ def _take_out_norms(graph: onnx.GraphProto, names: set[str]) -> dict[str, _Foldi
     """
     makers = {output: node for node in graph.node for output in node.output}
     uses = _uses(graph)
-    own = _used_once(graph, names)
-    channels = {tensor.name: tensor.dims[0] for tensor in graph.initializer if tensor.dims}
-    generator = np.random.default_rng(0)
+    weights = {each.name: each for each in graph.input[1:]}
+    own = _used_once(graph)
     foldings: dict[str, _Folding] = {}
     removed: list[onnx.NodeProto] = []
     for node in graph.node:
-        if node.op_type != "BatchNormalization" or not names.issuperset(node.input[1:]):
+        if node.op_type != "BatchNormalization" or not weights.keys() >= set(node.input[1:]):
             continue
         layer = makers.get(node.input[0])
         if layer is None or not _is_layer(layer, own) or uses[node.input[0]] != 1:
@@ -148,9 +171,10 @@ def _take_out_norms(graph: onnx.GraphProto, names: set[str]) -> dict[str, _Foldi
         scale, shift, mean, variance = node.input[1:]
         norm = Norm(scale, shift, mean, variance, _attribute(node, "epsilon", 1e-5))
         foldings[weight] = _Folding(norm, layer.input[2] if len(layer.input) == 3 else None)
-        stand_in = generator.random(channels[weight], dtype=np.float32)  # equal ones are merged
-        graph.initializer.append(numpy_helper.from_array(stand_in, _folded_bias(weight)))
-        layer.input[:] = [layer.input[0], weight, _folded_bias(weight)]
+        folded_bias = graph.input.add()
+        folded_bias.CopyFrom(weights[shift])
+        folded_bias.name = _folded_bias(weight)
+        layer.input[:] = [layer.input[0], weight, folded_bias.name]
         layer.output[0] = node.output[0]
         removed.append(node)
     for node in removed:
@@ -168,10 +192,10 @@ def _uses(graph: onnx.GraphProto) -> Counter[str]:
     return uses
 
 
-def _used_once(graph: onnx.GraphProto, names: set[str]) -> set[str]:
-    """Return those of `names` that one node reads: what two layers share stays as it is."""
+def _used_once(graph: onnx.GraphProto) -> set[str]:
+    """Return the weights that one node reads: what two layers share stays as it is."""
     uses = _uses(graph)
-    return {name for name in names if uses[name] == 1}
+    return {each.name for each in graph.input[1:] if uses[each.name] == 1}
 
 
 def _is_layer(node: onnx.NodeProto, own: set[str]) -> bool:
@@ -191,13 +215,12 @@ def _attribute(node: onnx.NodeProto, name: str, default: float) -> float:
 
 def _template(
     graph: onnx.GraphProto,
-    names: set[str],
     foldings: dict[str, _Folding],
+    constants: ConstantGraph,
     image_shape: tuple[int, ...],
 ) -> GraphTemplate:
     """Return the graph without weights, and without what an exporter tells about its machine."""
-    filled = names | {_folded_bias(weight) for weight in foldings}
-    own = _used_once(graph, filled)
+    own, uses = _used_once(graph), _uses(graph)
     skeleton = onnx.ModelProto(ir_version=IR_VERSION, producer_name="distilfront")
     skeleton.opset_import.add(domain="", version=OPSET)
     skeleton.graph.name = "classifier"
@@ -215,20 +238,20 @@ def _template(
             bare.attribute[-1].doc_string = ""
         if _is_layer(node, own):
             layers.append(_layer(bare, foldings))
+    for weight in graph.input[1:]:
+        if uses[weight.name]:
+            kind = weight.type.tensor_type
+            sizes = [size.dim_value for size in kind.shape.dim]
+            skeleton.graph.initializer.add(name=weight.name, dims=sizes, data_type=kind.elem_type)
     for tensor in graph.initializer:
-        if tensor.name in filled:
-            skeleton.graph.initializer.add(
-                name=tensor.name, dims=tensor.dims, data_type=tensor.data_type
-            )
-        else:
-            constant = numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name)
-            skeleton.graph.initializer.append(constant)
+        constant = numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name)
+        skeleton.graph.initializer.append(constant)
     for ends, name, shape in (
         (skeleton.graph.input, graph.input[0].name, ["batch", *image_shape[1:]]),
         (skeleton.graph.output, graph.output[0].name, ["batch", "classes"]),
     ):
         ends.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
-    return GraphTemplate(skeleton, tuple(layers))
+    return GraphTemplate(skeleton, tuple(layers), constants)
 
 
 def _layer(node: onnx.NodeProto, foldings: dict[str, _Folding]) -> Layer:

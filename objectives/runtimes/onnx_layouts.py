@@ -20,8 +20,9 @@ from objectives.quantization import (
     quantize_weight,
     scale_floor_for_bias,
 )
+from objectives.runtimes.onnx_constants import Array
 from objectives.runtimes.onnx_graph import GraphWriter
-from objectives.runtimes.onnx_template import Array, FilledGraph, FoldedLayer
+from objectives.runtimes.onnx_template import FilledGraph, FoldedLayer
 from spaces import (
     DistilfrontError,
     DynamicLinear,

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from objectives.models import initialised_model, load_weights
 from objectives.quantization import ActivationGrid, activation_grid
 from objectives.runtimes.onnx_calibration import observed_ranges, tensors_on_grids
+from objectives.runtimes.onnx_constants import Array
 from objectives.runtimes.onnx_export import export_template, randomise, template_key
 from objectives.runtimes.onnx_layouts import write_model
 from objectives.runtimes.onnx_session import open_session
-from objectives.runtimes.onnx_template import Array, FilledGraph, GraphTemplate
+from objectives.runtimes.onnx_template import FilledGraph, GraphTemplate
 from objectives.runtimes.runtime import ArtifactWriter, Template
 from spaces import SCHEMES, DynamicLinear, Float32, InputError, Network, Scheme, Static
 
@@ -90,7 +91,9 @@ class OnnxRuntime:
         path = folder / f"{template_key(network, classes)}.onnx"
         if path.is_file():
             return OnnxTemplate(network, classes, GraphTemplate.load(path))
-        graph = export_template(initialised_model(network, classes, seed=0), network.image_size)
+        graph = export_template(
+            initialised_model(network, classes, seed=0), network.image_size, network.key
+        )
         _check(graph, network, classes)
         graph.save(path)
         return OnnxTemplate(network, classes, graph)
@@ -134,12 +137,32 @@ def _check(graph: GraphTemplate, network: Network, classes: int) -> None:
     images = torch.randn(3, 3, network.image_size, network.image_size, generator=generator)
     with torch.inference_mode():
         expected = model(images).numpy()
-    content = write_model(graph.fill(_arrays(model)), Float32(), {}).SerializeToString()
-    session = open_session(content, threads=1)
-    got = session.run(None, {session.get_inputs()[0].name: images.numpy()})[0]
+    try:
+        content = write_model(graph.fill(_arrays(model)), Float32(), {}).SerializeToString()
+        session = open_session(content, threads=1)
+        got = session.run(None, {session.get_inputs()[0].name: images.numpy()})[0]
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise InputError(f"{network.key} cannot be filled: onnxruntime says {reason}") from error
     worst = float(np.abs(got - expected).max()) / max(float(np.abs(expected).max()), 1e-6)
     if not worst <= _TOLERANCE:
         raise InputError(
             f"{network.key} cannot be filled: its exported graph differs from the network by "
             f"{worst:.1e} of the largest logit, at most {_TOLERANCE:g} is allowed"
+            + _not_followed(graph, model)
         )
+
+
+def _not_followed(graph: GraphTemplate, model: torch.nn.Module) -> str:
+    """Say which tensors of the network the graph is not filled with, "" where there are none."""
+    state = model.state_dict()
+    there = {state[name].data_ptr() for name in graph.weights() & state.keys()}
+    names = [
+        name
+        for name, tensor in state.items()
+        if tensor.is_floating_point() and tensor.data_ptr() not in there
+    ]
+    if not names:
+        return ""
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"; the graph does not read {', '.join(names[:3])}{rest}, but perhaps a copy"

@@ -1,9 +1,11 @@
 """One float ONNX graph an architecture, exported once and filled with any weights.
 
 The template is the exported graph without its weights. Batch norms that only rescale a layer's
-output are taken out of it and remembered, so that filling can fold them.
+output are taken out of it and remembered, so that filling can fold them; so is what computes
+constants from weights, so that filling can compute them.
 """
 
+import base64
 import json
 import os
 from collections.abc import Mapping
@@ -11,15 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from objectives.quantization import BatchNorm, fold_batch_norm
+from objectives.runtimes.onnx_constants import Array, ConstantGraph
 
-Array = NDArray[np.float32]
-
-_LAYERS = "layers"
+_LAYERS, _CONSTANTS = "layers", "constants"
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,10 @@ class Norm:
 
 @dataclass(frozen=True)
 class Layer:
-    """A Conv or Gemm whose weight a scheme may quantize; names are those of the state dict."""
+    """A Conv or Gemm whose weight a scheme may quantize.
+
+    Names are those of the state dict, or of what the template's ConstantGraph makes of it.
+    """
 
     node: str
     """The ONNX node's name."""
@@ -77,9 +79,12 @@ class GraphTemplate:
     """The graph; tensors that come from weights have dimensions and no data."""
     layers: tuple[Layer, ...]
     """In graph order."""
+    constants: ConstantGraph
+    """Makes the tensors that come from weights and are none."""
 
     def fill(self, state: Mapping[str, Array]) -> FilledGraph:
-        """Fold the state dict `state` into the layers; InputError when a tensor does not fit."""
+        """Compute the constants of the state dict `state`, and fold its batch norms."""
+        state = {**state, **self.constants.constants(state)}
         layers: dict[str, FoldedLayer] = {}
         for layer in self.layers:
             weight, bias = state[layer.weight], None
@@ -96,12 +101,26 @@ class GraphTemplate:
         }
         return FilledGraph(self, layers, others)
 
+    def weights(self) -> set[str]:
+        """Names of the state dict's tensors that the graph is filled with."""
+        names = {each.name for each in self.constants.model.graph.input}
+        names.update(each.name for each in self.skeleton.graph.initializer)
+        for layer in self.layers:
+            if layer.norm is not None:
+                norm = layer.norm
+                names.update((norm.scale, norm.shift, norm.mean, norm.variance))
+            if layer.own_bias is not None:
+                names.add(layer.own_bias)
+        return names
+
     def save(self, path: Path) -> None:
         """Write the template so that no reader ever sees half of it."""
         model = onnx.ModelProto()
         model.CopyFrom(self.skeleton)
         layers = [asdict(layer) for layer in self.layers]
         model.metadata_props.add(key=_LAYERS, value=json.dumps(layers))
+        constants = self.constants.model.SerializeToString(deterministic=True)
+        model.metadata_props.add(key=_CONSTANTS, value=base64.b64encode(constants).decode())
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.{os.getpid()}")
         aside.write_bytes(model.SerializeToString(deterministic=True))
@@ -111,9 +130,11 @@ class GraphTemplate:
     def load(path: Path) -> "GraphTemplate":
         """Read what `save` wrote."""
         model = onnx.load_model(path)
-        layers = json.loads(model.metadata_props[0].value)
+        kept = {each.key: each.value for each in model.metadata_props}
         del model.metadata_props[:]
-        return GraphTemplate(model, tuple(_layer(values) for values in layers))
+        layers = tuple(_layer(values) for values in json.loads(kept[_LAYERS]))
+        constants = onnx.load_model_from_string(base64.b64decode(kept[_CONSTANTS]))
+        return GraphTemplate(model, layers, ConstantGraph(constants))
 
 
 def _layer(values: dict[str, Any]) -> Layer:

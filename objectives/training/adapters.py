@@ -1,6 +1,8 @@
 """Low-rank adapters (peft) on a distilled student: attached, trained elsewhere, merged."""
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,19 @@ def target_layers(model: nn.Module, targets: TargetLayers) -> list[str]:
     """Return the names of the layers that carry an adapter, sorted.
 
     Grouped convolutions are left alone: peft cannot merge their adapters. So are dilated ones,
-    whose dilation its adapters ignore. Raises InputError when no layer is left.
+    whose dilation its adapters ignore, and layers whose adapter would not do what merging it does:
+    `_adapts_as_it_merges`. Raises InputError when no layer is left.
     """
-    names = sorted(name for name, layer in model.named_modules() if _carries(layer, targets))
+    shared = _shared_weights(model)
+    inside = _read_without_a_call(model)
+    names = sorted(
+        name
+        for name, layer in model.named_modules()
+        if _carries(layer, targets)
+        and _adapts_as_it_merges(layer)
+        and layer not in inside
+        and id(layer.weight) not in shared
+    )
     if not names:
         raise InputError(f"no layer of this network is a target of {targets!r}")
     return names
@@ -30,7 +42,8 @@ def attach_adapter(model: nn.Module, lora: Adapt) -> Any:
         r=lora.rank,
         lora_alpha=lora.lora_alpha,
         lora_dropout=lora.dropout,
-        target_modules=target_layers(model, lora.targets),
+        # In a list, the name 0 would stand for block.0 too.
+        target_modules="|".join(re.escape(name) for name in target_layers(model, lora.targets)),
     )
     return get_peft_model(model, config)
 
@@ -60,6 +73,30 @@ def merge_adapter(adapted: Any) -> nn.Module:
     """Return the network with W + (lora_alpha / rank) B A in place of W, and no wrapper left."""
     merged: nn.Module = adapted.merge_and_unload(safe_merge=True)
     return merged
+
+
+def _adapts_as_it_merges(layer: nn.Module) -> bool:
+    """Whether W x + B A x, which is trained, equals (W + B A) x, which is merged.
+
+    Not where the weight is computed of others (weight norm) or changed by the layer's own forward
+    (weight standardisation).
+    """
+    plain = nn.Linear if isinstance(layer, nn.Linear) else nn.Conv2d
+    own = dict(layer.named_parameters(recurse=False))
+    return "weight" in own and type(layer).forward is plain.forward
+
+
+def _read_without_a_call(model: nn.Module) -> set[nn.Module]:
+    """Return what is in torch's attention: it reads the weights of layers that it never calls."""
+    attention = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
+    holders = [module for module in model.modules() if isinstance(module, attention)]
+    return {layer for holder in holders for layer in holder.modules()}
+
+
+def _shared_weights(model: nn.Module) -> set[int]:
+    """Return the ids of parameters with two names: what changes one changes both."""
+    ids = Counter(id(weight) for _, weight in model.named_parameters(remove_duplicate=False))
+    return {identity for identity, count in ids.items() if count > 1}
 
 
 def _carries(layer: nn.Module, targets: TargetLayers) -> bool:

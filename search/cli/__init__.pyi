@@ -13,6 +13,7 @@ from .options import EXIT_INTERRUPTED as EXIT_INTERRUPTED
 from .options import EXIT_PASSING as EXIT_PASSING
 from .options import REFUSAL as REFUSAL
 from .options import RUNS_DIR as RUNS_DIR
+from .options import DryRunOption as DryRunOption
 from .options import OutOption as OutOption
 from .options import RunsDirOption as RunsDirOption
 from .options import SetOption as SetOption
@@ -33,4 +34,5 @@ from .session import load_told as load_told
 from .session import open_existing as open_existing
 from .session import open_session as open_session
 from .session import read_study_costs as read_study_costs
+from .stand_ins import use_stand_ins as use_stand_ins
 from .study_end import StudyEnd as StudyEnd

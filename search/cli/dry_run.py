@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from objectives import load_data, seconds_an_image
-from reports import duration
+from reports import counted, duration
 from spaces import Network, Space, Steps, StudySetup, TrainTeacher
 from studies import StudyConfig
 
@@ -33,10 +33,12 @@ def show_plan(console: Console, config: StudyConfig, origins: Mapping[str, str])
         table.add_row(key, _domain_in_words(space, name), _origin(key, origins))
     console.print(table, highlight=False)
     students = f"{space.size:,}" if space.size is not None else "more than a million"
+    searched = len(space.searched)
     console.print(
         f"\nChain: {' → '.join(['teacher', *space.stages, 'quantize'])}\n"
-        f"Space: {students} students on {len(space.networks)} networks, each under "
-        f"{len(space.schemes)} schemes; {len(space.searched)} settings are searched",
+        f"Space: {students} students on {counted(len(space.networks), 'network')}, each under "
+        f"{counted(len(space.schemes), 'scheme')}; {counted(searched, 'setting')} "
+        f"{'is' if searched == 1 else 'are'} searched",
         highlight=False,
     )
     console.print(_Time.of(config.setup(), space, config).words, highlight=False)
@@ -111,12 +113,13 @@ class _Time:
     @property
     def words(self) -> str:
         teacher = f"teacher about {duration(self.teacher_s)}; " if self.teacher_s else ""
-        workers = self.config.workers
+        trials, workers = self.config.trials, self.config.workers
+        most = "its trial to its end" if trials == 1 else f"all {trials} trials to their ends"
         return (
             f"Training, by a few steps timed just now: {teacher}a student about "
-            f"{duration(self.quickest_s)} to {duration(self.longest_s)}; all {self.config.trials} "
-            f"trials to their ends about {duration(self.all_s)} with {workers} "
-            f"worker{'' if workers == 1 else 's'}. A search ends most of them sooner."
+            f"{duration(self.quickest_s)} to {duration(self.longest_s)}; {most} "
+            f"about {duration(self.all_s)} with {counted(workers, 'worker')}. "
+            "A search ends most of them sooner."
         )
 
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from objectives import Evaluation, TrainedStudent, Workbench
 from search.cli.recipe import Recipe
-from spaces import STAGES, InputError
+from spaces import BASE_WEIGHTS, STAGES, InputError, Network
 from studies import made_folders
 
 CONFIG, WEIGHTS, METRICS, CARD, COMPARISON = (
@@ -24,9 +24,9 @@ CONFIG, WEIGHTS, METRICS, CARD, COMPARISON = (
     "README.md",
     "comparison.json",
 )
-_LEFT = {name: words for stage in STAGES.values() for name, words in stage.leaves.items()}
+_LEAVES = {name: leaf for stage in STAGES.values() for name, leaf in stage.leaves.items()}
 """Folders that stages leave beside the weights."""
-_OURS = (CONFIG, WEIGHTS, METRICS, CARD, COMPARISON, "model.*", "seed-*", *_LEFT)
+_OURS = (CONFIG, WEIGHTS, METRICS, CARD, COMPARISON, "model.*", "seed-*", *_LEAVES)
 """All that an export or a retrained model has in its folder."""
 
 
@@ -83,6 +83,8 @@ def write_model(
     shutil.copyfile(student.weights, folder / WEIGHTS)
     for name, left in student.leaves.items():
         shutil.copytree(left, folder / name)
+        if name in student.bases:
+            shutil.copyfile(student.bases[name], folder / name / BASE_WEIGHTS)
     metrics = {
         "network": network.key,
         "scheme": recipe.scheme.name,
@@ -101,7 +103,8 @@ def write_model(
             files=sorted(path.name for path in folder.iterdir()),
             artifact=artifact.name,
             runtime=workbench.runtime.name,
-            left={name: _LEFT[name] for name in student.leaves},
+            left={name: _LEAVES[name].words for name in student.leaves},
+            loading={name: _loading(name, network, data.classes) for name in student.leaves},
             network=network,
             mean=[round(value, 6) for value in data.mean],
             std=[round(value, 6) for value in data.std],
@@ -111,6 +114,12 @@ def write_model(
         "utf-8",
     )
     return metrics
+
+
+def _loading(name: str, network: Network, classes: int) -> str:
+    """Return the code that loads what a stage left in the folder `name`; may be empty."""
+    base = f"{name}/{BASE_WEIGHTS}"
+    return _LEAVES[name].code.format(network=network, classes=classes, base=base)
 
 
 def _figures(evaluation: Evaluation) -> dict[str, Any]:

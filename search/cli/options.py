@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 
 from search.cli.completion import complete_study
+from search.cli.stand_ins import use_stand_ins
 from spaces import DistilfrontError, InputError
 
 StudyOption = Annotated[
@@ -39,6 +40,9 @@ SetOption = Annotated[
 TimeoutOption = Annotated[
     str | None,
     typer.Option("--timeout", help="Stop after this long, as 30m or 1h30m.", metavar="TIME"),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Print what it would do, and do nothing.")
 ]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder to write; made if it is missing.")]
 
@@ -89,6 +93,7 @@ def make_app(command: Callable[..., None]) -> typer.Typer:
 
 def run_app(app: typer.Typer) -> NoReturn:
     """Run `app` and exit: 0 done, 2 the user can mend it, 1 a fault, 130 interrupted."""
+    use_stand_ins()
     try:
         # Typer gives back the code of an exit that it handled itself: --help, Ctrl-C.
         code = app(standalone_mode=False)

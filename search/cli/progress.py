@@ -10,8 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from reports import counted
 from search.cli.durations import in_words
-from search.workers import EpochEnded, Event, PointAdded, Preparing, TrialBegan, TrialEnded
+from search.workers import EpochEnded, Event, Noted, PointAdded, Preparing, TrialBegan, TrialEnded
 
 _PLAIN_EVERY_S = 5.0
 
@@ -89,6 +90,7 @@ class ProgressView:
         self._live: Live | None = None
         self._last_plain = 0.0
         self._notice = ""
+        self._noted: set[str] = set()
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -124,6 +126,10 @@ class ProgressView:
         if isinstance(event, Preparing):
             lane.words, lane.trial, lane.reused = event.words, None, ""
             self._line(f"worker {worker}: {event.words}")
+        elif isinstance(event, Noted):
+            if event.words not in self._noted:
+                self._noted.add(event.words)
+                self.say(event.words)
         elif isinstance(event, TrialBegan):
             lane.trial, lane.settings = event.trial, event.words
             lane.began, lane.progress, lane.words = time.monotonic(), 0.0, "begins"
@@ -186,7 +192,8 @@ class ProgressView:
         stopped = f", {self._stopped} stopped" if self._stopped else ""
         elapsed = in_words(time.monotonic() - self._start)
         return (
-            f"{self._ended}/{self._total} trials, {self._points} points{stopped}, "
+            f"{self._ended}/{counted(self._total, 'trial')}, "
+            f"{counted(self._points, 'point')}{stopped}, "
             f"{elapsed} elapsed{self._left()}"
         )
 

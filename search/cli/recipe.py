@@ -1,7 +1,8 @@
 """config.toml: everything that makes one model, in one file that needs no study."""
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tomli_w
@@ -11,6 +12,8 @@ from spaces import (
     InputError,
     Scheme,
     StudySetup,
+    digest,
+    essence,
     from_dict,
     scheme_named,
     to_dict,
@@ -30,19 +33,38 @@ class Recipe:
     scheme: Scheme
     study: str
     trial: int
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """Digests of what the model was made from (objectives.StudyInput), by name."""
+    digest: str = ""
+    """Of the trial's own recipe; empty where this is it, or where an older file does not say."""
+
+    @property
+    def is_the_trials(self) -> bool:
+        """Whether nothing was changed since the trial: no setting, no seed, no epochs."""
+        return self.digest in {"", self._own_digest}
+
+    @property
+    def _own_digest(self) -> str:
+        student = None if self.chain is None else essence(self.chain.student)
+        # Where modules are looked for is no part of what was made.
+        setup = essence(replace(self.setup, modules=()))
+        return digest(setup, student, self.scheme.name)
 
     def to_toml(self) -> str:
         """Return the recipe as TOML, the same text for the same recipe."""
         student = {} if self.chain is None else {"student": to_dict(self.chain.student)}
+        inputs = {"inputs": dict(self.inputs)} if self.inputs else {}
         return tomli_w.dumps(
             without_none(
                 {
                     "format": FORMAT,
                     "study": self.study,
                     "trial": self.trial,
+                    "digest": self.digest or self._own_digest,
                     "scheme": self.scheme.name,
                     "setup": to_dict(self.setup),
                     **student,
+                    **inputs,
                 }
             )
         )
@@ -68,4 +90,5 @@ def read_recipe(path: Path) -> Recipe:
     if "student" in values:
         chain = from_dict(ChainConfig, {"student": values["student"], "scheme": scheme.name})
     setup = from_dict(StudySetup, values["setup"])
-    return Recipe(setup, chain, scheme, values["study"], values["trial"])
+    inputs, known = values.get("inputs", {}), str(values.get("digest", ""))
+    return Recipe(setup, chain, scheme, values["study"], values["trial"], inputs, known)

@@ -14,15 +14,17 @@ from optuna.storages import RDBStorage
 from rich.console import Console
 
 from objectives import CostTable
-from reports import StudySummary
+from reports import StudySummary, counted
 from search.cli.progress import Pace, ProgressView
 from search.cli.study_end import StudyEnd, study_end_of
 from spaces import InputError, scheme_named, to_dict
 from studies import (
     StudyConfig,
     StudyFolder,
+    check_inputs,
     check_resume,
     create_or_resume,
+    data_stamp_of,
     load_study,
     open_storage,
     open_study,
@@ -115,8 +117,7 @@ class Session:
             self.console,
             f"Distilfront {config.name}: {config.teacher.architecture} → "
             f"{students} on {config.data.name} at {config.data.image_size} px, "
-            f"{config.trials} trials, {config.workers} "
-            f"worker{'s' if config.workers > 1 else ''}",
+            f"{counted(config.trials, 'trial')}, {counted(config.workers, 'worker')}",
             total=config.trials,
             ended=history.ended,
             points=len(history.points),
@@ -159,13 +160,18 @@ def open_session(
     config = load_told(study, settings)
     folder = StudyFolder(runs_dir, config.name)
     table = None if costs is None else read_study_costs(costs, config)
+    console = command_console()
     checked = None if folder.database.exists() else check_study(config)
+    if checked is not None:
+        console.print(f"Data: {checked.data}", highlight=False)
     with folder.created(), _exported(checked, folder):
         opened = _open(storage_target(folder, storage))
         begun = check_resume(config, opened)
+        if begun is not None:
+            _check_inputs(begun, config)
         if begun is not None and table is not None:
             _check_costs(begun, table, costs)
-        session = Session(config, folder, opened, create_or_resume(config, opened))
+        session = Session(config, folder, opened, create_or_resume(config, opened), console)
     if table is not None:
         session.study.set_user_attr(StudyAttr.COSTS.value, to_dict(table))
     return session
@@ -237,6 +243,18 @@ def read_study_costs(path: Path, config: StudyConfig) -> CostTable:
     if table.teacher != teacher.key:
         raise InputError(f"{path} has the teacher {table.teacher}, and the study has {teacher.key}")
     return table
+
+
+def _check_inputs(study: optuna.Study, config: StudyConfig) -> None:
+    """Raise InputError unless the files of a begun study are the ones it has begun with."""
+    from objectives import data_stamp, file_inputs
+
+    setup, stamp = config.setup(), data_stamp_of(study)
+    check_inputs(study, file_inputs(setup, config.search_space().networks))
+    if stamp is not None and (not stamp or stamp != data_stamp(setup.data)):
+        from objectives import data_inputs, load_data  # With torch, which takes seconds.
+
+        check_inputs(study, data_inputs(load_data(setup.data)))
 
 
 def _check_costs(study: optuna.Study, table: CostTable, path: Path | None) -> None:

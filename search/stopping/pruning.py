@@ -59,6 +59,24 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class BeyondBounds:
+    """No scheme makes a file of the student's network that is within the study's bounds."""
+
+    progress: float
+    accuracy: float
+    network: str
+    """Network.key."""
+
+    @property
+    def words(self) -> str:
+        """The reason as a sentence."""
+        return (
+            f"after {self.progress:.0%} of its epochs it has {self.accuracy:.2%} accuracy, and no "
+            f"file of {self.network} is within the study's bounds of size and latency"
+        )
+
+
+@dataclass(frozen=True)
 class GoOn:
     """The student may still matter, or it cannot be told."""
 
@@ -160,6 +178,9 @@ class KnownCostPruner:
         statistics.update(student.history)
         if curve[-1][0] >= 1 or statistics.final_accuracy(key) is not None:
             return GoOn()  # nothing is left to save: its end is here, or in the stage cache
+        affordable = problem.affordable(network)
+        if not affordable:
+            return Stop(BeyondBounds(curve[-1][0], curve[-1][1], network))
         if not statistics.book.can_bound(delta):
             return GoOn()
         bound = conformal.upper_bound(curve, images, statistics.book.quantile(delta))
@@ -169,7 +190,7 @@ class KnownCostPruner:
                 statistics.costs_of(problem.costs.of(network, scheme)),
                 statistics.optimistic_loss(scheme),
             )
-            for scheme in problem.schemes
+            for scheme in affordable
         )
         closest = self._rule.shortfall(
             bound,

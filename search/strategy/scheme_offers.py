@@ -43,7 +43,7 @@ def offers(
     statistics.update(history)
     done = statistics.schemes_of(student_key(chain.student)) | {chain.scheme.name}
     candidates = []
-    for scheme in problem.schemes:
+    for scheme in problem.affordable(chain.student.network.key):
         cost = problem.costs.of(chain.student.network.key, scheme)
         best = min(1.0, accuracy - statistics.optimistic_loss(scheme))
         offer = Offer(scheme, cost, best, statistics.incumbent_at(statistics.costs_of(cost)))

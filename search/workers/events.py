@@ -14,6 +14,14 @@ class Preparing:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """Something was found that the person should see, once, whichever worker found it."""
+
+    words: str
+    kind: ClassVar[str] = "noted"
+
+
+@dataclass(frozen=True)
 class TrialBegan:
     """A sampled trial was claimed."""
 
@@ -64,10 +72,11 @@ class TrialEnded:
     kind: ClassVar[str] = "trial_ended"
 
 
-Event = Preparing | TrialBegan | EpochEnded | PointAdded | TrialEnded
+Event = Preparing | Noted | TrialBegan | EpochEnded | PointAdded | TrialEnded
 
 _KINDS: dict[str, type[Event]] = {
-    event.kind: event for event in (Preparing, TrialBegan, EpochEnded, PointAdded, TrialEnded)
+    event.kind: event
+    for event in (Preparing, Noted, TrialBegan, EpochEnded, PointAdded, TrialEnded)
 }
 
 

@@ -60,8 +60,10 @@ class Supervisor:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                text=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                encoding="utf-8",
+                errors="replace",
+                # Its log and its events are UTF-8, whatever this terminal's encoding is.
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
                 # Ctrl-C is this process's to answer; a worker hears of it on its stop_signal.
                 start_new_session=True,
             )

@@ -16,9 +16,10 @@ from objectives import (
 from reports import StudySummary, save_trial_note
 from search.workers.baselines import TEACHER_ITSELF, TEACHER_QUANTIZED, student_baselines
 from search.workers.epoch_monitor import ReleasedError
-from search.workers.events import EpochEnded, Event, Preparing
+from search.workers.events import EpochEnded, Event, Noted, Preparing
+from search.workers.loaded_teacher import loaded_teacher_in_words
 from search.workers.stop_signal import StopSignal
-from spaces import scheme_named, to_dict
+from spaces import LoadTeacher, scheme_named, to_dict
 from studies import Lock, StudyConfig
 from studies.records import (
     StudyAttr,
@@ -73,6 +74,9 @@ def prepare(
         export_templates()
     emit(Preparing("the teacher is trained, or waited for"))
     teacher = workbench.teacher(on_epoch)
+    if isinstance(workbench.setup.teacher.weights, LoadTeacher):
+        for words in loaded_teacher_in_words(workbench, teacher):
+            emit(Noted(words))
     if known is None:
         export_templates()
     emit(Preparing("costs are measured, or waited for"))

@@ -12,6 +12,7 @@ import optuna
 from objectives import DivergedError, Evaluation, StoppedStudent, TrainedStudent
 from objectives.costs import CostTable
 from objectives.fronts import losses_of, nondominated
+from reports import counted
 from search.problem import SearchProblem
 from search.stopping import Pause, Pruner, Ruling, StudentInTraining, as_record
 from search.strategy import Offer, offers
@@ -155,7 +156,7 @@ class Worker:
         audited = None if watch.audit is None else as_record(watch.audit)
         complete(bench.study, trial, own, latency_ms, student.stages, audited)
         self._emit(_point(trial.number, chain.scheme, "sampled", own, latency_ms))
-        return "complete", f"accuracy {student.accuracy:.4f}, {1 + offered} points"
+        return "complete", f"accuracy {student.accuracy:.4f}, {counted(1 + offered, 'point')}"
 
     def _offer(self, trial: optuna.Trial, chain: ChainConfig, student: TrainedStudent) -> int:
         """Add every further scheme of the student that could enter the front; return how many."""

@@ -6,9 +6,8 @@ from pathlib import Path
 import optuna
 from optuna.artifacts import FileSystemArtifactStore
 
-from objectives import Workbench
-from objectives.fronts import ReferencePoint
-from search.problem import SearchProblem
+from objectives import Workbench, data_stamp, study_inputs
+from search.problem import SearchProblem, check_bounds
 from search.strategy import parts_named
 from search.workers.claims import open_claims
 from search.workers.epoch_monitor import ReleasedError
@@ -18,7 +17,14 @@ from search.workers.presenter import DashboardPresenter
 from search.workers.run_trials import Bench, Worker
 from search.workers.stop_signal import StopSignal
 from search.workers.test_scores import score_front
-from studies import StudyFolder, create_or_resume, load_study, open_storage, preparation_lock
+from studies import (
+    StudyFolder,
+    create_or_resume,
+    load_study,
+    open_storage,
+    preparation_lock,
+    record_inputs,
+)
 from studies.records import HistoryReader
 
 
@@ -42,19 +48,24 @@ def work(
     study = create_or_resume(config, storage)
     lock = preparation_lock(storage, config.name)
     with Workbench(config.setup(), folder.cache) as workbench:
+        networks = config.search_space().networks
+        inputs = study_inputs(workbench.setup, networks, workbench.data)
+        record_inputs(study, inputs, data_stamp(workbench.setup.data))
         teacher, costs = prepare(
             study, config, lock, workbench, stop_signal, emit, templates_first=index % 2 == 1
         )
         itself = costs.of(costs.teacher, "fp32")
-        floor = config.bounds.accuracy_of_teacher * teacher.accuracy
+        bounds = config.bounds.of(teacher.accuracy, itself)
         problem = SearchProblem(
             config.search_space(),
             costs,
-            ReferencePoint(floor, itself.size_bytes, itself.latency_ms),
+            bounds.reference(itself),
             workbench.data.images_in("validation"),
             teacher.accuracy,
             config.objectives,
+            bounds,
         )
+        check_bounds(problem)
         reader = HistoryReader(study, storage)
         parts = parts_named(
             config.sampler.name,

@@ -42,6 +42,16 @@ class Number:
             raise InputError(f"{name} must be {self._bounds(low, high)}, got {value}")
         return int(value) if self.whole else float(value)
 
+    @property
+    def in_words(self) -> str:
+        """What it may be: `whole number, at least 1`."""
+        low = self.least if self.least is not None else self.above
+        high = self.most if self.most is not None else self.below
+        if self.among:
+            return f"one of {', '.join(f'{each:g}' for each in self.among)}"
+        bounds = "" if low is None and high is None else f", {self._bounds(low, high)}"
+        return f"{'whole number' if self.whole else 'number'}{bounds}"
+
     def _bounds(self, low: float | None, high: float | None) -> str:
         if low is not None and high is not None:
             opening = "[" if self.least is not None else "("
@@ -68,6 +78,11 @@ class Word:
             raise InputError(f"{name} must not be empty")
         return value
 
+    @property
+    def in_words(self) -> str:
+        """What it may be."""
+        return f"one of {', '.join(self.choices)}" if self.choices else "text"
+
 
 @dataclass(frozen=True)
 class Flag:
@@ -78,6 +93,11 @@ class Flag:
         if not isinstance(value, bool):
             raise InputError(f"{name} must be true or false, got {value!r}")
         return value
+
+    @property
+    def in_words(self) -> str:
+        """What it may be."""
+        return "true or false"
 
 
 Rule = Number | Word | Flag

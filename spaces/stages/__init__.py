@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from spaces.stages.adapt import Adapt, TargetLayers
 from spaces.stages.distill import Distill
-from spaces.stages.stage import Prior, Stage
+from spaces.stages.stage import BASE_WEIGHTS, Leaf, Prior, Stage
 
 STAGES: Mapping[str, type[Stage]] = {
     "distill": Distill,
@@ -18,4 +18,14 @@ STAGES: Mapping[str, type[Stage]] = {
 DEFAULT_CHAIN = ("distill", "adapt")
 """Of a study that names no stages: a kind that is added changes none."""
 
-__all__ = ["DEFAULT_CHAIN", "STAGES", "Adapt", "Distill", "Prior", "Stage", "TargetLayers"]
+__all__ = [
+    "BASE_WEIGHTS",
+    "DEFAULT_CHAIN",
+    "STAGES",
+    "Adapt",
+    "Distill",
+    "Leaf",
+    "Prior",
+    "Stage",
+    "TargetLayers",
+]

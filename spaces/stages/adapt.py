@@ -8,11 +8,20 @@ from typing import ClassVar, Literal, get_args
 from spaces.domains import Choice
 from spaces.schedule import EPOCHS
 from spaces.settings import Number, Setting, Word, setting
-from spaces.stages.stage import Prior, Stage
+from spaces.stages.stage import Leaf, Prior, Stage
 
 TargetLayers = Literal["classifier", "pointwise", "classifier+pointwise", "dense"]
-"""`classifier`: linear layers; `pointwise`: 1x1 convolutions with groups 1;
-`dense`: every convolution with groups 1, and the linear layers."""
+"""`classifier`: linear layers, in a transformer all of them; `pointwise`: 1x1 convolutions with
+groups 1; `dense`: every convolution with groups 1, and the linear layers."""
+
+_LOADS = """\
+from objectives.models import build_model
+from peft import PeftModel
+from safetensors.torch import load_file
+from spaces import Network
+base = build_model({network}, {classes}); base.load_state_dict(load_file("{base}"))
+model = PeftModel.from_pretrained(base, "adapter").eval()
+"""
 
 _LITTLE = 5.0
 """An adapter's numbers matter least."""
@@ -25,8 +34,8 @@ class Adapt(Stage):
     kind: ClassVar[str] = "adapt"
     done: ClassVar[str] = "adapted"
     absent: ClassVar[str] = "no adapter"
-    leaves: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {"adapter": "the LoRA adapter in peft's format"}
+    leaves: ClassVar[Mapping[str, Leaf]] = MappingProxyType(
+        {"adapter": Leaf("the LoRA adapter in peft's format, and the weights it adapts", _LOADS)}
     )
     prior: ClassVar[Prior] = Prior(
         fall=0.03,

@@ -34,6 +34,22 @@ class Prior:
     """Where a label has a variance of its own."""
 
 
+BASE_WEIGHTS = "base.safetensors"
+"""What an export calls the weights before a stage that leaves a folder."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """What a stage leaves in a folder beside the weights."""
+
+    words: str
+    """What is in it, for a model card."""
+    code: str = ""
+    """Python that loads it, for a model card too. It may name `{network}`, an expression that makes
+    the Network, `{classes}`, their number, and `{base}`, the file of the weights before the
+    stage."""
+
+
 @dataclass(frozen=True)
 class Stage(Schedule):
     """One step of training: from a parent's weights, or fresh ones, to weights.
@@ -49,8 +65,9 @@ class Stage(Schedule):
     """What is said of a student that leaves it out: `no adapter`."""
     can_begin: ClassVar[bool] = False
     """Whether it can be a chain's first, without a parent."""
-    leaves: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """Folders that it leaves beside the weights, with what is in them; an export has them too."""
+    leaves: ClassVar[Mapping[str, Leaf]] = MappingProxyType({})
+    """Folders that it leaves beside the weights, by name. An export has them too, and in each
+    BASE_WEIGHTS: the weights before the stage, which the folder is a change of."""
     prior: ClassVar[Prior]
 
     @property

@@ -12,7 +12,7 @@ from studies.records.model import (
     Student,
 )
 from studies.records.names import Attr, Origin, StudyAttr
-from studies.records.reading import HistoryReader, costs_of, read_history
+from studies.records.reading import HistoryReader, begun_students, costs_of, read_history
 from studies.records.replicates import Replicate, record_replicate, replicates_of
 from studies.records.writing import (
     FailureKind,
@@ -51,6 +51,7 @@ __all__ = [
     "add_baseline",
     "add_epoch",
     "add_offer",
+    "begun_students",
     "complete",
     "costs_of",
     "describe",

@@ -53,6 +53,8 @@ class StudyAttr(StrEnum):
     FORMAT = "distilfront_format"
     CONFIG = "config"
     FINGERPRINT = "fingerprint"
+    INPUTS = "inputs"
+    """{"content": {name of a StudyInput: its digest}, "data_stamp": objectives.data_stamp}."""
     COSTS = "costs"
     TEACHER = "teacher"
     """{"key", "architecture", "accuracy" (validation), "seconds", "stages"}."""

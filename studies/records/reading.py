@@ -10,7 +10,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from objectives import CostTable, Evaluation, StageRecord
-from spaces import ChainConfig, DistilfrontError, from_dict
+from spaces import ChainConfig, DistilfrontError, StudentConfig, from_dict
 from studies.records.model import (
     Curve,
     Failed,
@@ -37,6 +37,15 @@ def costs_of(study: optuna.Study) -> CostTable | None:
     """Return the study's cost table, None before it was measured."""
     costs = study.user_attrs.get(StudyAttr.COSTS)
     return None if costs is None else from_dict(CostTable, costs)
+
+
+def begun_students(study: optuna.Study) -> dict[str, StudentConfig]:
+    """Return every student that any trial has begun, those of dead workers too, by key."""
+    return {
+        trial.user_attrs[Attr.STUDENT]: _chain(trial).student
+        for trial in study.get_trials(deepcopy=False)
+        if Attr.CHAIN in trial.user_attrs and Attr.STUDENT in trial.user_attrs
+    }
 
 
 class HistoryReader:

@@ -1,8 +1,11 @@
 """Networks that runtimes are tested with, and images for them."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 from numpy.typing import NDArray
 from torch import nn
 
@@ -35,3 +38,13 @@ def weights_file(network: Network, seed: int, folder: Path) -> Path:
     path = folder / f"{network.key.replace('/', '-')}-{seed}.safetensors"
     save_weights(random_model(network, seed), path)
     return path
+
+
+def kernels(artifact: Path, folder: Path) -> Counter[str]:
+    """Operators left after onnxruntime's own fusions."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.optimized_model_filepath = str(folder / "optimized.onnx")
+    ort.InferenceSession(str(artifact), options, providers=["CPUExecutionProvider"])
+    nodes = onnx.load(options.optimized_model_filepath).graph.node
+    return Counter(node.op_type for node in nodes)

@@ -43,12 +43,41 @@ def test_advice_says_what_it_compares(make_point, make_summary):
         "ship trial 7 (the teacher itself, int8 static): "
         "0.6 points below the teacher, 4 times smaller, 1.56 times faster"
     )
-    accuracy, size, latency = goals(summary, point)
+    (accuracy,) = goals(summary, point)  # Nobody asked for more.
     assert accuracy.met
+    assert accuracy.asked == "at least 90 % of the teacher's accuracy"
     assert accuracy.reached == "99.4 % of it"
-    assert not size.met
-    assert size.reached == "74.9 % smaller"
-    assert latency.met
+
+
+def test_the_ticks_are_the_bounds_that_the_study_sets(make_point, make_summary):
+    point = make_point(7, 0.9829, 11_240_000, 2.2)
+    bounds = {"size_of_teacher": 0.25, "size_mb": 11.3, "latency_of_teacher": 0.7, "latency_ms": 2}
+    found = goals(make_summary(History(points=(point,)), bounds=bounds), point)
+    assert [(goal.objective, goal.asked, goal.reached, goal.met) for goal in found[1:]] == [
+        ("size_bytes", "at most 25 % of the teacher's size", "25.1 % of it", False),
+        ("latency_ms", "at most 70 % of the teacher's latency", "64.7 % of it", True),
+        ("size_bytes", "at most 11.3 MB", "11.2 MB", True),
+        ("latency_ms", "at most 2.00 ms", "2.20 ms", False),
+    ]
+
+
+def test_what_is_beyond_a_bound_is_no_advice_and_no_pick(make_point, make_summary):
+    points = (make_point(1, 0.95, 5_000_000, 1.0), make_point(2, 0.97, 20_000_000, 2.0))
+    free = make_summary(History(points=points))
+    bound = make_summary(History(points=points), bounds={"size_mb": 6})
+    assert [summary.counts(points[1]) for summary in (free, bound)] == [True, False]
+    assert pick(free, "accurate").number == 2
+    assert pick(bound, "accurate").number == advise(bound).point.number == 1
+    assert pick(bound, "accurate", max_size_bytes=30_000_000).number == 2
+    assert bound.reference.size_bytes == 6e6
+    assert bound.reference.latency_ms == free.reference.latency_ms == 3.4
+    none = make_summary(History(points=points), bounds={"size_mb": 1, "latency_ms": 0.5})
+    assert none.bounds.reference(none.teacher.cost).losses().tolist()[1:] == [1e6, 0.5]
+    assert advise(none).point is None
+    assert advise(none).sentence.startswith(
+        "nothing to ship yet: no point has accuracy of at least 89.0 % and at most 1.00 MB and at "
+        "most 0.500 ms; the most accurate is trial 2"
+    )
 
 
 def test_a_slower_and_better_point_is_called_so(make_point, make_summary):

@@ -181,7 +181,10 @@ def test_baselines_of_several_networks_say_which_they_are(networks):
     study = replace(networks, history=replace(networks.history, points=points))
     titles = {row.trial: row.title for row in baseline_rows(study)}
     for point in (one, other):
-        assert titles[point.number] == (f"student without the teacher: {title_of(networks, point)}")
+        network, *stages = title_of(networks, point).split(", ")
+        role = "student without the teacher"
+        # The network first: a table may cut the rest.
+        assert titles[point.number] == f"{network}, {stages[0]}, {role}: {', '.join(stages[1:])}"
 
 
 def test_costs_are_of_the_network_and_its_size(networks):

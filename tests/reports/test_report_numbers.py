@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from objectives import StageRecord
+from objectives.fronts import Bounds
 from objectives.fronts.pareto import hypervolume
 from reports import (
     StudySummary,
@@ -22,12 +23,13 @@ from reports import (
     savings,
     words,
 )
+from reports.figures import learning_curves
 from reports.importances import importances
-from reports.rows import front_rows, teacher_row
+from reports.rows import baseline_rows, front_rows, teacher_row
 from reports.stage_breakdown import stage_breakdown
 from reports.tables import COLUMNS
 from spaces import SCHEME_KEY, InputError, scheme_named
-from studies.records import History, RecordedRuling, Replicate, Stopped, Student
+from studies.records import History, Paused, RecordedRuling, Replicate, Stopped, Student
 
 OBJECTIVES = ("accuracy", "size_bytes", "latency_ms")
 
@@ -170,7 +172,7 @@ def test_audit_counts_who_entered_the_front_when_it_ended(summary, make_point):
     assert rate.low == pytest.approx(0.0084, abs=1e-4)
     assert rate.high == pytest.approx(0.9057, abs=1e-4)
     assert audit_rate(History(points), OBJECTIVES).audited == 0
-    assert audit_rate(History(points, students), OBJECTIVES, accuracy_floor=0.96).entered == 0
+    assert audit_rate(History(points, students), OBJECTIVES, bounds=Bounds(0.96)).entered == 0
 
 
 def test_the_breakdown_goes_stage_by_stage(summary):
@@ -240,6 +242,44 @@ def test_every_table_states_the_probability_of_being_on_the_front(summary):
     assert [column.text(row) for row in front_rows(summary)] == [
         words.probability(known[member.point.number]) for member in summary.front
     ]
+
+
+def test_what_is_worth_nothing_to_the_study_has_no_chance_of_its_front(make_point, make_summary):
+    summary = make_summary(
+        History(points=(make_point(0, 0.95, 100, 1.0), make_point(1, 0.3, 50, 1.0)))
+    )
+    column = next(column for column in COLUMNS if column.title == "on front")
+    below, above = front_rows(summary)
+    assert (below.trial, below.counts, column.text(below)) == (1, False, words.NOTHING)
+    assert (above.trial, above.counts, column.text(above)) == (0, True, "100 %")
+
+
+def test_students_of_one_baseline_are_told_apart_by_their_networks(summary, make_point):
+    chains = {p.chain.student.network.width: p.chain for p in summary.history.points if p.chain}
+    points = tuple(
+        make_point(number, 0.9, 100 + number, 1.0, chain=chain, baseline="student alone")
+        for number, chain in enumerate(chains.values())
+    )
+    titles = [row.title for row in baseline_rows(replace(summary, history=History(points)))]
+    assert len(titles) >= 4
+    for width, title in zip(chains, titles, strict=False):
+        network = "mobilenet_v2" if width == 1 else f"mobilenet_v2 x{width:g}"
+        assert title.startswith(f"{network}, student alone: ")
+
+
+def test_a_paused_student_is_not_called_stopped(summary):
+    student = summary.history.students[0]
+    ruling = RecordedRuling("paused", 0.5, {})
+    its = (student.chain, student.curve[:6], (), ruling, student.completed)
+    history = History(paused=(Paused(0, "a", *its),), stopped=(Stopped(1, "b", *its),))
+    figure = learning_curves(replace(summary, history=history), None)
+    assert [trace.name for trace in figure.data if trace.mode == "lines"] == ["stopped", "paused"]
+    marks = [trace.hovertemplate for trace in figure.data if trace.mode == "markers"]
+    assert [words for words in marks if "paused" in words]
+
+
+def test_one_is_no_plural():
+    assert [words.counted(n, "trial") for n in (0, 1, 2)] == ["0 trials", "1 trial", "2 trials"]
 
 
 def test_replicates_decide_between_two_points_of_equal_cost(make_point, make_summary):

@@ -35,7 +35,7 @@ def run_command(
         cwd=cwd,
         env=environment(**variables),
         capture_output=True,
-        text=True,
+        encoding=variables.get("PYTHONIOENCODING", "utf-8"),
         timeout=300,
         check=False,
     )

@@ -2,12 +2,16 @@
 
 import json
 import re
+import shutil
+from dataclasses import replace
 
 import pytest
 
 from objectives.fronts.pareto import hypervolume
 from reports import StudySummary, savings
 from search.cli.session import open_existing
+from search.strategy import HourlyGain
+from studies.records import enqueue_baseline
 from tests.search.commands_run import run_command, tree
 
 
@@ -27,8 +31,9 @@ def status(searched):
 
 def test_the_search_says_what_it_does_and_what_it_found(searched, summary):
     said = searched.output
-    first, title = said.splitlines()[:2]
+    first, data, title = said.splitlines()[:3]
     assert first == f"Distilfront: looking at study {searched.file}, its data and its networks"
+    assert re.match(r"Data: 10 classes, \d+ images \(.*; normalised by the set's own mean", data)
     assert title.startswith("Distilfront tiny: cifar_resnet20 → cifar_resnet20 on digits at 16 px")
     assert "teacher epoch 1/2" in said
     assert "4/4 trials" in said
@@ -94,7 +99,7 @@ def test_status_as_json_agrees_with_the_study(status, summary):
 def test_status_in_words_has_the_same_numbers(searched, status):
     said = run_command("status", "--study", "tiny.toml", cwd=searched.file.parent)
     assert said.returncode == 0
-    trials, points, rate, study_end, seconds = said.stdout.splitlines()
+    trials, points, rate, study_end, seconds, cache = said.stdout.splitlines()
     assert trials.startswith(f"tiny: 4 of 4 trials ended ({status['sampled']['complete']} complete")
     counts = {end: status["sampled"][end] for end in ("pruned", "paused", "failed", "running")}
     assert trials.endswith(
@@ -113,6 +118,27 @@ def test_status_in_words_has_the_same_numbers(searched, status):
         f"{its['saved_by_pausing']} by pausing, {its['saved_by_reuse']} by reuse, "
         f"{its['saved_by_offers']} by offers; the audit cost {its['spent_on_audit']}"
     )
+    weight = sum(path.stat().st_size for path in (searched.runs / "cache").rglob("*.*"))
+    assert status["cache_bytes"] >= weight > 0
+    assert cache.startswith("cache of all studies in runs: ")
+    assert cache.endswith(f" in {searched.runs.name}/cache")
+
+
+def test_nothing_is_expected_of_an_hour_whose_trials_wait_in_line_already(searched, tmp_path):
+    shutil.copytree(searched.runs / "tiny", tmp_path / "tiny")
+    session = open_existing("tiny", tmp_path, None)
+    begun = session.study_end()
+    space = session.config.search_space()
+    (first, *_) = (point.chain for point in session.history().points if point.chain)
+    enqueue_baseline(session.study, "one more", space.params_of(first), late=False)
+    for trials, is_told in ((5, False), (6, True)):
+        session.config = session.config.model_copy(update={"trials": trials})
+        assert (session.study_end().next_hour is not None) == is_told
+    session.storage.engine.dispose()
+    small = replace(begun, ended_by=None, next_hour=HourlyGain(1e-9, 0.5))
+    assert small.words == "the next hour is expected to add less than 0.01 % of the hypervolume"
+    one = replace(begun, trials=1, next_hour=None)
+    assert one.words == "Its one trial has ended; for more: --trials 11"
 
 
 def test_the_report_can_be_written_anywhere_again(searched, tmp_path):

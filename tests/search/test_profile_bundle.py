@@ -91,6 +91,40 @@ def test_a_study_searched_for_the_device_says_so(searched, costs, tmp_path):
     assert "has begun with other costs than" in refused.stderr
 
 
+def test_costs_of_a_busy_device_are_told_of(searched, costs, tmp_path):
+    searched.prepare(tmp_path / "runs", teacher=True)
+    measured = json.loads(costs.read_text())
+    for artifact in measured["artifacts"]:
+        for timing in artifact["timings"]:
+            timing["p95_ms"] = 13 * timing["median_ms"]
+    busy = tmp_path / "busy.json"
+    busy.write_text(json.dumps(measured))
+    ended = run_command(
+        *("run", "--study", searched.file, "--trials", "1", "--costs", busy), cwd=tmp_path
+    )
+    assert ended.returncode == 0, ended.stderr
+    said = " ".join(ended.stdout.split())
+    assert "Note: the machine was busy while costs were measured: one call in twenty" in said
+    assert "of the teacher took 13.0 times its median or longer" in said
+    page = (tmp_path / "runs" / "tiny" / "report" / "report.html").read_text()
+    assert "The machine was busy while costs were measured" in page
+
+
+def test_a_study_that_has_begun_goes_by_its_name(searched, bundle, tmp_path):
+    ended = run_here(
+        *("profile", "--study", "tiny", "--runs-dir", searched.runs, "--out", tmp_path / "again"),
+        cwd=tmp_path,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "search.run --study FILE.toml --set name=ANOTHER --costs costs.json" in ended.stdout
+    manifests = [(path / "manifest.json").read_text() for path in (bundle, tmp_path / "again")]
+    assert manifests[0] == manifests[1]
+    refused = run_here("profile", "--study", "tinny", "--runs-dir", searched.runs, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "unknown study 'tinny': known are kd_lora_q" in refused.stderr
+    assert "tiny, a FILE.toml" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("setting", "words"),
     [

@@ -61,6 +61,7 @@ def with_alpha() -> str:
 def test_the_least_study_names_data_and_teacher_and_has_the_declared_defaults() -> None:
     study, space = least(), least().search_space()
     assert study.setup().teacher.weights == LoadTeacher("teacher.safetensors")
+    assert "weights_part" not in study.to_dict()["teacher"]
     assert study.setup().teacher.network == Network("resnet18")
     assert space.stages == ("distill", "adapt")
     assert dict(space.searched) == {

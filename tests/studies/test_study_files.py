@@ -1,5 +1,7 @@
+import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,10 +11,14 @@ from spaces import (
     InputError,
     LoadTeacher,
     Steps,
+    StudySetup,
     TrainTeacher,
     UnknownNameError,
+    from_dict,
+    to_dict,
 )
 from studies import built_in_studies, load_study, parse_stored, parse_study
+from studies.file_reference import file_reference
 from studies.schema import differences
 from studies.settings_table import settings_table
 
@@ -465,7 +471,85 @@ def test_what_decides_results_changes_the_fingerprint_and_is_named(
     assert differences(base.identity(), changed.identity()) == words.splitlines()
 
 
+def test_the_reference_of_the_study_file_is_current_and_explains_every_key() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "study_file.md").read_text("utf-8")
+    assert page == file_reference(), "python -m studies.file_reference > docs/study_file.md"
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    keys = {row[0].strip("| `") for row in rows}
+    assert {"name", "image_size", "epochs", "size_mb", "distill.alpha", "adapt.rank"} <= keys
+    assert [row for row in rows if len(row) != 4 or row[3].strip("| ") == ""] == []
+
+
+def test_bounds_of_cost_beside_the_accuracys() -> None:
+    teacher = SimpleNamespace(size_bytes=40_000_000, latency_ms=4.0)
+    unset = load_study(CIFAR).bounds.of(0.9, teacher)
+    assert (unset.size_bytes, unset.latency_ms) == (math.inf, math.inf)
+    both = load_study(
+        CIFAR,
+        ["bounds.size_of_teacher=0.1", "bounds.size_mb=5", "bounds.latency_of_teacher=0.5"],
+    )
+    found = both.bounds.of(0.9, teacher)
+    assert (found.size_bytes, found.latency_ms) == (4_000_000, 2.0)
+    assert both.fingerprint == load_study(CIFAR).fingerprint
+    with pytest.raises(InputError, match=r"bounds\.size_mb: must be greater than 0"):
+        load_study(CIFAR, ["bounds.size_mb=0"])
+    with pytest.raises(InputError, match="latency_ms bounds latency_ms, which is none of the"):
+        load_study(CIFAR, ["objectives=['accuracy','size_bytes']", "bounds.latency_ms=2"])
+
+
 def test_the_readme_has_the_table_of_what_can_be_searched() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     begin, end = "<!-- settings -->\n", "<!-- /settings -->"
     assert readme[readme.index(begin) + len(begin) : readme.index(end)] == settings_table()
+
+
+TEACHER = {"architecture": "cifar_resnet20", "weights": "teacher.safetensors"}
+
+
+def test_a_loaded_teacher_is_judged_on_what_it_has_not_seen() -> None:
+    trained = load_study("kd_lora_q")
+    assert trained.setup().data.held_back_from is None
+    values = {**trained.to_dict(), "teacher": TEACHER}
+    loaded = parse_study(values, "loaded")
+    assert loaded.setup().data.held_back_from == "unseen"
+    said = parse_study({**values, "data": {**values["data"], "held_back_from": "train"}}, "said")
+    assert said.setup().data.held_back_from == "train"
+    assert said.fingerprint != loaded.fingerprint
+
+
+def test_what_data_can_be_told_survives_being_stored() -> None:
+    told = (
+        "data.classes=['b', 'a']",
+        "data.augment=['shift', 'mirror']",
+        "data.mean=[0.5, 0.5, 0]",
+        "data.std=1",
+        "data.validation=held/out",
+    )
+    study = load_study("kd_lora_q", told)
+    assert study.data.classes == ("b", "a")
+    assert study.data.augmentations == ("shift", "mirror")
+    assert study.data.normalisation == ((0.5, 0.5, 0.0), (1.0, 1.0, 1.0))
+    assert parse_stored(study.to_dict(), "stored") == study
+    setup = study.setup()
+    assert from_dict(StudySetup, to_dict(setup)) == setup
+    for name in ("classes", "mean", "std", "validation", "held_back_from"):
+        assert name not in load_study("kd_lora_q").to_dict()["data"]  # as studies of before
+
+
+@pytest.mark.parametrize(
+    ("override", "fault"),
+    [
+        ("data.name='imagefolder:'", "data.name: must say which folder, as imagefolder:PATH"),
+        ("data.classes=[1, 2]", "data.classes: must be a list of names in quotes, or the path"),
+        ("data.classes=['a', 'a']", "data.classes: must be two or more different names, got 'a'"),
+        ("data.augment=flip", "data.augment: must be true, false, or one or several of none, sh"),
+        ("data.mean=[1, 2]", "data.mean: must be a number, three (red, green, blue), or one of"),
+        ("data.mean=123.7", "data.mean: must be in [0, 1], of pixels in [0, 1] (levels of 0 to"),
+        ("data.mean=true", "data.mean: must be a number, three (red, green, blue), or one of"),
+        ("data.std=0.5", "data: mean and std must be given together, as numbers or as the same"),
+        ("data.held_back_from=test", "data.held_back_from: must be 'train' or 'unseen', got 'te"),
+    ],
+)
+def test_a_fault_of_the_data_is_one_line(override: str, fault: str) -> None:
+    (found,) = faults_of(override)
+    assert found.startswith(fault)

@@ -137,7 +137,7 @@ def test_bad_weight_files_are_refused_in_one_line(tmp_path):
         (other, r"conv1.weight is \[16, 3, 3, 3\], expected \[8, 3, 3, 3\]"),
         (cut, "damaged"),
         (cut_pth, "damaged"),
-        (pickled, "damaged or not a file of tensors"),
+        (pickled, "hold more than tensors"),
         (numbers, "no state dict"),
         (nan, "not finite in fc.bias"),
     ]:

@@ -49,6 +49,20 @@ class SharedNorm(nn.Module):
         return self.head(self.plain(x).mean((2, 3)))
 
 
+class SharedConvolution(nn.Module):
+    """One convolution used twice, with a norm of its own each time: none can be folded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 3, 3, 1, 1), nn.Linear(3, 4)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(3) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for norm in self.norms:
+            x = torch.relu(norm(self.conv(x)))
+        return self.head(x.mean((2, 3)))
+
+
 def filled(template: GraphTemplate, model: nn.Module, x: Tensor) -> np.ndarray:
     state = {name: value.numpy() for name, value in model.state_dict().items()}
     content = write_model(template.fill(state), Float32(), {}).SerializeToString()
@@ -57,7 +71,11 @@ def filled(template: GraphTemplate, model: nn.Module, x: Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("make", "folded"),
-    [(PreActivation, {"second.weight"}), (SharedNorm, {"stem.weight", "head.0.weight"})],
+    [
+        (PreActivation, {"second.weight"}),
+        (SharedNorm, {"stem.weight", "head.0.weight"}),
+        (SharedConvolution, set()),
+    ],
 )
 def test_unusual_graphs_fill_like_any(
     make: Callable[[], nn.Module], folded: set[str], tmp_path: Path

@@ -1,11 +1,9 @@
 """What onnxruntime artifacts are: exact in size, silent about their maker, integer where due."""
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 import torch
 
@@ -18,6 +16,7 @@ from tests.objectives.networks import (
     MOBILENET,
     RESNET20,
     images,
+    kernels,
     random_model,
     weights_file,
 )
@@ -33,16 +32,6 @@ def writer(templates: Path, tmp_path_factory: pytest.TempPathFactory) -> OnnxArt
 def make_writer(network: Network, seed: int, templates: Path, folder: Path) -> OnnxArtifactWriter:
     template = RUNTIME.template(network, CLASSES, templates)
     return template.writer(weights_file(network, seed, folder), images(64, seed))
-
-
-def kernels(artifact: Path, folder: Path) -> Counter[str]:
-    """Operators left after onnxruntime's own fusions."""
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.optimized_model_filepath = str(folder / "optimized.onnx")
-    ort.InferenceSession(str(artifact), options, providers=["CPUExecutionProvider"])
-    nodes = onnx.load(options.optimized_model_filepath).graph.node
-    return Counter(node.op_type for node in nodes)
 
 
 @pytest.mark.parametrize("network", [RESNET20, MOBILENET], ids=lambda a: a.key)

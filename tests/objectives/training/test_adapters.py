@@ -7,6 +7,7 @@ from objectives.models import initialised_model
 from objectives.training.adapters import attach_adapter, merge_adapter, save_adapter, target_layers
 from objectives.training.float_accuracy import logits_of
 from spaces import Adapt, InputError, Network
+from tests.objectives import made_weights
 
 NETWORK = Network("mobilenet_v2", 0.25)
 
@@ -50,6 +51,42 @@ def test_merging_changes_no_answer_and_leaves_the_architectures_names(targets):
     merged = merge_adapter(adapted)
     torch.testing.assert_close(logits_of(merged, images.double()), before, rtol=1e-10, atol=1e-12)
     assert merged.state_dict().keys() == plain.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        made_weights.attention,
+        made_weights.weight_norm,
+        made_weights.standardised,
+        made_weights.vit,
+        made_weights.convnext,
+    ],
+    ids=lambda make: make.__name__,
+)
+def test_what_merges_is_what_was_trained_wherever_weights_are_made(make):
+    """Attention reads a layer's weight without calling it; weight norm computes it from others."""
+    torch.manual_seed(0)
+    model = make(5).double().eval()
+    images = torch.randn(4, 3, 32, 32, dtype=torch.float64)
+    lora = Adapt(1, 0.01, rank=2, lora_alpha=8, dropout=0.0, targets="dense")
+    adapted = attach_adapter(model, lora)
+    touched = {name for name, weight in adapted.named_parameters() if "lora_B" in name}
+    for name, weight in adapted.named_parameters():
+        if name in touched:
+            nn.init.normal_(weight, std=0.1)
+    before = logits_of(adapted, images)
+    torch.testing.assert_close(logits_of(merge_adapter(adapted), images), before)
+
+
+def test_linear_layers_on_tokens_carry_adapters_and_torchs_attention_does_not():
+    names = target_layers(made_weights.attention(5), "classifier")
+    assert names == ["down", "head", "up"]
+    names = target_layers(made_weights.weight_norm(5), "dense")
+    assert names == ["head", "patch"]
+    tied = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 2))
+    tied[1].weight = tied[0].weight
+    assert target_layers(tied, "dense") == ["2"]
 
 
 def test_only_adapters_learn():

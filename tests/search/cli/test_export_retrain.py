@@ -1,5 +1,6 @@
 """A point taken out of its study: what is written stands alone, and can be made again."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -160,6 +161,24 @@ def test_the_adapter_loads_with_peft_onto_a_network_of_that_kind(exported, recip
     )
 
 
+def test_the_six_lines_of_the_card_put_the_adapter_on_its_base(exported, recipe):
+    """And what comes of it is the merged network, which the base alone is not."""
+    _, code = re.findall(r"```python\n(.*?)```", (exported / "README.md").read_text(), re.DOTALL)
+    assert len(code.splitlines()) <= 6
+    known = {}
+    with contextlib.chdir(exported):
+        exec(code, known)
+    network = recipe.chain.student.network
+    merged, base = (build_model(network, 10).eval() for _ in range(2))
+    load_weights(merged, exported / "student.safetensors", "merged")
+    load_weights(base, exported / "adapter" / "base.safetensors", "base")
+    images = torch.randn(8, 3, network.image_size, network.image_size)
+    with torch.no_grad():
+        loaded, expected, without = (model(images) for model in (known["model"], merged, base))
+    assert torch.allclose(loaded, expected, atol=1e-4)
+    assert not torch.allclose(without, expected, atol=1e-2)
+
+
 def test_the_config_alone_makes_the_same_weights_again(exported, tmp_path):
     """On another runs folder, without a cache, a study or anything but config.toml."""
     shutil.copyfile(exported / "config.toml", tmp_path / "config.toml")
@@ -189,6 +208,9 @@ def test_retraining_longer_with_seeds_states_mean_spread_and_what_changed(
         assert again.chain.student.epochs == (4, 2)
         unchanged = zip(again.chain.student.stages, recipe.chain.student.stages, strict=True)
         assert all(replace(long, epochs=short.epochs) == short for long, short in unchanged)
+        card = (tmp_path / "final" / f"seed-{seed}" / "README.md").read_text()
+        assert f"by the recipe of trial {recipe.trial} of study `tiny`, changed since" in card
+        assert f"(trial {recipe.trial})" not in card
     comparison = json.loads((tmp_path / "final" / "comparison.json").read_text())
     found = [result["validation"]["accuracy"] for result in comparison["retrained"]]
     before = comparison["trial"]["validation"]["accuracy"]
@@ -199,6 +221,17 @@ def test_retraining_longer_with_seeds_states_mean_spread_and_what_changed(
         f"{before:.4f}"
     ) in ended.stdout
     assert "seeds 42, 518" in (tmp_path / "final" / "README.md").read_text()
+
+
+def test_an_edited_recipe_is_no_trials_any_more(exported, recipe, tmp_path):
+    assert recipe.is_the_trials
+    before = (exported / "config.toml").read_text()
+    edited = tmp_path / "config.toml"
+    edited.write_text(re.sub(r"learning_rate = 0\.0\d+", "learning_rate = 0.007", before))
+    assert not read_recipe(edited).is_the_trials
+    # What was exported before there was a digest cannot tell.
+    edited.write_text(re.sub(r'digest = "\w+"\n', "", before))
+    assert read_recipe(edited).is_the_trials
 
 
 @pytest.mark.parametrize("seeds", ["", "1,1", "one", "-3", "1,,2"])

@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from objectives.fronts.pareto import ReferencePoint
+from objectives.fronts.pareto import Bounds, ReferencePoint
 from search.problem import SearchProblem
 from search.stopping.conformal import quantile, score
 from search.stopping.incumbents import IncumbentFront
@@ -49,6 +49,21 @@ def problem(objectives: tuple[str, ...] = THREE, floor: float = 0.0) -> SearchPr
 
 def ruled(pruner: Pruner, history: History, chain: ChainConfig, curve) -> Ruling:
     return pruner.rule(StudentInTraining(history, chain, tuple(curve)))
+
+
+def test_a_student_whose_every_file_is_beyond_the_bounds_is_stopped():
+    chain = fabricated.chain(0, width=1.0)
+    fits, too_tight = (
+        dataclasses.replace(problem(), bounds=Bounds(0.0, size)) for size in (500_000, 1_000)
+    )
+    curve = [(0.1, 0.9)]
+    assert isinstance(ruled(KnownCostPruner(fits), History(), chain, curve), GoOn)
+    ruling = ruled(KnownCostPruner(too_tight), History(), chain, curve)
+    assert isinstance(ruling, Stop)
+    assert as_record(ruling)["words"] == (
+        "after 10% of its epochs it has 90.00% accuracy, and no file of mobilenet_v2@1 is within "
+        "the study's bounds of size and latency"
+    )
 
 
 def incumbent_by_definition(history, cost, objectives, floor):

@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from objectives.fronts import ReferencePoint, losses_of, nondominated
-from search.problem import SearchProblem
+from objectives.fronts import Bounds, ReferencePoint, losses_of, nondominated
+from search.problem import SearchProblem, check_bounds
 from search.strategy.scheme_offers import offers
-from spaces import SCHEMES, Choice, Space
+from spaces import SCHEMES, Choice, InputError, Space
 from studies.records import History
 from tests.search import fabricated
 
@@ -19,6 +19,33 @@ def problem(objectives=THREE, floor=0.0):
     reference = ReferencePoint(floor, 10**9, 10**9)
     space = Space(("distill", "adapt"), {"quantize.scheme": Choice(SCHEME_NAMES)}, seed=0)
     return SearchProblem(space, COSTS, reference, fabricated.IMAGES, 0.95, objectives)
+
+
+@pytest.mark.parametrize("bounds", [Bounds(0.0, 300_000), Bounds(0.0, latency_ms=1.5)])
+def test_nothing_is_offered_beyond_a_bound(bounds):
+    free, bound = (
+        offers(History(), fabricated.chain(0, width=1.0), 0.9, one)
+        for one in (problem(), dataclasses.replace(problem(), bounds=bounds))
+    )
+    assert bound == tuple(offer for offer in free if bounds.affords(offer.cost))
+    assert 0 < len(bound) < len(free)
+
+
+def test_bounds_that_nothing_keeps_to_are_refused():
+    space = Space(
+        ("distill", "adapt"),
+        {
+            "network.architecture": Choice(("mobilenet_v2",)),
+            "network.width": Choice(fabricated.WIDTHS),
+            "quantize.scheme": Choice(SCHEME_NAMES),
+        },
+        seed=0,
+    )
+    known = dataclasses.replace(problem(), space=space)
+    check_bounds(known)
+    check_bounds(dataclasses.replace(known, bounds=Bounds(0.0, 100_000)))
+    with pytest.raises(InputError, match=r"within its \[bounds\] of 0\.001 MB: the smallest file"):
+        check_bounds(dataclasses.replace(known, bounds=Bounds(0.0, 1000)))
 
 
 def least_loss(history, scheme):

@@ -1,0 +1,163 @@
+"""What a study begins with beside its settings, by content: images, weights and the user's code.
+
+No torch, unless a network is a user's.
+"""
+
+import functools
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from spaces import (
+    DataConfig,
+    InputError,
+    LoadTeacher,
+    Network,
+    StudySetup,
+    digest,
+    is_users_function,
+)
+
+if TYPE_CHECKING:
+    from objectives.data import Data
+
+_IN_FOLDER = "imagefolder:"
+_MOST_IN_ROOT = 20_000
+
+
+@dataclass(frozen=True)
+class StudyInput:
+    """One thing that decides results and that no setting holds."""
+
+    name: str
+    """As messages call it: `train images`, `teacher's weights`."""
+    digest: str
+    """SHA-256 of its content, hex."""
+    place: str
+    """Where it lies on this machine."""
+
+
+def study_inputs(
+    setup: StudySetup, networks: Iterable[Network], data: "Data"
+) -> tuple[StudyInput, ...]:
+    """Return all that students of `networks` are made from beside settings."""
+    return (*file_inputs(setup, networks), *data_inputs(data))
+
+
+def file_inputs(setup: StudySetup, networks: Iterable[Network]) -> tuple[StudyInput, ...]:
+    """Return the teacher's weights, where they are loaded, and the code of networks of the user's.
+
+    Raises InputError when a file cannot be read or a function is not there.
+    """
+    found = []
+    weights = setup.teacher.weights
+    if isinstance(weights, LoadTeacher):
+        path = Path(weights.path)
+        found.append(StudyInput("teacher's weights", file_digest(path), str(path)))
+    for name in dict.fromkeys(one.architecture for one in (setup.teacher.network, *networks)):
+        if is_users_function(name):
+            files = source_files(name, setup.modules)
+            content = digest([file_digest(path) for path in files])
+            found.append(StudyInput(f"code of {name}", content, ", ".join(map(str, files))))
+    return tuple(found)
+
+
+def data_inputs(data: "Data") -> tuple[StudyInput, ...]:
+    """Return the images and labels of every split, and the names of the classes in their order."""
+    place = data.config.name
+    found = [StudyInput("class names", digest(list(data.class_names)), place)]
+    for name, split in data.splits.items():
+        content = hashlib.sha256(f"{list(split.images.shape)}".encode())
+        content.update(split.images.numpy().data)
+        content.update(split.labels.numpy().data)
+        found.append(StudyInput(f"{name} images", content.hexdigest(), place))
+    return tuple(found)
+
+
+def data_stamp(config: DataConfig) -> str:
+    """Return what changes whenever a file of the data does: a digest of names, sizes and times.
+
+    It is quick where reading the images is not: data of an equal stamp need not be read again. A
+    copy of the data may have another stamp and the same content. Empty, which says nothing, where
+    `root` holds too many files: it may be shared by many sets.
+    """
+    values = asdict(config)
+    embedded = config.name == "digits" or config.name.startswith(_IN_FOLDER)
+    paths = [
+        Path(value.removeprefix(_IN_FOLDER) or value)
+        for name, value in values.items()
+        if isinstance(value, str) and value and not (name == "root" and embedded)
+    ]
+    files = chain.from_iterable(map(_files, paths))
+    found = sorted(files if embedded else islice(files, _MOST_IN_ROOT + 1))
+    if not embedded and len(found) > _MOST_IN_ROOT:
+        return ""
+    return digest(values, [[str(file), *_touched(file)] for file in found])
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file; one that was not touched since is not read again."""
+    try:
+        return _digest(path, _touched(path))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def source_files(architecture: str, folders: Iterable[str] = ()) -> list[Path]:
+    """Return the files of a user's `module:function`: the function's own, then those it imports.
+
+    Those it imports are the user's too: they lie in the same folder or below. folders: where the
+    module is looked for beside the current one.
+    """
+    from objectives.models import look_for_modules_in, users_function
+
+    look_for_modules_in(folders)
+    function = users_function(architecture)
+    while isinstance(function, functools.partial):
+        function = function.func
+    own = _file_of(sys.modules[function.__module__])
+    if own is None:
+        return []
+    found, todo = {own}, [sys.modules[function.__module__]]
+    while todo:
+        for value in list(vars(todo.pop()).values()):
+            module = value if isinstance(value, ModuleType) else _module_of(value)
+            file = None if module is None else _file_of(module)
+            if module is None or file is None or file in found:
+                continue
+            if file.is_relative_to(own.parent) and "site-packages" not in file.parts:
+                found.add(file)
+                todo.append(module)
+    return [own, *sorted(found - {own})]
+
+
+def _module_of(value: object) -> ModuleType | None:
+    return sys.modules.get(str(getattr(value, "__module__", "")))
+
+
+def _file_of(module: ModuleType) -> Path | None:
+    file = getattr(module, "__file__", None)
+    return None if file is None else Path(file)
+
+
+@functools.lru_cache(maxsize=256)
+def _digest(path: Path, touched: tuple[int, ...]) -> str:  # noqa: ARG001 - decides what is kept
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _touched(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from (file for file in path.rglob("*") if file.is_file())
+    elif path.is_file():
+        yield path
