@@ -63,6 +63,9 @@ def retrain(
         study_inputs,
     )
 
+    # A user's module may have come along with the folder.
+    beside = str(config.absolute().parent)
+    setup = replace(recipe.setup, modules=(*recipe.setup.modules, beside))
     networks = [recipe.chain.student.network]
     console = command_console()
     results: list[dict[str, Any]] = []
@@ -70,16 +73,16 @@ def retrain(
     with (
         new_folder(out) as folder,
         made_folders(cache, hint="--runs-dir names another"),
-        Workbench(recipe.setup, cache) as workbench,
+        Workbench(setup, cache) as workbench,
     ):
-        inputs = study_inputs(recipe.setup, networks, workbench.data)
+        inputs = study_inputs(setup, networks, workbench.data)
         if changed := changed_inputs(recipe.inputs, inputs):
             raise InputError(
                 f"{config} was made from other inputs than are there now: {changed}: put the old "
                 "ones back, or delete its table [inputs] to train on the new ones"
             )
         # After that: what is wrong with a changed teacher is that it was changed.
-        check_setup(recipe.setup, networks, [recipe.scheme.name])
+        check_setup(setup, networks, [recipe.scheme.name])
         for student in students:
 
             def on_epoch(report: EpochReport, seed: int = student.seed) -> Verdict:

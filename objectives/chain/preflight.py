@@ -75,7 +75,8 @@ class CheckedSetup:
         with TemporaryDirectory(prefix="distilfront-") as folder:
             aside = Path(folder) / TEMPLATES
             if templates.is_dir():
-                shutil.copytree(templates, aside)
+                # Hidden files are those that another process is writing.
+                shutil.copytree(templates, aside, ignore=shutil.ignore_patterns(".*"))
 
             def export(network: Network) -> None:
                 try:

@@ -90,8 +90,5 @@ def read_recipe(path: Path) -> Recipe:
     if "student" in values:
         chain = from_dict(ChainConfig, {"student": values["student"], "scheme": scheme.name})
     setup = from_dict(StudySetup, values["setup"])
-    inputs = values.get("inputs", {})
-    # A user's module may have come along with the folder.
-    setup = replace(setup, modules=(*setup.modules, str(path.absolute().parent)))
-    known = str(values.get("digest", ""))
+    inputs, known = values.get("inputs", {}), str(values.get("digest", ""))
     return Recipe(setup, chain, scheme, values["study"], values["trial"], inputs, known)
