@@ -14,7 +14,7 @@ import multiprocessing
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -77,7 +77,8 @@ def main() -> None:
         with options.out.open("a") as lines:
             lines.write(json.dumps(done[name]) + "\n")
         print(line(done[name]), flush=True)
-    PAGE.write_text(page(done.values()))
+    left = [name for name in names(every=options.all) if name not in done]
+    PAGE.write_text(page(done.values(), left))
 
 
 def names(*, every: bool) -> list[str]:
@@ -223,8 +224,8 @@ def line(row: Mapping[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def page(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return docs/networks.md."""
+def page(rows: Iterable[Mapping[str, Any]], left: Sequence[str]) -> str:
+    """Return docs/networks.md; `left` have not been tried."""
     rows = list(rows)
     there = [row for row in rows if "why" not in row]
     works = sum(not fault(row) for row in there)
@@ -234,6 +235,8 @@ def page(rows: Iterable[Mapping[str, Any]]) -> str:
     if len(there) < len(rows):
         text += "\n## Those that cannot\n\n| network | input | why |\n| --- | --- | --- |\n"
         text += "".join(f"{line(row)}\n" for row in rows if "why" in row)
+    if left:
+        text += f"\nNot tried yet: {', '.join(left)}.\n"
     return text
 
 

@@ -94,6 +94,29 @@ def test_unusual_graphs_fill_like_any(
         np.testing.assert_allclose(filled(template, model, x), expected, rtol=1e-4, atol=1e-5)
 
 
+class FactoredPosition(nn.Module):
+    """A table of positions as a sum of rows and columns: larger than what it is made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows, self.columns = nn.Parameter(torch.randn(64, 1)), nn.Parameter(torch.randn(64))
+        self.head = nn.Linear(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.relu(x + (self.rows + self.columns)).mean((2, 3)))
+
+
+def test_a_constant_larger_than_its_parts_is_not_in_the_file():
+    template = onnx_export.export_template(FactoredPosition(), 64)
+    model = FactoredPosition().eval()
+    state = {name: value.numpy() for name, value in model.state_dict().items()}
+    content = write_model(template.fill(state), Float32(), {}).SerializeToString()
+    assert len(content) < 64 * 64 * 4
+    x = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        np.testing.assert_allclose(filled(template, model, x), model(x).numpy(), rtol=1e-4)
+
+
 class Branching(nn.Module):
     """Its forward asks a tensor what to do: no graph can be exported."""
 
