@@ -6,6 +6,7 @@ from objectives.models.build import (
     known_models,
     users_function,
 )
+from objectives.models.recognised import recognised
 from objectives.models.small_maps import speed_up_small_maps
 from objectives.models.weights import load_weights, save_weights
 
@@ -14,6 +15,7 @@ __all__ = [
     "initialised_model",
     "known_models",
     "load_weights",
+    "recognised",
     "save_weights",
     "speed_up_small_maps",
     "users_function",
