@@ -1,52 +1,13 @@
 """`python -m search.new`: write a study file for a folder of images, and perhaps a checkpoint."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from search.cli import make_app, run_app, with_examples
 
-_FILE = """\
-# Made by search.new from {images}: {found}.
-# docs/study_file.md has every key; search.run --study {out} --dry-run says what it comes to.
-name = {name}
-trials = 40                    # sampled trials in all
-workers = 1                    # processes that run them
-
-[data]
-name = {data}
-image_size = {image_size}                # pixels a side, as the images are held; {sizes}
-
-[teacher]
-architecture = {architecture}
-stem = "{teachers_stem}"              # small: for images of up to about 64 pixels{unsure}
-{weights}
-[space.network]                # a list is searched, one value is settled
-architecture = ["mobilenet_v2"]
-width = [0.25, 0.5, 0.75, 1.0]
-stem = "{stem}"
-
-[space.distill]
-epochs = 20                    # of every student; the longer, the better and the dearer
-
-[space.adapt]
-epochs = 5
-rank = [0, 4, 8, 16]           # at 0 a student is not adapted
-
-[bounds]
-accuracy_of_teacher = 0.9      # below it a point is worth nothing
-# size_of_teacher = 0.25       # these can be set too, or size_mb = 2.0
-# latency_of_teacher = 0.5     # or latency_ms = 10.0
-"""
-_TRAINING = """
-[teacher.training]             # it has no weights yet; with a file: weights = "teacher.pth"
-epochs = 30
-learning_rate = 0.002
-"""
 _LARGEST, _SMALLEST, _STEP = 224, 32, 8
-_SMALL_IMAGES = 64
 _LOOKS = 200
 """Images whose size is looked at."""
 
@@ -75,7 +36,7 @@ def new(
 
     from objectives import check_setup, load_data, recognised
     from search.cli import command_console
-    from spaces import DataConfig, InputError, Network
+    from spaces import DataConfig, InputError, Network, first_study, stem_for
     from studies import parse_study
 
     if out.exists():
@@ -88,25 +49,17 @@ def new(
     data = load_data(DataConfig(f"imagefolder:{images.absolute()}", image_size=size))
     count = sum(data.images_in(split) for split in ("train", "validation", "test"))
     found = f"{data.classes} classes, {count} images"
-    stem: Literal["imagenet", "small"] = "small" if size <= _SMALL_IMAGES else "imagenet"
-    network = Network(architecture or "resnet18", stem=stem)
+    network = Network(architecture or "resnet18", stem=stem_for(size))
     if checkpoint is not None and architecture is None:
         network = recognised(checkpoint, data.classes)
-    text = _FILE.format(
-        images=images,
-        out=out,
+    text = first_study(
+        _name(out),
+        data.config.name,
+        size,
+        network,
+        None if checkpoint is None else str(checkpoint.absolute()),
         found=found,
-        name=json.dumps(_name(out)),
-        data=json.dumps(data.config.name, ensure_ascii=False),
-        image_size=size,
         sizes=sizes,
-        architecture=json.dumps(network.architecture),
-        stem=stem,
-        teachers_stem=network.stem,
-        unsure="" if checkpoint is None else "; try both, as some weights fit either",
-        weights=_TRAINING
-        if checkpoint is None
-        else f"weights = {json.dumps(str(checkpoint.absolute()), ensure_ascii=False)}\n",
     )
     study = parse_study(tomllib.loads(text), str(out))
     space = study.search_space()
