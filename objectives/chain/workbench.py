@@ -173,14 +173,8 @@ class Workbench:
             parent = entry
         if parent is None:
             raise AssertionError("a student has at least one stage")
-        return TrainedStudent(
-            student_key(config),
-            parent.path(WEIGHTS),
-            parent.notes["accuracy"],
-            records,
-            leaves,
-            bases,
-        )
+        key, weights, accuracy = student_key(config), parent.path(WEIGHTS), parent.notes["accuracy"]
+        return TrainedStudent(key, weights, accuracy, records, leaves, bases)
 
     def _builder(self, student: StudentConfig, parent: Entry | None) -> StageBuild:
         """Return what trains the last stage of `student` on the weights of `parent`."""
