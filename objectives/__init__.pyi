@@ -20,6 +20,7 @@ from .costs import write_candidates as write_candidates
 from .data import load_data as load_data
 from .errors import DivergedError as DivergedError
 from .file_lock import FileLock as FileLock
+from .models import recognised as recognised
 from .plausibility import doubt_of as doubt_of
 from .results import EpochReport as EpochReport
 from .results import Evaluation as Evaluation

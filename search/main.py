@@ -7,6 +7,7 @@ from search.cli import add_command, run_app
 from search.confirm import confirm
 from search.dashboard import dashboard
 from search.export import export
+from search.new import new
 from search.profile import profile
 from search.report import report
 from search.retrain import retrain
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Find the smallest, fastest version of an image classifier that is accurate enough.",
 )
-for command in (run, status, report, export, retrain, confirm, profile, clean, dashboard):
+for command in (new, run, status, report, export, retrain, confirm, profile, clean, dashboard):
     add_command(app, command)
 
 

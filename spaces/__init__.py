@@ -4,6 +4,7 @@ from spaces.codec import canonical_json, digest, essence, from_dict, to_dict, wi
 from spaces.data import AugmentName, Channels, DataConfig, check_class_names
 from spaces.domains import Choice, Domain, Steps, TrialLike, Value
 from spaces.errors import DistilfrontError, InputError, UnknownNameError, in_one_line
+from spaces.first_study import first_study, stem_for
 from spaces.keys import NETWORK, SCHEME_KEY, Key, keys_of
 from spaces.methods import METHODS, Logit, Method, NoTeacher, Softened
 from spaces.network import Network, has_width, is_users_function
@@ -92,12 +93,14 @@ __all__ = [
     "check_class_names",
     "digest",
     "essence",
+    "first_study",
     "from_dict",
     "has_width",
     "in_one_line",
     "is_users_function",
     "keys_of",
     "scheme_named",
+    "stem_for",
     "student_key",
     "to_dict",
     "without_none",

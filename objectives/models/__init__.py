@@ -6,6 +6,7 @@ from objectives.models.build import (
     known_models,
 )
 from objectives.models.outputs import in_words
+from objectives.models.recognised import recognised
 from objectives.models.saving import fit_to_save
 from objectives.models.small_maps import speed_up_small_maps
 from objectives.models.users_code import look_for_modules_in, place_and_words, users_function
@@ -20,6 +21,7 @@ __all__ = [
     "load_weights",
     "look_for_modules_in",
     "place_and_words",
+    "recognised",
     "save_weights",
     "speed_up_small_maps",
     "users_function",

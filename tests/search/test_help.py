@@ -9,7 +9,7 @@ from typing import get_args, get_type_hints
 import pytest
 from typer.models import OptionInfo
 
-from search import clean, confirm, dashboard, export, profile, report, retrain, run, status
+from search import clean, confirm, dashboard, export, new, profile, report, retrain, run, status
 from tests.search.commands_run import ROOT, environment
 
 COMMANDS = {
@@ -20,6 +20,7 @@ COMMANDS = {
     "retrain": retrain.retrain,
     "confirm": confirm.confirm,
     "profile": profile.profile,
+    "new": new.new,
     "clean": clean.clean,
     "dashboard": dashboard.dashboard,
 }

@@ -1,0 +1,65 @@
+"""Which known network a checkpoint is of, by the names and shapes of its tensors."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from objectives.models.build import build_model, known_models
+from objectives.models.weights import read_state_dict
+from spaces import InputError, Network
+
+Shapes = dict[str, tuple[int, ...]]
+Stem = Literal["imagenet", "small"]
+
+_USUAL = ("resnet", "cifar_resnet", "mobilenet", "efficientnet", "vgg", "densenet")
+"""Beginnings of the names that are tried first."""
+
+
+def recognised(path: Path, classes: int) -> Network:
+    """Return the network of `classes` whose tensors those in `path` are.
+
+    Raises InputError when none has them, and when one has all but the head's.
+    """
+    found = _shapes(read_state_dict(path))
+    for name in sorted(known_models(), key=lambda each: not each.startswith(_USUAL)):
+        for stem in get_args(Stem):
+            network = Network(name, stem=stem)
+            try:
+                with torch.device("meta"):  # Names and shapes alone, and no values.
+                    shapes = _shapes(build_model(network, classes).state_dict())
+            except (InputError, RuntimeError, ValueError, TypeError, NotImplementedError):
+                break  # It has no such stem, or cannot be built without its values.
+            if shapes == found:
+                return network
+            if shapes.keys() != found.keys():
+                break
+            heads = {found[key][0] for key, shape in shapes.items() if shape != found[key]}
+            if len(heads) == 1 and _differ_in_heads(shapes, found, classes):
+                raise InputError(
+                    f"{path} is a {name} of {heads.pop()} classes, and the images have {classes}: "
+                    "give weights that were trained on these classes"
+                )
+    raise InputError(
+        f"no network that is known by name has the tensors of {path}: --architecture names yours, "
+        "as timm:NAME or module:function"
+    )
+
+
+def _differ_in_heads(one: Shapes, other: Shapes, classes: int) -> bool:
+    """Say whether tensors differ in the first dimension alone, and only where it is `classes`."""
+    return all(
+        shape == other[name] or (shape[1:] == other[name][1:] and shape[0] == classes)
+        for name, shape in one.items()
+    )
+
+
+def _shapes(state: Mapping[str, Tensor]) -> Shapes:
+    """Return shapes by name, without the counters that some files lack."""
+    return {
+        name: tuple(value.shape)
+        for name, value in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
