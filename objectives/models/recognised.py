@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from objectives.models.build import build_model, known_models
-from objectives.models.weights import read_state_dict
+from objectives.models.state_dicts import fits
+from objectives.models.weight_files import read_weight_file
 from spaces import InputError, Network
 
 Shapes = dict[str, tuple[int, ...]]
@@ -23,17 +24,21 @@ def recognised(path: Path, classes: int) -> Network:
 
     Raises InputError when none has them, and when one has all but the head's.
     """
-    found = _shapes(read_state_dict(path))
+    held = read_weight_file(path)
     for name in sorted(known_models(), key=lambda each: not each.startswith(_USUAL)):
         for stem in get_args(Stem):
             network = Network(name, stem=stem)
             try:
                 with torch.device("meta"):  # Names and shapes alone, and no values.
-                    shapes = _shapes(build_model(network, classes).state_dict())
+                    model = build_model(network, classes)
             except (InputError, RuntimeError, ValueError, TypeError, NotImplementedError):
                 break  # It has no such stem, or cannot be built without its values.
-            if shapes == found:
+            ways = fits(model, held, classes)
+            if not ways:
+                raise InputError(f"weights {path} hold no state dict: expected tensors by name")
+            if not ways[0].faults:
                 return network
+            shapes, found = _shapes(model.state_dict()), _shapes(ways[0].state)
             if shapes.keys() != found.keys():
                 break
             heads = {found[key][0] for key, shape in shapes.items() if shape != found[key]}

@@ -97,7 +97,12 @@ def test_the_least_study_names_data_and_teacher_and_has_the_declared_defaults() 
 
 def test_a_file_of_the_least_study_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "least.toml").write_text(LEAST)
-    assert load_study(str(tmp_path / "least.toml")) == least()
+    loaded = load_study(str(tmp_path / "least.toml"))
+    weights = str(tmp_path / "teacher.safetensors")
+    assert loaded == parse_study(
+        tomllib.loads(LEAST) | {"teacher": loaded.to_dict()["teacher"]}, ""
+    )
+    assert loaded.teacher.weights == weights  # Beside the file.
 
 
 def test_networks_and_teacher_see_images_as_they_are_held_unless_they_say() -> None:
