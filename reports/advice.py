@@ -96,7 +96,9 @@ def goals(summary: StudySummary, point: Point) -> tuple[Goal, ...]:
         Goal(
             "accuracy",
             f"at least {_share(table.accuracy_of_teacher)} of the teacher's accuracy",
-            f"{words.percent(shares['accuracy'])} of it",
+            f"{words.percent(shares['accuracy'])} of it"
+            if teacher.accuracy
+            else "it gets none right",
             point.accuracy >= summary.floor,
         )
     ]

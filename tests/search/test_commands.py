@@ -31,9 +31,10 @@ def status(searched):
 
 def test_the_search_says_what_it_does_and_what_it_found(searched, summary):
     said = searched.output
-    first, data, title = said.splitlines()[:3]
+    first, data, exporting, title = said.splitlines()[:4]
     assert first == f"Distilfront: looking at study {searched.file}, its data and its networks"
     assert re.match(r"Data: 10 classes, \d+ images \(.*; normalised by the set's own mean", data)
+    assert exporting.startswith("Exporting cifar_resnet20@1/16px")
     assert title.startswith("Distilfront tiny: cifar_resnet20 → cifar_resnet20 on digits at 16 px")
     assert "teacher epoch 1/2" in said
     assert "4/4 trials" in said

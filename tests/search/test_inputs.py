@@ -4,7 +4,6 @@ import json
 import shutil
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,10 +126,12 @@ def importing_from(place):
 
 @pytest.fixture
 def begun(searched, tmp_path):
-    """A copy of it, to be changed."""
-    place = Path(shutil.copytree(searched, tmp_path / "begun"))
-    with importing_from(place):
-        yield place
+    """The same folder, to be changed: a study knows where its files lie."""
+    kept = shutil.copytree(searched, tmp_path / "kept")
+    with importing_from(searched):
+        yield searched
+    shutil.rmtree(searched)
+    shutil.copytree(kept, searched)
 
 
 def study_in(place):
@@ -171,18 +172,18 @@ def test_a_study_records_what_it_begins_with(searched):
 
 def overwrite_teacher(place):
     teacher(place / "teacher.safetensors", (1, 2, 0))
-    return "teacher's weights (teacher.safetensors)"
+    return f"teacher's weights ({place / 'teacher.safetensors'})"
 
 
 def turn_an_image(place):
     path = place / "photos" / "red" / "3.png"
     Image.open(path).rotate(90).save(path)
-    return "images (imagefolder:photos)"
+    return f"images (imagefolder:{place / 'photos'})"
 
 
 def rename_a_class(place):
     (place / "photos" / "green").rename(place / "photos" / "verdant")
-    return "class names (imagefolder:photos)"
+    return f"class names (imagefolder:{place / 'photos'})"
 
 
 def change_an_import(place):
@@ -227,7 +228,8 @@ def test_a_teacher_of_another_order_is_refused_with_the_order(place):
     teacher(place / "teacher.safetensors", (2, 0, 1))
     said = refused("run", "--study", "colours.toml", cwd=place)
     assert said.startswith(
-        "teacher colour_network:net@1/16px with the weights teacher.safetensors is right in 0.0 %"
+        "teacher colour_network:net@1/16px with the weights "
+        f"{place / 'teacher.safetensors'} is right in 0.0 %"
     )
     assert said.endswith('write [data] classes = ["green", "red", "blue"]')
 

@@ -88,7 +88,7 @@ def test_a_search_and_its_workers_run_in_a_posix_locale(searched, tmp_path):
     assert said.returncode == 0, said.stderr
     output = said.stdout.decode("ascii")
     assert "cifar_resnet20 -> cifar_resnet20" in output
-    assert "1/1 trials" in output
+    assert "1/1 trial," in output
     assert f"Report: {runs}" in output
     (log,) = (runs / "tiny" / "logs").iterdir()
     assert "Traceback" not in log.read_text("utf-8")
