@@ -134,13 +134,13 @@ def vit(classes: int) -> nn.Module:
 
 
 ALL = (
+    attention,
+    weight_norm,
+    convnext,
     tokens,
     matrix,
-    weight_norm,
     spectral_norm,
-    attention,
     cross_attention,
     standardised,
-    convnext,
     vit,
 )

@@ -195,7 +195,9 @@ def change_an_import(place):
 CHANGES = (overwrite_teacher, turn_an_image, rename_a_class, change_an_import)
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    "change", [*CHANGES[:2], *(pytest.param(each, marks=pytest.mark.long) for each in CHANGES[2:])]
+)
 def test_a_begun_study_does_not_go_on_with_other_inputs(begun, change):
     words = change(begun)
     said = refused("run", "--study", "colours.toml", "--trials", "2", cwd=begun)

@@ -57,6 +57,7 @@ def project(tmp_path: Path) -> tuple[Path, str]:
     return folder, module
 
 
+@pytest.mark.long
 def test_a_search_finds_the_module_beside_its_study_and_goes_on_from_there(project, tmp_path):
     folder, module = project
     trial = ("--trials", "1", "--set", 'space.quantize.scheme=["fp32"]')

@@ -35,10 +35,16 @@ def made(network: Network, seed: int, templates: Path, folder: Path):
     return template, template.writer(weights_file(network, seed, folder), images(32, seed))
 
 
+QUICK = 3
+"""So many of the networks are tried in the quick tests."""
+
+
 def every_make(function):
-    return pytest.mark.parametrize("make", made_weights.ALL, ids=lambda make: make.__name__)(
-        function
-    )
+    makes = [
+        pytest.param(make, id=make.__name__, marks=[pytest.mark.long] if number >= QUICK else [])
+        for number, make in enumerate(made_weights.ALL)
+    ]
+    return pytest.mark.parametrize("make", makes)(function)
 
 
 @every_make

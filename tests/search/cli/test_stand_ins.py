@@ -73,6 +73,7 @@ def test_other_commands_too(searched, tmp_path):
     assert said.stderr.startswith("distilfront: there is no study 'tiny' in runs: ")
 
 
+@pytest.mark.long
 def test_a_search_and_its_workers_run_in_a_posix_locale(searched, tmp_path):
     runs = searched.prepare(tmp_path / "runs", teacher=True)
     said = subprocess.run(
