@@ -35,10 +35,11 @@ def make(classes, width=1.0):
             "worker 0 failed: RuntimeError",
             "the study is not finished, and the same command would end in the same way: ",
         ),
-        (
+        pytest.param(
             "OSError(errno.ENOSPC, 'No space left on device')",
             "worker 0 failed: OSError: [Errno 28] No space left on device",
             "the study is not finished; the same command goes on with it",
+            marks=pytest.mark.long,
         ),
     ],
 )
