@@ -5,12 +5,10 @@ No torch, unless a network is a user's.
 
 import functools
 import hashlib
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from spaces import (
@@ -61,7 +59,10 @@ def file_inputs(setup: StudySetup, networks: Iterable[Network]) -> tuple[StudyIn
         found.append(StudyInput("teacher's weights", file_digest(path), str(path)))
     for name in dict.fromkeys(one.architecture for one in (setup.teacher.network, *networks)):
         if is_users_function(name):
-            files = source_files(name, setup.modules)
+            from objectives.models import look_for_modules_in, source_files
+
+            look_for_modules_in(setup.modules)
+            files = source_files(name)
             content = digest([file_digest(path) for path in files])
             found.append(StudyInput(f"code of {name}", content, ", ".join(map(str, files))))
     return tuple(found)
@@ -106,43 +107,6 @@ def file_digest(path: Path) -> str:
         return _digest(path, _touched(path))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def source_files(architecture: str, folders: Iterable[str] = ()) -> list[Path]:
-    """Return the files of a user's `module:function`: the function's own, then those it imports.
-
-    Those it imports are the user's too: they lie in the same folder or below. folders: where the
-    module is looked for beside the current one.
-    """
-    from objectives.models import look_for_modules_in, users_function
-
-    look_for_modules_in(folders)
-    function = users_function(architecture)
-    while isinstance(function, functools.partial):
-        function = function.func
-    own = _file_of(sys.modules[function.__module__])
-    if own is None:
-        return []
-    found, todo = {own}, [sys.modules[function.__module__]]
-    while todo:
-        for value in list(vars(todo.pop()).values()):
-            module = value if isinstance(value, ModuleType) else _module_of(value)
-            file = None if module is None else _file_of(module)
-            if module is None or file is None or file in found:
-                continue
-            if file.is_relative_to(own.parent) and "site-packages" not in file.parts:
-                found.add(file)
-                todo.append(module)
-    return [own, *sorted(found - {own})]
-
-
-def _module_of(value: object) -> ModuleType | None:
-    return sys.modules.get(str(getattr(value, "__module__", "")))
-
-
-def _file_of(module: ModuleType) -> Path | None:
-    file = getattr(module, "__file__", None)
-    return None if file is None else Path(file)
 
 
 @functools.lru_cache(maxsize=256)

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 
 from objectives.chain.handlers import handler_of
-from objectives.chain.inputs import file_digest, source_files
+from objectives.chain.inputs import file_digest
 from objectives.chain.teacher import LOGITS_VERSION, TEACHER_VERSION
 from objectives.data import Data, load_data
-from objectives.models import look_for_modules_in
+from objectives.models import look_for_modules_in, source_files
 from spaces import (
     InputError,
     LoadTeacher,

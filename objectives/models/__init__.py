@@ -9,7 +9,12 @@ from objectives.models.outputs import in_words
 from objectives.models.recognised import recognised
 from objectives.models.saving import fit_to_save
 from objectives.models.small_maps import speed_up_small_maps
-from objectives.models.users_code import look_for_modules_in, place_and_words, users_function
+from objectives.models.users_code import (
+    look_for_modules_in,
+    place_and_words,
+    source_files,
+    users_function,
+)
 from objectives.models.weights import load_weights, save_weights
 
 __all__ = [
@@ -23,6 +28,7 @@ __all__ = [
     "place_and_words",
     "recognised",
     "save_weights",
+    "source_files",
     "speed_up_small_maps",
     "users_function",
 ]

@@ -1,5 +1,6 @@
 """A user's `module:function`: where it is looked for, and what is said when it fails."""
 
+import functools
 import importlib
 import inspect
 import sys
@@ -8,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -131,3 +133,36 @@ def _first_on_path(folders: Sequence[str]) -> Iterator[None]:
 def _short(file: str) -> Path:
     path = Path(file)
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def source_files(architecture: str) -> list[Path]:
+    """Return the files of a user's `module:function`: the function's own, then those it imports.
+
+    Those it imports are the user's too: they lie in the same folder or below.
+    """
+    function = users_function(architecture)
+    while isinstance(function, functools.partial):
+        function = function.func
+    own = _file_of(sys.modules[function.__module__])
+    if own is None:
+        return []
+    found, todo = {own}, [sys.modules[function.__module__]]
+    while todo:
+        for value in list(vars(todo.pop()).values()):
+            module = value if isinstance(value, ModuleType) else _module_of(value)
+            file = None if module is None else _file_of(module)
+            if module is None or file is None or file in found:
+                continue
+            if file.is_relative_to(own.parent) and "site-packages" not in file.parts:
+                found.add(file)
+                todo.append(module)
+    return [own, *sorted(found - {own})]
+
+
+def _module_of(value: object) -> ModuleType | None:
+    return sys.modules.get(str(getattr(value, "__module__", "")))
+
+
+def _file_of(module: ModuleType) -> Path | None:
+    file = getattr(module, "__file__", None)
+    return None if file is None else Path(file)

@@ -1,14 +1,12 @@
 """A network's float graph, exported by torch once per architecture and made fit to be filled."""
 
 import hashlib
-import inspect
 import logging
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import onnx
 import onnx_ir as ir
@@ -19,11 +17,11 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from objectives.models import users_function
+from objectives.models import source_files
 from objectives.runtimes.onnx_constants import Array, ConstantGraph, take_out_constants
 from objectives.runtimes.onnx_linear import write_linear_as_gemm
 from objectives.runtimes.onnx_template import GraphTemplate, Layer, Norm
-from spaces import DistilfrontError, InputError, Network, digest, essence
+from spaces import DistilfrontError, InputError, Network, digest, essence, is_users_function
 
 OPSET = 21
 """The first with 4-bit integers."""
@@ -44,12 +42,12 @@ class _Folding:
 
 def template_key(network: Network, classes: int) -> str:
     """Return a digest of everything that decides the graph."""
-    source = ""
-    if ":" in network.architecture and not network.architecture.startswith("timm:"):
-        path = inspect.getsourcefile(users_function(network.architecture))
-        source = hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
+    sources = []
+    if is_users_function(network.architecture):
+        files = source_files(network.architecture)
+        sources = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
     versions = [torch.__version__, onnx.__version__, onnxscript.__version__, OPSET]
-    return digest(_CODE_VERSION, essence(network), classes, versions, source)
+    return digest(_CODE_VERSION, essence(network), classes, versions, sources)
 
 
 def export_template(model: nn.Module, image_size: int, name: str = "the network") -> GraphTemplate:

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from objectives.chain.inputs import data_inputs, data_stamp, file_inputs, source_files
+from objectives.chain.inputs import data_inputs, data_stamp, file_inputs
 from objectives.data import load_data
+from objectives.models import source_files
+from objectives.runtimes.onnx_export import template_key
 from spaces import DataConfig, InputError, LoadTeacher, Network, StudySetup, TeacherConfig
 
 ROOT = Path(__file__).parents[3]
@@ -84,10 +86,12 @@ def test_a_users_code_is_the_functions_file_and_what_it_imports_of_the_users(pac
     setup = StudySetup(DIGITS, teacher, seed=0)
     before = digests(file_inputs(setup, [Network(name)]))
     assert set(before) == {"teacher's weights", f"code of {name}"}
+    exported = template_key(Network(name), 3)
     block = package / "parts" / "block.py"
     block.write_text(block.read_text().replace("Flatten()", "Flatten(1)"))
     after = digests(file_inputs(setup, [Network(name)]))
     assert [name for name in before if before[name] != after[name]] == [f"code of {name}"]
+    assert template_key(Network(name), 3) != exported
 
 
 def test_a_missing_file_of_weights_is_told(tmp_path):
