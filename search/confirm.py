@@ -65,7 +65,7 @@ def confirm(
         raise InputError(f"--doubt must be in (0, 1], got {doubt}")
     deadline = None if timeout is None else time.time() + parse_duration_s(timeout)
 
-    from search.cli import open_existing
+    from search.cli import interruptible, open_existing
 
     session = open_existing(study, runs_dir, storage)
     summary = session.summary()
@@ -74,7 +74,8 @@ def confirm(
     seeds = [session.config.seed + further for further in range(1, repeats + 1)]
     interrupted = False
     try:
-        words = _repeat(session, summary, seeds, doubt, deadline)
+        with interruptible():
+            words = _repeat(session, summary, seeds, doubt, deadline)
     except KeyboardInterrupt:
         interrupted = True
         words = f"Interrupted; {_AGAIN}."

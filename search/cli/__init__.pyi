@@ -7,6 +7,7 @@ from .export_folder import COMPARISON as COMPARISON
 from .export_folder import METRICS as METRICS
 from .export_folder import new_folder as new_folder
 from .export_folder import write_model as write_model
+from .interrupts import interruptible as interruptible
 from .options import EXIT_FAULT as EXIT_FAULT
 from .options import EXIT_INPUT as EXIT_INPUT
 from .options import EXIT_INTERRUPTED as EXIT_INTERRUPTED

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 
 from search.cli.completion import complete_study
+from search.cli.interrupts import interruptible
 from search.cli.stand_ins import use_stand_ins
 from spaces import DistilfrontError, InputError
 
@@ -96,7 +97,8 @@ def run_app(app: typer.Typer) -> NoReturn:
     use_stand_ins()
     try:
         # Typer gives back the code of an exit that it handled itself: --help, Ctrl-C.
-        code = app(standalone_mode=False)
+        with interruptible():
+            code = app(standalone_mode=False)
     except _UsageError as error:
         words = " ".join(error.format_message().split())
         if words:  # Without any argument, the help was shown already.

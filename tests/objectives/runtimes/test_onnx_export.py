@@ -63,6 +63,27 @@ class SharedConvolution(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+class WrittenOver(nn.Module):
+    """Its shortcut reads what a ReLU6 in place has written over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 3)
+        self.clip, self.head = nn.ReLU6(inplace=True), nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skip = self.first(x)
+        x = self.second(self.clip(skip)) + skip[..., 1:-1, 1:-1]
+        return self.head(x.mean((2, 3)))
+
+
+class WrittenOnce(WrittenOver):
+    """The same without the shortcut: its ReLU6 may write elsewhere."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.clip(self.second(self.clip(self.first(x)))).mean((2, 3)))
+
+
 def filled(template: GraphTemplate, model: nn.Module, x: Tensor) -> np.ndarray:
     state = {name: value.numpy() for name, value in model.state_dict().items()}
     content = write_model(template.fill(state), Float32(), {}).SerializeToString()
@@ -75,6 +96,8 @@ def filled(template: GraphTemplate, model: nn.Module, x: Tensor) -> np.ndarray:
         (PreActivation, {"second.weight"}),
         (SharedNorm, {"stem.weight", "head.0.weight"}),
         (SharedConvolution, set()),
+        (WrittenOver, set()),
+        (WrittenOnce, set()),
     ],
 )
 def test_unusual_graphs_fill_like_any(
