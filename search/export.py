@@ -8,6 +8,7 @@ import typer
 from search.cli import (
     RUNS_DIR,
     OutOption,
+    PixelsOption,
     RunsDirOption,
     StorageOption,
     StudyOption,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @with_examples(
     "--study kd_lora_q --pick knee --out best",
     "--study kd_lora_q --pick accurate --max-size-mb 1 --out small",
-    "--study kd_lora_q --pick 42 --out trial42",
+    "--study kd_lora_q --pick 42 --pixels uint8 --out trial42",
 )
 def export(
     study: StudyOption = "kd_lora_q",
@@ -47,13 +48,14 @@ def export(
     max_latency_ms: Annotated[
         float | None, typer.Option("--max-latency-ms", help="Longest latency in ms.")
     ] = None,
+    pixels: PixelsOption = None,
     out: OutOption = Path("best"),
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
 ) -> None:
     """Write a point's recipe, weights, adapter, artifact, metrics and card into a folder."""
     from reports import pick as pick_point
-    from search.cli import Recipe, new_folder, open_existing, write_model
+    from search.cli import Recipe, new_folder, open_existing, pixel_kind, write_model
     from spaces import scheme_named
 
     session = open_existing(study, runs_dir, storage)
@@ -65,6 +67,7 @@ def export(
         max_size_bytes=None if max_size_mb is None else max_size_mb * 1e6,
         max_latency_ms=max_latency_ms,
     )
+    takes = pixel_kind(pixels, session.config.runtime.name)
     with new_folder(out) as folder:
         # Imported here: a wrong pick is answered before torch is loaded.
         from objectives import Workbench, study_inputs
@@ -85,7 +88,12 @@ def export(
                 {each.name: each.digest for each in inputs},
             )
             metrics = write_model(
-                folder, workbench, recipe, trained(point, workbench), facts_of(summary, point)
+                folder,
+                workbench,
+                recipe,
+                trained(point, workbench),
+                facts_of(summary, point),
+                takes,
             )
     accuracy = metrics["validation"]["accuracy"]
     session.console.print(

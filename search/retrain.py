@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli import RUNS_DIR, OutOption, RunsDirOption, make_app, run_app, with_examples
+from search.cli import (
+    RUNS_DIR,
+    OutOption,
+    PixelsOption,
+    RunsDirOption,
+    make_app,
+    run_app,
+    with_examples,
+)
 
 if TYPE_CHECKING:
     from search.cli import Recipe
@@ -31,6 +39,7 @@ def retrain(
         str | None,
         typer.Option("--seeds", help="Seeds of the student, as 42,518,1993.", metavar="LIST"),
     ] = None,
+    pixels: PixelsOption = None,
     out: OutOption = Path("final"),
     runs_dir: RunsDirOption = RUNS_DIR,
 ) -> None:
@@ -41,6 +50,7 @@ def retrain(
         METRICS,
         command_console,
         new_folder,
+        pixel_kind,
         read_recipe,
         write_model,
     )
@@ -50,6 +60,7 @@ def retrain(
     recipe = read_recipe(config)
     if recipe.chain is None:
         raise InputError(f"{config} is the teacher itself, quantized: there is nothing to retrain")
+    takes = pixel_kind(pixels, recipe.setup.runtime)
     chosen = _seeds(seeds, recipe.chain.student.seed)
     students = [_longer(recipe.chain.student, epochs, seed) for seed in chosen]
     before = _metrics_beside(config, METRICS)
@@ -102,7 +113,7 @@ def retrain(
             model = folder if len(students) == 1 else folder / f"seed-{student.seed}"
             model.mkdir(exist_ok=True)
             facts = _facts(before, again)
-            results.append(write_model(model, workbench, again, trained, facts))
+            results.append(write_model(model, workbench, again, trained, facts, takes))
         lines = _comparison(before, results, students, recipe)
         if len(students) > 1:
             (folder / CARD).write_text("\n".join(["# Retrained", "", *lines]) + "\n", "utf-8")

@@ -18,6 +18,16 @@ from pathlib import Path
 from benchmarks.script import run_script
 from benchmarks.timings.harness import TablePrinter, parser_of, stopwatch
 
+MILESTONES = (
+    ("every network is built and tried", r"^Exporting |^Distilfront \S+: .* workers?$"),
+    ("graphs are exported", r"^Distilfront \S+: .* workers?$"),
+    ("workers have begun", r"worker \d+: "),
+    ("the teacher is trained", r"teacher epoch (\d+)/\1,"),
+    ("costs are measured", r"scoring the teacher as"),
+    ("the first trial begins", r"trial \d+ begins"),
+)
+"""What happens before the first trial, and the line that tells of it; each after those before."""
+
 
 def main() -> None:
     """Run the job and print the table."""
@@ -30,7 +40,7 @@ def main() -> None:
         command = ["--study", arguments.study, "--runs-dir", runs_dir]
         passed = stopwatch()
         first_s: float | None = None
-        ready_s: float | None = None
+        reached_s: list[float] = []
         with subprocess.Popen(
             [sys.executable, "-u", "-m", "search.run", *command, *overrides],
             stdout=subprocess.PIPE,
@@ -40,8 +50,10 @@ def main() -> None:
                 elapsed_s = passed()
                 print(line, end="", file=sys.stderr)
                 first_s = elapsed_s if first_s is None else first_s
-                if ready_s is None and re.search(r"trial \d+ begins", line):
-                    ready_s = elapsed_s
+                while MILESTONES[len(reached_s) :] and re.search(
+                    MILESTONES[len(reached_s)][1], line.strip()
+                ):
+                    reached_s.append(elapsed_s)
         total_s = passed()
         if job.returncode:
             sys.exit(job.returncode)
@@ -62,7 +74,10 @@ def main() -> None:
     rows = {
         "seconds in all": f"{total_s:.0f}",
         "seconds to the first line": f"{first_s or 0:.1f}",
-        "seconds to the first trial (teacher, graphs, costs, baselines)": f"{ready_s or 0:.0f}",
+        **{
+            f"seconds until {words}": f"{at_s:.0f}"
+            for (words, _), at_s in zip(MILESTONES, reached_s, strict=False)
+        },
         "sampled trials": status["sampled"]["ended"],
         "distinct students trained to the end": status["distinct_students"],
         "students stopped / paused": " / ".join(

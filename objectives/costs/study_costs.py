@@ -67,15 +67,19 @@ def measure_study_costs(
     processes: int,
     calls: int,
     on_progress: Callable[[str], None],
+    when_written: Callable[[], object] = lambda: None,
 ) -> CostTable:
     """Return the measured costs of `networks`, the first of which is the teacher's.
 
-    A machine that is busy is told of, and measured again when it is quiet; see measured_in_quiet.
+    when_written: called when all is written and nothing measured yet. A machine that is busy is
+    told of, and measured again when it is quiet; see measured_in_quiet.
     """
     with tempfile.TemporaryDirectory(prefix="distilfront-") as folder:
+        candidates = write_candidates(workbench, networks, schemes, Path(folder))
+        when_written()
         measure = partial(
             measure_costs,
-            write_candidates(workbench, networks, schemes, Path(folder)),
+            candidates,
             networks[0].key,
             workbench.setup.runtime,
             processes=processes,

@@ -1,9 +1,17 @@
 """What turns trained weights into the file that is weighed, timed and scored, and runs it."""
 
-from objectives.runtimes.runtime import ArtifactWriter, Runtime, Template
+from objectives.runtimes.runtime import ArtifactWriter, PixelInput, PixelKind, Runtime, Template
 from spaces import UnknownNameError
 
-__all__ = ["RUNTIMES", "ArtifactWriter", "Runtime", "Template", "runtime_named"]
+__all__ = [
+    "RUNTIMES",
+    "ArtifactWriter",
+    "PixelInput",
+    "PixelKind",
+    "Runtime",
+    "Template",
+    "runtime_named",
+]
 
 RUNTIMES = ("onnxruntime", "executorch")
 """Names `runtime_named` knows; executorch is an extra."""

@@ -18,7 +18,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from objectives.models import initialised_model, load_weights
-from objectives.runtimes.runtime import ArtifactWriter, Template
+from objectives.runtimes.runtime import ArtifactWriter, PixelInput, Template
 from spaces import (
     DistilfrontError,
     DynamicLinear,
@@ -107,6 +107,8 @@ class ExecutorchRuntime:
 
     name = "executorch"
     file_name = "model.pte"
+    pixel_kinds: tuple[str, ...] = ()
+    """None: a lowered program cannot be rewritten."""
 
     def __init__(self) -> None:
         if find_spec("executorch") is None:
@@ -149,6 +151,10 @@ class ExecutorchRuntime:
                 for at in range(len(images))
             ]
         return np.concatenate(logits)
+
+    def take_pixels(self, artifact: Path, pixels: PixelInput) -> None:  # noqa: ARG002
+        """Raise InputError; see `pixel_kinds`."""
+        raise InputError("an executorch program takes normalised images")
 
 
 def _lowered(program: ExportedProgram) -> bytes:

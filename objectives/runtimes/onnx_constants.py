@@ -93,7 +93,7 @@ def take_out_constants(model: onnx.ModelProto, state: Mapping[str, Array]) -> Co
     for node in left:
         graph.node.append(node)
         graph.node[-1].input[:] = [names.get(name, name) for name in node.input]
-    graph.input.extend(_value_info(new, values[old]) for old, new in names.items())
+    graph.input.extend(value_info(new, values[old]) for old, new in names.items())
     return _constant_graph(model, fixed, tensors, state, names)
 
 
@@ -130,7 +130,7 @@ def _constant_graph(
             del made.graph.node[-1].metadata_props[:]
     read = dict.fromkeys(name for node in made.graph.node for name in node.input)
     made.graph.initializer.extend(tensors[name] for name in read if name in tensors)
-    made.graph.input.extend(_value_info(name, state[name]) for name in read if name in state)
+    made.graph.input.extend(value_info(name, state[name]) for name in read if name in state)
     for old, new in names.items():
         if old != new:
             made.graph.node.append(helper.make_node("Identity", [old], [new], name=new))
@@ -138,6 +138,7 @@ def _constant_graph(
     return ConstantGraph(made)
 
 
-def _value_info(name: str, value: Array) -> onnx.ValueInfoProto:
+def value_info(name: str, value: Array) -> onnx.ValueInfoProto:
+    """Return what a graph says of an input of the type and shape of `value`."""
     kind = helper.np_dtype_to_tensor_dtype(value.dtype)
-    return helper.make_tensor_value_info(name, kind, value.shape)
+    return helper.make_tensorvalue_info(name, kind, value.shape)

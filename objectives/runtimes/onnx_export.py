@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx
 import onnx_ir as ir
@@ -41,13 +41,20 @@ class _Folding:
 
 
 def template_key(network: Network, classes: int) -> str:
-    """Return a digest of everything that decides the graph."""
+    """Return a digest of everything that decides the graph.
+
+    What stands before its dash is common to all widths of a network.
+    """
     sources = []
     if is_users_function(network.architecture):
         files = source_files(network.architecture)
         sources = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
     versions = [torch.__version__, onnx.__version__, onnxscript.__version__, OPSET]
-    return digest(_CODE_VERSION, essence(network), classes, versions, sources)
+    family, own = (
+        digest(_CODE_VERSION, essence(each), classes, versions, sources)
+        for each in (replace(network, width=1.0), network)
+    )
+    return f"{family[:16]}-{own}"
 
 
 def export_template(model: nn.Module, image_size: int, name: str = "the network") -> GraphTemplate:

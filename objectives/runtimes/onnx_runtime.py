@@ -1,7 +1,9 @@
 """onnxruntime: artifacts are float graphs exported once per network and filled."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -14,10 +16,13 @@ from objectives.runtimes.onnx_calibration import observed_ranges, tensors_on_gri
 from objectives.runtimes.onnx_constants import Array
 from objectives.runtimes.onnx_export import export_template, randomise, template_key
 from objectives.runtimes.onnx_layouts import write_model
+from objectives.runtimes.onnx_pixels import take_pixels
 from objectives.runtimes.onnx_session import open_session
 from objectives.runtimes.onnx_template import FilledGraph, GraphTemplate
-from objectives.runtimes.runtime import ArtifactWriter, Template
+from objectives.runtimes.runtime import ArtifactWriter, PixelInput, PixelKind, Template
 from spaces import SCHEMES, DynamicLinear, Float32, InputError, Network, Scheme, Static
+
+log = logging.getLogger(__name__)
 
 _TOLERANCE = 1e-3
 """Relative to the largest logit: what rounding explains in a deep network, and no wrong weight."""
@@ -77,24 +82,29 @@ class OnnxRuntime:
 
     name = "onnxruntime"
     file_name = "model.onnx"
+    pixel_kinds = get_args(PixelKind)
 
     def schemes(self) -> tuple[str, ...]:
         """Names of the schemes it can write."""
         return tuple(SCHEMES)
 
     def template(self, network: Network, classes: int, folder: Path) -> OnnxTemplate:
-        """Return the architecture's graph, exported (5 to 10 seconds) when `folder` has none.
+        """Return the network's graph, from `folder` or made anew.
 
-        Raises InputError when the network cannot be exported, or when the exported graph does not
-        compute what the network computes.
+        It is made of another width's graph that `folder` has (in under a second), or else exported
+        (in several). Raises InputError when the network cannot be exported, or when the exported
+        graph does not compute what the network computes.
         """
-        path = folder / f"{template_key(network, classes)}.onnx"
+        key = template_key(network, classes)
+        path = folder / f"{key}.onnx"
         if path.is_file():
             return OnnxTemplate(network, classes, GraphTemplate.load(path))
-        graph = export_template(
-            initialised_model(network, classes, seed=0), network.image_size, network.key
-        )
-        _check(graph, network, classes)
+        graph = _of_another_width(folder, key.partition("-")[0], network, classes)
+        if graph is None:
+            graph = export_template(
+                initialised_model(network, classes, seed=0), network.image_size, network.key
+            )
+            _check(graph, network, classes)
         graph.save(path)
         return OnnxTemplate(network, classes, graph)
 
@@ -121,9 +131,32 @@ class OnnxRuntime:
         logits: NDArray[np.float32] = np.concatenate(runs)
         return logits
 
+    def take_pixels(self, artifact: Path, pixels: PixelInput) -> None:
+        """Put the normalisation into the file; see onnx_pixels."""
+        take_pixels(artifact, pixels)
+
 
 def _arrays(model: torch.nn.Module) -> dict[str, Array]:
     return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+
+
+def _of_another_width(
+    folder: Path, family: str, network: Network, classes: int
+) -> GraphTemplate | None:
+    """Return a graph that `folder` has of another width, at this one's, where it is the network.
+
+    It need not be: a MobileNetV2 adds a shortcut wherever rounding makes two widths equal.
+    """
+    state = _arrays(initialised_model(network, classes, seed=0))
+    for path in sorted(folder.glob(f"{family}-*.onnx")):
+        try:
+            graph = GraphTemplate.load(path).resized(state)
+            _check(graph, network, classes)
+        except Exception:
+            log.debug("%s does not hold the graph of %s", path, network.key, exc_info=True)
+        else:
+            return graph
+    return None
 
 
 def _check(graph: GraphTemplate, network: Network, classes: int) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-_ERRORS_ONLY = 3
+_FATAL = 4
+"""Errors are raised, and told by whoever asked."""
 
 
 def open_session(model: bytes | Path, threads: int) -> ort.InferenceSession:
@@ -12,6 +13,6 @@ def open_session(model: bytes | Path, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _FATAL
     content = str(model) if isinstance(model, Path) else model
     return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])

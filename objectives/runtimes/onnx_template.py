@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from objectives.quantization import BatchNorm, fold_batch_norm
-from objectives.runtimes.onnx_constants import Array, ConstantGraph
+from objectives.runtimes.onnx_constants import Array, ConstantGraph, value_info
 
 _LAYERS, _CONSTANTS = "layers", "constants"
 
@@ -101,6 +103,38 @@ class GraphTemplate:
         }
         return FilledGraph(self, layers, others)
 
+    def resized(self, state: Mapping[str, Array]) -> "GraphTemplate":
+        """Return the same graph for tensors of other shapes: those of the state dict `state`.
+
+        What a graph says of shapes beside its tensors follows where it is a convolution with a
+        group an output, or a flattening before a linear layer. Whether the result is the network
+        that the tensors belong to remains to be seen. Raises KeyError when a tensor is missing.
+        """
+        model, constants = onnx.ModelProto(), onnx.ModelProto()
+        model.CopyFrom(self.skeleton)
+        constants.CopyFrom(self.constants.model)
+        for each in constants.graph.input:
+            each.CopyFrom(value_info(each.name, state[each.name]))
+        template = GraphTemplate(model, self.layers, ConstantGraph(constants))
+        filled = template.fill(state)
+        shapes = {name: value.shape for name, value in filled.others.items()}
+        for folded in filled.layers.values():
+            shapes[folded.layer.weight] = folded.weight.shape
+            if folded.layer.bias is not None and folded.bias is not None:
+                shapes[folded.layer.bias] = folded.bias.shape
+        graph = model.graph
+        makers = {output: node for node in graph.node for output in node.output}
+        tensors = {tensor.name: tensor for tensor in graph.initializer}
+        for node in graph.node:
+            weight = node.input[1] if len(node.input) > 1 else ""
+            if weight in shapes and node.op_type == "Conv":
+                _regroup(node, tensors[weight].dims[0], shapes[weight][0])
+            if weight in shapes and node.op_type == "Gemm" and node.input[0] in makers:
+                _reflatten(makers[node.input[0]], tensors, shapes[weight][1])
+        for name, shape in shapes.items():
+            tensors[name].dims[:] = shape
+        return template
+
     def weights(self) -> set[str]:
         """Names of the state dict's tensors that the graph is filled with."""
         names = {each.name for each in self.constants.model.graph.input}
@@ -135,6 +169,21 @@ class GraphTemplate:
         layers = tuple(_layer(values) for values in json.loads(kept[_LAYERS]))
         constants = onnx.load_model_from_string(base64.b64decode(kept[_CONSTANTS]))
         return GraphTemplate(model, layers, ConstantGraph(constants))
+
+
+def _regroup(node: onnx.NodeProto, before: int, now: int) -> None:
+    """Let a convolution with a group for each of `before` outputs have one for each of `now`."""
+    for attribute in node.attribute:
+        if attribute.name == "group" and attribute.i == before:
+            attribute.i = now
+
+
+def _reflatten(node: onnx.NodeProto, tensors: Mapping[str, onnx.TensorProto], now: int) -> None:
+    """Let a node that makes rows [-1, n] of an image's numbers make them of `now`."""
+    shape = tensors.get(node.input[1]) if node.op_type == "Reshape" else None
+    if shape is not None and shape.raw_data and list(shape.dims) == [2]:
+        first, _ = numpy_helper.to_array(shape)
+        shape.CopyFrom(numpy_helper.from_array(np.array([first, now], np.int64), shape.name))
 
 
 def _layer(values: dict[str, Any]) -> Layer:

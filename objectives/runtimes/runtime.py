@@ -1,12 +1,30 @@
 """The seam between the chain and what runs its artifacts."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spaces import Network, Scheme
+
+PixelKind = Literal["uint8", "float"]
+"""Pixels from 0 to 255, or from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class PixelInput:
+    """How an artifact that normalises images itself gets them, and what its answer means."""
+
+    kind: PixelKind
+    mean: tuple[float, float, float]
+    """By channel, of pixels in [0, 1]; like the next."""
+    std: tuple[float, float, float]
+    classes: tuple[str, ...]
+    """Names, by place in the logits."""
+    image_size: int
+    """Of a side, in pixels."""
 
 
 class ArtifactWriter(Protocol):
@@ -42,6 +60,11 @@ class Runtime(Protocol):
         """What an artifact is called when it is shipped: `model.onnx`."""
         ...
 
+    @property
+    def pixel_kinds(self) -> tuple[str, ...]:
+        """Kinds of pixels that `take_pixels` knows; none where it cannot be done."""
+        ...
+
     def schemes(self) -> tuple[str, ...]:
         """Names of the schemes it can write."""
         ...
@@ -68,4 +91,11 @@ class Runtime(Protocol):
         self, artifact: Path, images: NDArray[np.float32], *, threads: int
     ) -> NDArray[np.float32]:
         """Return [n, classes] for `images` [n, 3, h, w], as one image at a time would get them."""
+        ...
+
+    def take_pixels(self, artifact: Path, pixels: PixelInput) -> None:
+        """Rewrite an artifact so that it normalises images itself.
+
+        Raises InputError where the runtime has no way to.
+        """
         ...

@@ -6,6 +6,7 @@ from .export_folder import CARD as CARD
 from .export_folder import COMPARISON as COMPARISON
 from .export_folder import METRICS as METRICS
 from .export_folder import new_folder as new_folder
+from .export_folder import pixel_kind as pixel_kind
 from .export_folder import write_model as write_model
 from .interrupts import interruptible as interruptible
 from .options import EXIT_FAULT as EXIT_FAULT
@@ -16,6 +17,7 @@ from .options import REFUSAL as REFUSAL
 from .options import RUNS_DIR as RUNS_DIR
 from .options import DryRunOption as DryRunOption
 from .options import OutOption as OutOption
+from .options import PixelsOption as PixelsOption
 from .options import RunsDirOption as RunsDirOption
 from .options import SetOption as SetOption
 from .options import StorageOption as StorageOption

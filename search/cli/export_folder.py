@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from objectives import Evaluation, TrainedStudent, Workbench
+from objectives.runtimes import PixelInput, PixelKind, runtime_named
 from search.cli.recipe import Recipe
 from spaces import BASE_WEIGHTS, STAGES, InputError, Network
 from studies import made_folders
@@ -68,10 +69,13 @@ def write_model(
     recipe: Recipe,
     student: TrainedStudent,
     facts: Mapping[str, Any],
+    pixels: PixelKind | None = None,
 ) -> dict[str, Any]:
     """Write the model of `recipe` into `folder` and return its metrics.
 
-    facts: what the card and metrics.json say beyond the evaluation: plain JSON values.
+    facts: what the card and metrics.json say beyond the evaluation: plain JSON values. pixels: what
+    the artifact takes in place of normalised images; it is a few hundred bytes more than was
+    evaluated.
     """
     artifact = folder / workbench.runtime.file_name
     network = (
@@ -79,6 +83,11 @@ def write_model(
     )
     validation = workbench.evaluate(student, network, recipe.scheme, "validation", keep=artifact)
     test = workbench.evaluate(student, network, recipe.scheme, "test")
+    data = workbench.data
+    if pixels is not None:
+        names, size = tuple(data.class_names), network.image_size
+        takes = PixelInput(pixels, data.mean, data.std, names, size)
+        workbench.runtime.take_pixels(artifact, takes)
     (folder / CONFIG).write_text(recipe.to_toml(), "utf-8")
     shutil.copyfile(student.weights, folder / WEIGHTS)
     for name, left in student.leaves.items():
@@ -88,13 +97,13 @@ def write_model(
     metrics = {
         "network": network.key,
         "scheme": recipe.scheme.name,
+        "input": pixels or "normalised",
         "float_validation_accuracy": student.accuracy,
         "validation": _figures(validation),
         "test": _figures(test),
         **facts,
     }
     (folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", "utf-8")
-    data = workbench.data
     card = _environment().get_template("card.md.j2")
     (folder / CARD).write_text(
         card.render(
@@ -114,6 +123,18 @@ def write_model(
         "utf-8",
     )
     return metrics
+
+
+def pixel_kind(text: str | None, runtime: str) -> PixelKind | None:
+    """Return what --pixels says; raises InputError for a kind that `runtime` cannot take."""
+    if text is None:
+        return None
+    kinds = runtime_named(runtime).pixel_kinds
+    if not kinds:
+        raise InputError(f"{runtime} takes normalised images alone: leave --pixels out")
+    if text not in kinds:
+        raise InputError(f"--pixels must be {' or '.join(kinds)}, got {text!r}")
+    return cast("PixelKind", text)
 
 
 def _loading(name: str, network: Network, classes: int) -> str:

@@ -42,6 +42,15 @@ TimeoutOption = Annotated[
     str | None,
     typer.Option("--timeout", help="Stop after this long, as 30m or 1h30m.", metavar="TIME"),
 ]
+PixelsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pixels",
+        help="Put the normalisation into the file, which then takes pixels: uint8, or float in "
+        "[0, 1].",
+        metavar="KIND",
+    ),
+]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Print what it would do, and do nothing.")
 ]

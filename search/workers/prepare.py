@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cache
 
 import optuna
 
@@ -46,8 +47,8 @@ def prepare(
     """Return the teacher and the cost table, made or waited for, with the baselines in the study.
 
     Several workers may call this at once; `lock`, the study's for this, keeps all others idle while
-    one measures latencies. `templates_first` lets one export the float graphs while
-    another trains the teacher. Raises ReleasedError when a stop is asked for meanwhile.
+    one measures latencies. `templates_first` lets one export the float graphs, and write what is to
+    be timed, while another trains the teacher. Raises ReleasedError when a stop is asked for.
     """
 
     def on_epoch(report: EpochReport) -> Verdict:
@@ -69,14 +70,18 @@ def prepare(
             emit(Preparing(f"exporting the float graph of {network.key}"))
             workbench.template(network)
 
+    @cache
+    def the_teacher() -> TrainedStudent:
+        emit(Preparing("the teacher is trained, or waited for"))
+        teacher = workbench.teacher(on_epoch)
+        if isinstance(workbench.setup.teacher.weights, LoadTeacher):
+            for words in loaded_teacher_in_words(workbench, teacher):
+                emit(Noted(words))
+        return teacher
+
     known = costs_of(study)
-    if templates_first and known is None:
-        export_templates()
-    emit(Preparing("the teacher is trained, or waited for"))
-    teacher = workbench.teacher(on_epoch)
-    if isinstance(workbench.setup.teacher.weights, LoadTeacher):
-        for words in loaded_teacher_in_words(workbench, teacher):
-            emit(Noted(words))
+    if not templates_first or known is not None:
+        the_teacher()
     if known is None:
         export_templates()
     emit(Preparing("costs are measured, or waited for"))
@@ -90,8 +95,10 @@ def prepare(
                 processes=config.costs.processes,
                 calls=config.costs.calls,
                 on_progress=lambda words: emit(Preparing(words)),
+                when_written=the_teacher,
             )
             study.set_user_attr(StudyAttr.COSTS.value, to_dict(costs))
+        teacher = the_teacher()
         _record_teacher(study, teacher, costs)
         _add_teacher_baselines(study, config, workbench, teacher, costs, emit)
         _enqueue_student_baselines(study, config, costs)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared import made_once
+
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of exported float graphs that all tests share: each takes seconds to make."""
-    return tmp_path_factory.mktemp("templates")
+    return made_once(tmp_path_factory, "templates")

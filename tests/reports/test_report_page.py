@@ -35,8 +35,7 @@ def page(summary: StudySummary, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return write_report(summary, tmp_path_factory.mktemp("report") / "new")
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_the_page_draws_everything_and_asks_the_network_nothing(page, browser, width, scheme):
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     tab = context.new_page()

@@ -1,18 +1,27 @@
 """One search that nothing disturbed, shared by all tests that need one."""
 
+from pathlib import Path
+
 import pytest
 
 from studies.records import costs_of
 from tests.search.searching import STUDY, Command, Searched, study_in, write_costs
+from tests.shared import made_once
 
 
 @pytest.fixture(scope="session")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
-    folder = tmp_path_factory.mktemp("searched")
+    folder = made_once(tmp_path_factory, "searched", _search)
+    file, runs, costs = (folder / name for name in ("tiny.toml", "runs", "costs.json"))
+    return Searched(file, runs, runs.with_suffix(".out").read_text(), costs)
+
+
+def _search(folder: Path) -> None:
+    folder.mkdir()
     file, runs = folder / "tiny.toml", folder / "runs"
     file.write_text(STUDY)
     command = Command(file, runs)
     assert command.ends() == 0, command.output
     table = costs_of(study_in(runs))
     assert table is not None
-    return Searched(file, runs, command.output, write_costs(table, folder / "costs.json"))
+    write_costs(table, folder / "costs.json")

@@ -58,8 +58,8 @@ scheme = ["fp32", "int8_static", "int8_clipped"]
 
 TWO_NETWORKS = """
 [space.network]
-architecture = ["cifar_resnet20", "mobilenet_v3_small"]
-width = [0.5]
+architecture = ["cifar_resnet20", "cifar_resnet32"]
+width = [0.25]
 image_size = [16, 24]
 [space.distill]
 epochs = 1

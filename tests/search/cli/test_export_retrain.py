@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from peft import PeftModel
@@ -107,8 +108,36 @@ def test_the_teacher_quantized_can_be_exported_and_not_retrained(searched, summa
     assert "there is nothing to retrain" in ended.stderr
 
 
-def test_the_six_lines_of_the_card_run_the_model_without_us(exported, recipe, tmp_path):
+@pytest.fixture(scope="module", params=[None, "uint8", "float"])
+def shipped(request, searched, exported, student, tmp_path_factory):
+    """The export, its images normalised outside the file or within."""
+    if request.param is None:
+        return exported
+    out = tmp_path_factory.mktemp("pixels") / "best"
+    export(searched, out, "--pick", student.number, "--pixels", request.param)
+    properties = {each.key: each.value for each in onnx.load(out / "model.onnx").metadata_props}
+    data = load_data(read_recipe(out / "config.toml").setup.data)
+    assert json.loads(properties["classes"]) == list(data.class_names)
+    assert json.loads(properties["mean"]) == list(data.mean)
+    assert json.loads(properties["std"]) == list(data.std)
+    assert (properties["image_size"], properties["pixels"]) == ("16", request.param)
+    return out
+
+
+def test_pixels_of_another_kind_are_refused(searched, student, tmp_path):
+    ended = run_here(
+        *("export", "--study", "tiny", "--runs-dir", searched.runs, "--pick", student.number),
+        *("--pixels", "int16", "--out", tmp_path / "best"),
+        cwd=tmp_path,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "distilfront: --pixels must be uint8 or float, got 'int16'\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_six_lines_of_the_card_run_the_model_without_us(shipped, recipe, tmp_path):
     """The card's own code on PNG files, in a process that has neither torch nor this repository."""
+    exported = shipped
     card = (exported / "README.md").read_text()
     code = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
     assert len(code.splitlines()) <= 7
