@@ -1,8 +1,9 @@
 """What every student is expected to end with before any likeness to others counts.
 
-Larger students err less and a later stage takes errors away: by how much differs between studies,
-that it is so does not. A process that expects all students to end alike takes a recipe that fails
-on the largest network for the network's fault, and does not come back to it.
+Larger students err less, and so do taught ones, and a later stage takes errors away: by how much
+differs between studies, that it is so hardly does. A process that expects all students to end alike
+takes a recipe that fails on the largest network for the network's fault, and does not come back to
+it; and where few students were seen, it adapts the one that nobody taught, as that costs least.
 """
 
 import math
@@ -54,11 +55,13 @@ class PriorMean:
         self._changes: dict[tuple[str, str], float] = {}
 
     def of(self, students: Sequence[StudentConfig]) -> Floats:
-        """Return [n] expected log errors, above that of the largest after its first stage."""
+        """Return [n] expected log errors, above those of the largest, taught nothing."""
         return np.array([self._of(student) for student in students], dtype=np.float64)
 
     def _of(self, student: StudentConfig) -> float:
         change = sum(map(self._change, student.stages[1:]))
+        if student.teaching(0).needs_teacher:
+            change -= student.stages[0].prior.taught * self._to_learn
         return self._of_network[student.network.key] + change
 
     def _change(self, stage: Stage) -> float:

@@ -1,7 +1,7 @@
 """The baselines of a study: simpler ways to the same end, in every study and every report."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from objectives import CostTable
 from spaces import (
@@ -38,36 +38,36 @@ def student_baselines(space: Space, costs: CostTable) -> tuple[Baseline, ...]:
     """Return the students that leave a step out, in the order in which they are trained.
 
     Of every network (at most three, where there are many) the student without the teacher, after
-    its first stage alone, so that a chosen point finds its own. Of the largest also every prefix of
-    the chain. The smallest and the largest without the teacher come before the search, which learns
-    from them, the others after it. Settings are what they declare for baselines. A study has no
-    baseline that its space cannot make.
+    its first stage alone, so that a chosen point finds its own. Of the smallest also every prefix
+    of the chain. The shortest of these and the largest network without the teacher come before the
+    search, which learns from them, the others after it. Settings are what they declare for
+    baselines. A study has no baseline that its space cannot make.
     """
     networks = sorted(space.networks, key=lambda one: costs.of(one.key, space.schemes[0]).flops)
-    found = list(_alone(space, networks))
-    # A prefix that leaves nothing out is the search's own.
+    prefixes, alone = _prefixes(space, networks[0]), _alone(space, networks)
+    first = (*prefixes[:1], *alone[-1:])
+    return (*first, *(replace(one, late=True) for one in (*alone[:-1], *prefixes[1:])))
+
+
+def _prefixes(space: Space, network: Network) -> list[Baseline]:
+    """Return what is taught and leaves later stages out; what leaves none out is the search's."""
+    found = []
     for stages in range(1, len(space.stages)):
         if all(map(space.can_skip, space.stages[stages:])):
-            chain = _chain(space, networks[-1], stages, alone=False)
+            chain = _chain(space, network, stages, alone=False)
             if chain.student.needs_teacher and len(chain.student.stages) == stages:
                 last, left_out = STAGES[space.stages[stages - 1]], STAGES[space.stages[stages]]
-                words = f"student {last.done}, not {left_out.done}"
-                found.append(Baseline(words, chain, late=bool(found)))
-    return tuple(sorted(found, key=lambda one: one.late))
+                found.append(Baseline(f"student {last.done}, not {left_out.done}", chain))
+    return found
 
 
 def _alone(space: Space, networks: list[Network]) -> list[Baseline]:
     if not all(map(space.can_skip, space.stages[1:])):
         return []
-    ends = networks[0], networks[-1]
     if len(networks) > _MOST_NETWORKS:
         networks = [networks[0], networks[len(networks) // 2], networks[-1]]
     chains = [_chain(space, network, 1, alone=True) for network in networks]
-    return [
-        Baseline(STUDENT_ALONE, chain, late=chain.student.network not in ends)
-        for chain in chains
-        if not chain.student.needs_teacher
-    ]
+    return [Baseline(STUDENT_ALONE, chain) for chain in chains if not chain.student.needs_teacher]
 
 
 def _chain(space: Space, network: Network, stages: int, *, alone: bool) -> ChainConfig:

@@ -19,7 +19,7 @@ class Distill(Stage):
     done: ClassVar[str] = "distilled"
     absent: ClassVar[str] = "not distilled"
     can_begin: ClassVar[bool] = True
-    prior: ClassVar[Prior] = Prior(fall=0.75, noise=0.23)
+    prior: ClassVar[Prior] = Prior(fall=0.75, noise=0.23, taught=0.03)
 
     method: Annotated[Method, *one_of(METHODS)] = choice_of(
         METHODS, Logit(), Setting("method", Word(METHODS), alone="none")

@@ -13,9 +13,9 @@ from spaces.schedule import Schedule
 class Prior:
     """What is assumed of a kind of stage before any was seen to end.
 
-    `fall`, `noise` and `gain` are log errors, as shares of what there is to learn: of the teacher's
-    own. Variances are shares of those of all students' log errors. All are what recorded tables had
-    in common (docs/decisions).
+    `fall`, `noise`, `gain` and `taught` are log errors, as shares of what there is to learn: of the
+    teacher's own. Variances are shares of those of all students' log errors. All are what recorded
+    tables had in common (docs/decisions).
     """
 
     fall: float
@@ -25,6 +25,8 @@ class Prior:
     """Standard deviation of that, times the share that is ahead."""
     gain: float = 0.0
     """What the stage takes away of the log error that its parent has; of a first stage, nothing."""
+    taught: float = 0.0
+    """What a teacher takes away of the log error of a student whose first stage this is."""
     checkpoint: float = 0.06
     """Variance of the random effect that all students of one checkpoint of this kind share."""
     family: float = 0.01

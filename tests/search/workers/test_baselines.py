@@ -28,29 +28,29 @@ def said(*settings: str) -> list[tuple[str, float, bool]]:
     return [(one.words, one.chain.student.network.width, one.late) for one in baselines(*settings)]
 
 
-def test_the_ends_of_the_widths_come_first_and_every_width_has_its_own():
+def test_the_smallest_distilled_and_the_largest_alone_come_first_and_every_width_has_its_own():
     assert said("space.network.width=[0.25,0.5,0.75,1.0]") == [
-        (STUDENT_ALONE, 0.25, False),
+        (NOT_ADAPTED, 0.25, False),
         (STUDENT_ALONE, 1.0, False),
+        (STUDENT_ALONE, 0.25, True),
         (STUDENT_ALONE, 0.5, True),
         (STUDENT_ALONE, 0.75, True),
-        (NOT_ADAPTED, 1.0, True),
     ]
 
 
 def test_of_many_networks_three_are_trained_without_the_teacher():
     assert said("space.network.width=[0.2,0.4,0.6,0.8,1.0]") == [
-        (STUDENT_ALONE, 0.2, False),
+        (NOT_ADAPTED, 0.2, False),
         (STUDENT_ALONE, 1.0, False),
+        (STUDENT_ALONE, 0.2, True),
         (STUDENT_ALONE, 0.6, True),
-        (NOT_ADAPTED, 1.0, True),
     ]
 
 
-def test_one_width_begins_with_its_student_alone():
+def test_one_width_begins_with_its_student_distilled_and_alone():
     assert said("space.network.width=[0.5]") == [
+        (NOT_ADAPTED, 0.5, False),
         (STUDENT_ALONE, 0.5, False),
-        (NOT_ADAPTED, 0.5, True),
     ]
 
 
@@ -63,8 +63,8 @@ def test_a_space_without_plain_training_begins_with_a_distilled_student():
 def test_a_method_that_asks_no_teacher_is_the_student_s_alone_wherever_it_is_named(methods):
     settings = f"space.distill.method={methods}", "space.distill.alpha=[0.5,0.9]"
     assert said("space.network.width=[0.5]", *settings) == [
+        (NOT_ADAPTED, 0.5, False),
         (STUDENT_ALONE, 0.5, False),
-        (NOT_ADAPTED, 0.5, True),
     ]
 
 
@@ -73,11 +73,11 @@ def test_a_space_in_which_every_student_is_adapted_has_none():
 
 
 def test_their_recipe_is_the_published_one_and_the_learning_rate_in_the_middle():
-    *_, last = baselines("space.distill.temperature={low = 1, high = 9, step = 2}")
-    (stage,) = last.chain.student.stages
+    first, *_ = baselines("space.distill.temperature={low = 1, high = 9, step = 2}")
+    (stage,) = first.chain.student.stages
     assert isinstance(stage, Distill)
     assert stage.method == Logit(alpha=0.9, temperature=3)
     assert stage.learning_rate == 0.01
-    assert last.chain.scheme.name == "fp32"
-    first, *_ = baselines()
-    assert not first.chain.student.needs_teacher
+    assert first.chain.scheme.name == "fp32"
+    *_, last = baselines()
+    assert not last.chain.student.needs_teacher
