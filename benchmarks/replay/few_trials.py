@@ -20,6 +20,7 @@ from statistics import mean, stdev
 
 from benchmarks.replay.freeze import code_commit
 from benchmarks.script import run_script
+from objectives.fronts import hypervolume
 from reports import StudySummary
 from studies import StudyFolder, load_study, open_storage, open_study
 
@@ -94,7 +95,7 @@ def _outcome(study: str, settings: tuple[str, ...], runs: Path) -> Outcome:
     best = max(students, key=lambda point: point.accuracy)
     test = summary.test_score(best.number)
     return Outcome(
-        hypervolume=summary.hypervolume,
+        hypervolume=hypervolume(summary.history.points, summary.reference, summary.objectives),
         test_accuracy=float(test["accuracy"]) if test else float("nan"),
         front=len(chains),
         taught=sum(chain.student.needs_teacher for chain in chains),

@@ -141,4 +141,4 @@ def _constant_graph(
 def value_info(name: str, value: Array) -> onnx.ValueInfoProto:
     """Return what a graph says of an input of the type and shape of `value`."""
     kind = helper.np_dtype_to_tensor_dtype(value.dtype)
-    return helper.make_tensorvalue_info(name, kind, value.shape)
+    return helper.make_tensor_value_info(name, kind, value.shape)
