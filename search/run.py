@@ -41,7 +41,10 @@ if TYPE_CHECKING:
 def run(
     study: StudyOption = "kd_lora_q",
     trials: Annotated[
-        int | None, typer.Option("--trials", help="Sampled trials the study shall have in all.")
+        int | None,
+        typer.Option(
+            "--trials", help="Sampled trials the study shall have in all, baselines among them."
+        ),
     ] = None,
     least_gain: Annotated[
         float | None,

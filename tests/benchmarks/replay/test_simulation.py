@@ -250,11 +250,11 @@ def test_offers_are_points_of_their_own_and_cost_an_evaluation_each():
 def test_our_strategies_begin_with_the_students_that_leave_a_step_out():
     ours = simulate(TABLE, named_strategy("random", "known_costs"), trials=3)
     alone = [TABLE.students[ending.student].config for ending in ours.endings]
-    # Both widths without the teacher, then the widest distilled and not adapted.
+    # The narrow one distilled and not adapted, then both without the teacher, the wide one first.
     assert [(c.network.width, c.stages[0].method.alpha, len(c.stages)) for c in alone] == [
-        (0.25, 0.0, 1),
+        (0.25, 0.9, 1),
         (0.5, 0.0, 1),
-        (0.5, 0.9, 1),
+        (0.25, 0.0, 1),
     ]
     assert "3 trials" in summary(ours, TABLE)
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from objectives.models import save_weights
-from objectives.runtimes import runtime_named
+from objectives.runtimes import onnx_export, onnx_runtime, runtime_named
 from objectives.runtimes.onnx_runtime import OnnxArtifactWriter, OnnxRuntime
+from objectives.runtimes.onnx_template import GraphTemplate
 from spaces import SCHEMES, InputError, Network, Static, UnknownNameError, scheme_named
 from tests.objectives.networks import (
     CLASSES,
@@ -164,6 +165,38 @@ def test_template_is_exported_once_and_read_in_milliseconds(templates: Path):
     RUNTIME.template(RESNET20, CLASSES, templates)
     assert before == {path: path.stat().st_mtime_ns for path in templates.iterdir()}
     assert all(path.stat().st_size < 100_000 for path in before)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "widths", "exports"),
+    [
+        ("cifar_resnet20", (0.25, 1.0, 0.375), 1),
+        # At 0.25 rounding makes two widths equal, and the network has a shortcut more.
+        pytest.param("mobilenet_v2", (0.25, 0.5, 1.0, 0.75), 2, marks=pytest.mark.long),
+    ],
+)
+def test_a_graph_of_another_width_is_made_of_one_that_is_there_to_the_same_bytes(
+    architecture: str,
+    widths: tuple[float, ...],
+    exports: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    networks = [Network(architecture, width, image_size=16) for width in widths]
+    calls: list[str] = []
+
+    def export_template(model: torch.nn.Module, image_size: int, name: str) -> GraphTemplate:
+        calls.append(name)
+        return onnx_export.export_template(model, image_size, name)
+
+    monkeypatch.setattr(onnx_runtime, "export_template", export_template)
+    for network in networks:
+        RUNTIME.template(network, CLASSES, tmp_path / "together")
+    assert len(calls) == exports
+    last = networks[-1]
+    RUNTIME.template(last, CLASSES, tmp_path / "apart")
+    (exported,) = (tmp_path / "apart").iterdir()
+    assert (tmp_path / "together" / exported.name).read_bytes() == exported.read_bytes()
 
 
 def test_weights_of_another_network_are_refused(templates: Path, tmp_path: Path):

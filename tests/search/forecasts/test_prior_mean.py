@@ -47,6 +47,11 @@ def test_the_wider_errs_less_by_a_share_of_what_there_is_to_learn():
     assert prior_mean().of([WIDE, NARROW]) == pytest.approx([0.0, 0.06 * 2.0 * np.log(4)])
 
 
+def test_a_taught_student_errs_less_whatever_comes_after():
+    taught, adapted = student(0.5, GOOD, alpha=0.9), student(0.5, GOOD, alpha=0.9, rank=4)
+    assert prior_mean().of([taught, adapted]) == pytest.approx([-0.03 * 2.0, -0.055 * 2.0])
+
+
 def test_an_adapter_takes_away_what_is_assumed_until_some_were_seen():
     one = student(0.5, GOOD, rank=4)
     assert prior_mean().of([one]) == pytest.approx([-0.025 * 2.0])
