@@ -20,6 +20,9 @@ from .costs import write_candidates as write_candidates
 from .data import load_data as load_data
 from .errors import DivergedError as DivergedError
 from .file_lock import FileLock as FileLock
+from .measures import MEASURES as MEASURES
+from .measures import Measure as Measure
+from .measures import measured as measured
 from .models import recognised as recognised
 from .plausibility import doubt_of as doubt_of
 from .results import EpochReport as EpochReport

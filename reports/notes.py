@@ -54,7 +54,8 @@ def study_note(summary: StudySummary) -> str:
 
 def _point(summary: StudySummary, point: Point) -> str:
     images = point.evaluation.images
-    low, high = wilson(point.accuracy * images, images)
+    worth = summary.images or images
+    low, high = wilson(point.accuracy * worth, worth)
     interval = f"95 % interval {words.percent(low)} to {words.percent(high)}"
     interval += f", {words.counted(images, 'image')}"
     f1 = f"F1 {point.evaluation.f1:.3f}"
@@ -66,7 +67,7 @@ def _point(summary: StudySummary, point: Point) -> str:
         else "Not on the front: another point is nowhere worse and somewhere better.",
         "",
         *_chain(summary, point.chain),
-        f"- Validation accuracy {words.percent(point.accuracy)} ({interval}), {f1}",
+        f"- Validation {summary.measure.words} {words.percent(point.accuracy)} ({interval}), {f1}",
         f"- {words.size(point.size_bytes)}, {words.milliseconds(point.latency_ms)} an image",
     ]
     if point.offered_by is not None:

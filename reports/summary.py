@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import optuna
 
-from objectives import Cost, CostTable
+from objectives import MEASURES, Cost, CostTable, Measure
 from objectives.fronts import OBJECTIVES, Bounds, ReferencePoint, Scored, front_probabilities
 from reports.front import FrontPoint, front_of
 from spaces import InputError, Space, digest, from_dict
@@ -98,8 +99,21 @@ class StudySummary:
 
     @property
     def objectives(self) -> tuple[str, ...]:
-        """Names of the objectives the study chose, accuracy first."""
-        return tuple(self.config.get("objectives", OBJECTIVES))
+        """Names of the objectives the study chose; what it judges by comes first, as accuracy."""
+        chosen = self.config.get("objectives", OBJECTIVES)
+        return (OBJECTIVES[0], *chosen[1:])
+
+    @property
+    def measure(self) -> Measure:
+        """What it judges by, and calls accuracy."""
+        first, *_ = self.config.get("objectives", OBJECTIVES)
+        return MEASURES[first]
+
+    @property
+    def measure_note(self) -> str:
+        """Say what is called accuracy, where it is something else: `; accuracy is F1`."""
+        words = self.measure.words
+        return "" if words == OBJECTIVES[0] else f"; accuracy is {words}"
 
     @cached_property
     def bounds_table(self) -> BoundsTable:
@@ -155,9 +169,12 @@ class StudySummary:
 
     @property
     def images(self) -> int | None:
-        """Images of the validation split, None while no point tells."""
+        """Images of the validation split, as many as they are worth; None while no point tells."""
         points = self.history.points
-        return points[0].evaluation.images if points else None
+        if not points:
+            return None
+        counts = np.array(points[0].evaluation.confusion).sum(axis=1)
+        return round(self.measure.images_worth(counts))
 
     @cached_property
     def front_probability(self) -> Mapping[int, float]:
@@ -177,7 +194,9 @@ class StudySummary:
         """Return a trial's or the `teacher`'s evaluation on the test split, once it is scored."""
         scored = self.test_scores.get(self.front_fingerprint, {}).get("scores", {})
         evaluation: Mapping[str, Any] | None = scored.get(str(who))
-        return evaluation
+        if evaluation is None:
+            return None
+        return {**evaluation, "accuracy": evaluation[self.measure.field]}
 
     def cost(self, point: Point) -> Cost:
         """Return what the cost table says about a point's artifact."""

@@ -34,7 +34,7 @@ def front_table(summary: StudySummary, width: int) -> Table:
     columns = _fitting(rows, width)
     taken = sum(_BETWEEN + _width(column, rows) for column in columns if column.title != _WHAT)
     table = Table(
-        title=f"Front of {summary.name} against its teacher",
+        title=f"Front of {summary.name} against its teacher{summary.measure_note}",
         title_justify="left",
         box=SIMPLE_HEAD,
         show_edge=False,

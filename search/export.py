@@ -101,10 +101,11 @@ def export(
         f"{metrics['test']['accuracy']:.4f} on test, {point.size_bytes / 1e6:.3f} MB → {out}",
         highlight=False,
     )
-    if accuracy != point.accuracy:
+    found = metrics["validation"][summary.measure.field]
+    if found != point.accuracy:
         session.console.print(
-            f"The study recorded {point.accuracy:.4f}: this machine or its libraries differ from "
-            "those it ran on.",
+            f"The study recorded {summary.measure.words} {point.accuracy:.4f}, and it is "
+            f"{found:.4f} here: this machine or its libraries differ from those it ran on.",
             style="yellow",
         )
 

@@ -63,6 +63,9 @@ class DataConfig:
     white_level: float | None = None
     """Level of white in image files of more than 8 bits of grey, 4095 for cameras of 12 bits; None:
     the greatest there is, 65535, or 1 in floats."""
+    class_weights: Literal["balanced"] | tuple[float, ...] | None = None
+    """How much an image counts in training with its label, by class in their order; `balanced`: the
+    fewer a class has, the more; None: all alike."""
 
     def __post_init__(self) -> None:
         if self.name.startswith(_FOLDER) and not self.name.removeprefix(_FOLDER).strip():
@@ -82,6 +85,8 @@ class DataConfig:
             raise InputError(f"validation must be a folder, got {self.validation!r}")
         if self.white_level is not None and self.white_level <= 0:
             raise InputError(f"white_level must be positive, got {self.white_level}")
+        if isinstance(self.class_weights, tuple) and not all(one > 0 for one in self.class_weights):
+            raise InputError(f"class_weights must be positive, got {list(self.class_weights)}")
         _check_augment(self.augment)
         _check_classes(self.classes)
         _check_statistic("mean", self.mean)

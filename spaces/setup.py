@@ -50,5 +50,7 @@ class StudySetup:
     """Where training happens; artifacts are always run by their runtime on the CPU."""
     runtime: Literal["onnxruntime", "executorch"] = "onnxruntime"
     """What runs the artifacts."""
+    measure: str = "accuracy"
+    """What a network is judged by (objectives.measures), in training and as a point."""
     modules: tuple[str, ...] = ()
     """Folders in which a `module:function` is looked for, after the current one."""

@@ -7,6 +7,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 
+from objectives import MEASURES
 from spaces import InputError
 from studies.loading import parse_stored
 from studies.locks import study_lock
@@ -18,7 +19,7 @@ FORMAT = 2
 """Of what we keep in Optuna's attributes; raised when an older program could not read it."""
 
 DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
-    "accuracy": "maximize",
+    **dict.fromkeys(MEASURES, "maximize"),
     "size_bytes": "minimize",
     "latency_ms": "minimize",
 }

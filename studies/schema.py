@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, ValidationInfo, field_serializer, field_validator
 from pydantic_core import PydanticCustomError
 
+from objectives import MEASURES
 from spaces import Space, StudySetup, digest, is_users_function
 from studies.paths import with_absolute_paths
 from studies.space_table import SpaceTable, is_default, nested, read_space, written
@@ -21,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 SPACE_FAULTS = "space_faults"
 """Type of the error that holds all faults of [space]."""
 
-Objective = Literal["accuracy", "size_bytes", "latency_ms"]
+Objective = Literal["accuracy", "balanced_accuracy", "f1", "size_bytes", "latency_ms"]
 
 OBJECTIVES: tuple[Objective, ...] = ("accuracy", "size_bytes", "latency_ms")
 """In this order everywhere; accuracy is maximised, the others are minimised."""
@@ -172,11 +173,12 @@ class StudyConfig(Table):
     @field_validator("objectives")
     @classmethod
     def _in_order(cls, objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
-        kept = tuple(name for name in OBJECTIVES if name in objectives)
-        if objectives != kept or len(kept) < 2 or kept[0] != "accuracy":
+        first, *costs = objectives
+        kept = [name for name in OBJECTIVES[1:] if name in costs]
+        if first not in MEASURES or costs != kept or not kept:
             raise ValueError(
-                f"must be accuracy and one or both of size_bytes and latency_ms, in this order: "
-                f"{', '.join(OBJECTIVES)}"
+                f"must be {' or '.join(MEASURES)}, and one or both of size_bytes and latency_ms, "
+                f"in this order, as {', '.join(OBJECTIVES)}"
             )
         return objectives
 
@@ -218,6 +220,7 @@ class StudyConfig(Table):
             threads=self.runtime.threads,
             device=self.runtime.device,
             runtime=self.runtime.name,
+            measure=self.objectives[0],
             modules=self.modules,
         )
 

@@ -29,7 +29,7 @@ class StageKeys:
 
     def __init__(self, setup: StudySetup, data: Data) -> None:
         self._setup = setup
-        self._images = {
+        self._images: dict[str, object] = {
             "fingerprint": data.fingerprint,
             # Nothing by name is what false was before there were names.
             "augment": data.config.augmentations or False,
@@ -37,6 +37,11 @@ class StageKeys:
             # Decides what the fixed views are, beside the split that the fingerprint covers.
             "split_seed": data.config.split_seed,
         }
+        # What may be left out is in no key where it is: older ones stay.
+        if data.config.class_weights is not None:
+            self._images["class_weights"] = data.config.class_weights
+        if setup.measure != "accuracy":
+            self._images["measure"] = setup.measure
         self._arithmetic = {
             "device": _device(setup),
             "threads": setup.threads,

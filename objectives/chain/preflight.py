@@ -15,7 +15,8 @@ from torch.nn.functional import cross_entropy
 
 from objectives.chain.artifacts import TEMPLATES, put_in_place
 from objectives.chain.teacher import try_teacher
-from objectives.data import load_data
+from objectives.data import Data, load_data
+from objectives.measures import MEASURES
 from objectives.models import (
     in_words,
     initialised_model,
@@ -36,6 +37,8 @@ from spaces import (
     is_users_function,
 )
 
+_UNEVEN = 3
+"""Times as many images as the rarest class has that the most frequent one may have, unsaid."""
 _TOLERANCE = 1e-3
 """Relative to the largest logit: what rounding explains."""
 
@@ -132,7 +135,21 @@ def check_setup(
         except InputError as error:
             faults[str(error)] = []  # It names the network.
     _refuse(faults)
-    return CheckedSetup(setup, all_networks, classes, data.described)
+    words = "; ".join([data.described, *_unevenness(setup, data)])
+    return CheckedSetup(setup, all_networks, classes, words)
+
+
+def _unevenness(setup: StudySetup, data: Data) -> Iterator[str]:
+    """Say that classes are uneven where nothing makes up for it."""
+    if MEASURES[setup.measure].counts_classes_alike or data.class_weights is not None:
+        return
+    counts = data.class_counts("train")
+    if counts.max() >= _UNEVEN * counts.min():
+        yield (
+            f"classes are uneven, {counts.min():,} to {counts.max():,} training images, and "
+            'accuracy hardly sees the rare ones: [data] class_weights = "balanced", or '
+            "balanced_accuracy or f1 first among the objectives, does"
+        )
 
 
 def _faults(

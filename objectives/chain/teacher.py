@@ -18,7 +18,6 @@ from objectives.training import (
     TrainingGround,
     TrainingRun,
     logits_of,
-    share_right,
     train,
     training_method,
 )
@@ -69,7 +68,7 @@ def build_teacher(
             read = load_weights(model, Path(path), network.key, classes=classes, part=part)
             model.to(ground.device)
             logits = logits_of(model, ground.validation(network.image_size))
-            accuracy = share_right(logits, ground.validation_labels)
+            accuracy = ground.judged(logits)
         case TrainTeacher(schedule):
             run = TrainingRun(
                 "teacher", schedule, setup.seed, network.image_size, training_method(NoTeacher())

@@ -233,7 +233,7 @@ class Workbench:
     @cached_property
     def ground(self) -> TrainingGround:
         """The images where training happens; made when something really trains."""
-        return TrainingGround(self.data, self.setup.device)
+        return TrainingGround(self.data, self.setup.device, self.setup.measure)
 
     def _stage(
         self, key: str, reporter: EpochReporter, build: StageBuild, leases: ExitStack

@@ -45,6 +45,8 @@ class Batch:
     """int64 [b]."""
     positions: Tensor
     """int64 [b]: where the images stand in the training split."""
+    class_weights: Tensor | None = None
+    """float32 [classes]: how much an image counts, with its label, by class; None: all alike."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,28 @@ class Data:
             seen.update(split.labels.numpy().data)
         seen.update(self._calibration_positions.numpy().data)
         return seen.hexdigest()
+
+    def class_counts(self, split: SplitName) -> NDArray[np.int64]:
+        """Return how many images of each class a split has, [classes]."""
+        return np.bincount(self.labels(split), minlength=self.classes)
+
+    @cached_property
+    def class_weights(self) -> Tensor | None:
+        """What a batch says of its classes; `balanced`: images / (classes * images of the class).
+
+        Raises InputError when there are not as many weights as classes.
+        """
+        weights = self.config.class_weights
+        if weights is None:
+            return None
+        if weights == "balanced":
+            counts = self.class_counts("train")
+            return torch.from_numpy(counts.sum() / (self.classes * counts)).float()
+        if len(weights) != self.classes:
+            raise InputError(
+                f"class_weights must be one a class, {self.classes}, got {len(weights)}"
+            )
+        return torch.tensor(weights, dtype=torch.float32)
 
     def labels(self, split: SplitName) -> NDArray[np.int64]:
         """Return the classes of a split's images, [n]."""
@@ -177,6 +201,8 @@ class TrainingImages:
         self._labels = train.labels.to(device)
         self._views: dict[int, Tensor] = {}
         self._augment = data.augmentation
+        weights = data.class_weights
+        self._class_weights = None if weights is None else weights.to(device)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -206,7 +232,8 @@ class TrainingImages:
             batch = images[positions]
             if view is None and self._augment is not None:
                 batch = self._augment(batch, draws)
-            yield Batch(self._data.normalise(batch), self._labels[positions], positions)
+            images_seen = self._data.normalise(batch)
+            yield Batch(images_seen, self._labels[positions], positions, self._class_weights)
 
     def _view(self, number: int) -> Tensor:
         if number not in self._views:

@@ -1,7 +1,8 @@
 """Pareto arithmetic: losses, dominance, normalised hypervolume and the knee. No torch.
 
 Inside, everything minimises: an outcome becomes a row of losses (1 - accuracy, size_bytes,
-latency_ms), or two of them, in the order in which the study names its objectives. A NaN is an
+latency_ms), or two of them, in the order in which the study names its objectives. Accuracy is what
+a study judges by, whatever its name (objectives.measures). A NaN is an
 error everywhere, never a pass.
 """
 
@@ -19,6 +20,8 @@ from spaces import DistilfrontError, InputError
 OBJECTIVES = ("accuracy", "size_bytes", "latency_ms")
 """Every objective, in order: accuracy is maximised, the other two are minimised."""
 
+_COSTS = OBJECTIVES[1:]
+
 Losses = NDArray[np.float64]
 """[points, objectives], less is better."""
 
@@ -28,7 +31,7 @@ class Outcome(Protocol):
 
     @property
     def accuracy(self) -> float:
-        """Share of images classified right."""
+        """What the study judges by, in [0, 1]."""
         ...
 
     @property
@@ -108,12 +111,11 @@ class ReferencePoint:
 
     def losses(self, objectives: Sequence[str] = OBJECTIVES) -> Losses:
         """Return its losses, [objectives]."""
-        worst = {
-            "accuracy": 1 - self.accuracy_floor,
-            "size_bytes": self.size_bytes,
-            "latency_ms": self.latency_ms,
-        }
-        return np.array([worst[name] for name in objectives], dtype=np.float64)
+        worst = [
+            getattr(self, name) if name in _COSTS else 1 - self.accuracy_floor
+            for name in objectives
+        ]
+        return np.array(worst, dtype=np.float64)
 
 
 def accuracy_floor(share: float, teacher_accuracy: float) -> float:
@@ -127,10 +129,7 @@ def accuracy_floor(share: float, teacher_accuracy: float) -> float:
 def losses_of(outcomes: Sequence[Outcome], objectives: Sequence[str] = OBJECTIVES) -> Losses:
     """Return one row of losses per outcome, one column per objective; raises on NaN."""
     columns = [
-        [
-            1 - outcome.accuracy if name == "accuracy" else getattr(outcome, name)
-            for name in objectives
-        ]
+        [getattr(outcome, name) if name in _COSTS else 1 - outcome.accuracy for name in objectives]
         for outcome in outcomes
     ]
     losses = np.array(columns, dtype=np.float64).reshape(len(outcomes), len(objectives))

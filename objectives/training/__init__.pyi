@@ -2,7 +2,6 @@ from .adapters import attach_adapter as attach_adapter
 from .adapters import merge_adapter as merge_adapter
 from .adapters import save_adapter as save_adapter
 from .float_accuracy import logits_of as logits_of
-from .float_accuracy import share_right as share_right
 from .loop import AfterEpoch as AfterEpoch
 from .loop import EpochResult as EpochResult
 from .loop import TrainingGround as TrainingGround

@@ -18,11 +18,6 @@ def logits_of(model: nn.Module, images: Tensor) -> Tensor:
         return torch.cat([model(batch) for batch in torch.split(images, _BATCH)])
 
 
-def share_right(logits: Tensor, labels: Tensor) -> float:
-    """Return the share of images whose largest logit is their class."""
-    return float((logits.argmax(1) == labels).double().mean())
-
-
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put the network in evaluation mode inside, and every module back afterwards."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from objectives.data import Data, Device, TrainingImages, resized
 from objectives.errors import DivergedError
+from objectives.measures import MEASURES, confusion
 from objectives.models import fit_to_save, speed_up_small_maps
 from objectives.results import StageName
 from objectives.seeding import generator, seeded
@@ -21,7 +22,6 @@ from objectives.training.float_accuracy import (
     fitting_statistics,
     logits_of,
     re_estimate_statistics,
-    share_right,
 )
 from objectives.training.learning_rate import learning_rate
 from objectives.training.methods import Seen, TrainingMethod
@@ -49,10 +49,11 @@ AfterEpoch = Callable[[int, EpochResult, bool], bool]
 class TrainingGround:
     """The images of a study where training happens, held once per process and size."""
 
-    def __init__(self, data: Data, device: Device) -> None:
+    def __init__(self, data: Data, device: Device, measure: str = "accuracy") -> None:
+        """measure: what networks are judged by; see objectives.measures."""
         self.device: Device = device
+        self._measure = MEASURES[measure]
         self.images = TrainingImages(data, device)
-        self.validation_labels = data.splits["validation"].labels.to(device)
         self._data = data
         self._validation: dict[int, Tensor] = {}
         self._statistics: dict[int, Tensor] = {}
@@ -63,6 +64,12 @@ class TrainingGround:
             images = self._data.tensor("validation", self.device)
             self._validation[image_size] = resized(images, image_size)
         return self._validation[image_size]
+
+    def judged(self, logits: Tensor) -> float:
+        """Return how good the logits [n, classes] of the validation images are, in [0, 1]."""
+        predicted = logits.argmax(1).cpu().numpy()
+        counts = confusion(self._data.labels("validation"), predicted, self._data.classes)
+        return self._measure.of(counts)
 
     def statistics_images(self, image_size: int) -> Tensor:
         """Return training images without augmentation, for batch-norm statistics."""
@@ -190,7 +197,7 @@ def _accuracy(
         logits = logits_of(model, ground.validation(run.image_size))
     if not bool(torch.isfinite(logits).all()):
         raise DivergedError(run.stage, epoch, run.schedule.learning_rate)
-    return share_right(logits, ground.validation_labels)
+    return ground.judged(logits)
 
 
 def _set_training_mode(model: nn.Module, *, freeze_statistics: bool) -> None:

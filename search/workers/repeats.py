@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from objectives import DivergedError, OnEpoch, TrainedStudent
+from objectives import DivergedError, OnEpoch, TrainedStudent, measured
 from objectives.fronts import Beliefs
 from reports import StudySummary
 from spaces import StudentConfig, scheme_named
@@ -122,9 +122,10 @@ def train(repeat: Repeat, workbench: "Workbench", on_epoch: OnEpoch) -> Replicat
     if not isinstance(trained, TrainedStudent):
         raise TypeError("a student stopped that nobody had told to")
     accuracies = {
-        scheme: workbench.evaluate(
-            trained, student.network, scheme_named(scheme), "validation"
-        ).accuracy
+        scheme: measured(
+            workbench.evaluate(trained, student.network, scheme_named(scheme), "validation"),
+            workbench.setup.measure,
+        )
         for scheme in repeat.schemes
     }
     seconds = sum(stage.seconds for stage in trained.stages)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import optuna
 
-from objectives import DivergedError, Evaluation, StoppedStudent, TrainedStudent
+from objectives import DivergedError, Evaluation, StoppedStudent, TrainedStudent, measured
 from objectives.costs import CostTable
 from objectives.fronts import losses_of, nondominated
 from reports import counted
@@ -155,7 +155,7 @@ class Worker:
         latency_ms = self._latency_ms(chain, chain.scheme)
         audited = None if watch.audit is None else as_record(watch.audit)
         complete(bench.study, trial, own, latency_ms, student.stages, audited)
-        self._emit(_point(trial.number, chain.scheme, "sampled", own, latency_ms))
+        self._emit(self._point(trial.number, chain.scheme, "sampled", own, latency_ms))
         return "complete", f"accuracy {student.accuracy:.4f}, {counted(1 + offered, 'point')}"
 
     def _offer(self, trial: optuna.Trial, chain: ChainConfig, student: TrainedStudent) -> int:
@@ -172,7 +172,7 @@ class Worker:
             evaluation = self._evaluate(student, offered)
             latency_ms = self._latency_ms(chain, scheme)
             add_offer(bench.study, trial, offered, evaluation, latency_ms)
-            self._emit(_point(trial.number, scheme, "offered", evaluation, latency_ms))
+            self._emit(self._point(trial.number, scheme, "offered", evaluation, latency_ms))
             added += 1
         raise ReleasedError
 
@@ -206,6 +206,18 @@ class Worker:
             ]
         )
 
+    def _point(
+        self, trial: int, scheme: Scheme, origin: str, evaluation: Evaluation, latency_ms: float
+    ) -> PointAdded:
+        return PointAdded(
+            trial=trial,
+            scheme=scheme.name,
+            origin=origin,
+            accuracy=measured(evaluation, self._bench.config.objectives[0]),
+            size_bytes=evaluation.size_bytes,
+            latency_ms=latency_ms,
+        )
+
     def _latency_ms(self, chain: ChainConfig, scheme: Scheme) -> float:
         return self._bench.costs.of(chain.student.network.key, scheme.name).latency_ms
 
@@ -220,16 +232,3 @@ def in_words(chain: ChainConfig, searched: Collection[str], params: Mapping[str,
         if name in searched and name != SCHEME_KEY
     ]
     return ", ".join([*told, chain.scheme.name])
-
-
-def _point(
-    trial: int, scheme: Scheme, origin: str, evaluation: Evaluation, latency_ms: float
-) -> PointAdded:
-    return PointAdded(
-        trial=trial,
-        scheme=scheme.name,
-        origin=origin,
-        accuracy=evaluation.accuracy,
-        size_bytes=evaluation.size_bytes,
-        latency_ms=latency_ms,
-    )

@@ -6,7 +6,7 @@ from pathlib import Path
 import optuna
 from optuna.artifacts import FileSystemArtifactStore
 
-from objectives import Workbench, data_stamp, study_inputs
+from objectives import MEASURES, Workbench, data_stamp, study_inputs
 from search.problem import SearchProblem, check_bounds
 from search.strategy import parts_named
 from search.workers.claims import open_claims
@@ -60,7 +60,9 @@ def work(
             config.search_space(),
             costs,
             bounds.reference(itself),
-            workbench.data.images_in("validation"),
+            MEASURES[workbench.setup.measure].images_worth(
+                workbench.data.class_counts("validation")
+            ),
             teacher.accuracy,
             config.objectives,
             bounds,

@@ -134,7 +134,7 @@ class HistoryReader:
             student=_required(trial, Attr.STUDENT),
             scheme=scheme,
             chain=chain,
-            accuracy=float(values["accuracy"]),
+            accuracy=float(trial.values[0]),
             size_bytes=evaluation.size_bytes,
             latency_ms=self._latency_ms(chain, scheme) if latency_ms is None else latency_ms,
             evaluation=evaluation,

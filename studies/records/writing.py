@@ -13,7 +13,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from objectives import Evaluation, StageRecord
+from objectives import Evaluation, StageRecord, measured
 from spaces import SCHEME_KEY, ChainConfig, DistilfrontError, student_key, to_dict
 from studies.records.names import Attr, Origin
 
@@ -199,10 +199,7 @@ def _plain(attrs: Mapping[Attr, Any]) -> dict[str, Any]:
 
 
 def _values(study: optuna.Study, evaluation: Evaluation, latency_ms: float) -> list[float]:
-    """Return the objectives that the study chose, in its order."""
-    known = {
-        "accuracy": evaluation.accuracy,
-        "size_bytes": float(evaluation.size_bytes),
-        "latency_ms": latency_ms,
-    }
-    return [known[name] for name in study.metric_names or ()]
+    """Return the objectives that the study chose, in its order: what it judges by, then costs."""
+    judged_by, *costs = study.metric_names or ["accuracy"]
+    known = {"size_bytes": float(evaluation.size_bytes), "latency_ms": latency_ms}
+    return [measured(evaluation, judged_by), *(known[name] for name in costs)]

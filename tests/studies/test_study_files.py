@@ -222,9 +222,18 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
             "space.distill.temperature={low=1,high=1e300,step=1}",
             "space.distill.temperature: a range has at most 1,000 values",
         ),
-        ("objectives=['accuracy']", "objectives: must be accuracy and one or both of"),
-        ("objectives=['size_bytes','latency_ms']", "objectives: must be accuracy and one or both"),
-        ("objectives=['latency_ms','accuracy']", "objectives: must be accuracy and one or both"),
+        (
+            "objectives=['accuracy']",
+            "objectives: must be accuracy or balanced_accuracy or f1, and one or both of",
+        ),
+        (
+            "objectives=['size_bytes','latency_ms']",
+            "objectives: must be accuracy or balanced_accuracy or f1, and one or both",
+        ),
+        (
+            "objectives=['latency_ms','accuracy']",
+            "objectives: must be accuracy or balanced_accuracy or f1, and one or both",
+        ),
         (
             "sampler.name=annealing",
             "sampler.name: must be 'ehvi', 'tpe', 'nsgaii', 'gp', 'random'",

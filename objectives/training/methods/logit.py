@@ -24,7 +24,7 @@ class LogitTraining(TrainingMethod):
         epoch: int,  # noqa: ARG002
     ) -> Tensor:
         """Return the loss; without a teacher (alpha 0) the labels' part alone."""
-        labels_part = cross_entropy(student.logits, batch.labels)
+        labels_part = cross_entropy(student.logits, batch.labels, weight=batch.class_weights)
         if teacher is None:
             return labels_part
         return weighed(labels_part, self.divergence(student.logits, teacher.logits), self._alpha)

@@ -18,4 +18,4 @@ class NoTeacherTraining(TrainingMethod):
         epoch: int,  # noqa: ARG002
     ) -> Tensor:
         """Return the loss."""
-        return cross_entropy(student.logits, batch.labels)
+        return cross_entropy(student.logits, batch.labels, weight=batch.class_weights)

@@ -27,8 +27,9 @@ def _by_hand(student, teacher, labels, temperature, alpha):
     return total / len(labels)
 
 
-def loss_of(settings, student, teacher, labels):
-    batch = Batch(torch.zeros(len(labels), 3, 8, 8), labels, torch.arange(len(labels)))
+def loss_of(settings, student, teacher, labels, weights=None):
+    images = torch.zeros(len(labels), 3, 8, 8)
+    batch = Batch(images, labels, torch.arange(len(labels)), weights)
     seen = None if teacher is None else Seen(teacher)
     return training_method(settings)(Seen(student), seen, batch, epoch=1)
 
@@ -48,6 +49,21 @@ def test_loss_is_the_closed_form(logits, temperature, alpha):
     loss = loss_of(Logit(alpha, temperature), student, teacher, labels)
     expected = _by_hand(student.tolist(), teacher.tolist(), labels, temperature, alpha)
     assert loss.item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("settings", [NoTeacher(), Logit(0.0, 4), Logit(0.5, 4)])
+def test_an_image_counts_with_its_label_as_much_as_its_class_does(logits, settings):
+    student, teacher, labels = logits
+    teacher = teacher if settings.needs_teacher else None
+    weights = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64)
+    each = [-math.log(_softmax(s, 1)[y]) for s, y in zip(student.tolist(), labels, strict=True)]
+    counted = [weights[y].item() for y in labels]
+    mean = sum(w * loss for w, loss in zip(counted, each, strict=True)) / sum(counted)
+    moved = mean - sum(each) / len(each)
+    plain = loss_of(settings, student, teacher, labels).item()
+    share = 1 - settings.alpha if teacher is not None else 1.0
+    weighed = loss_of(settings, student, teacher, labels, weights).item()
+    assert weighed == pytest.approx(plain + share * moved, rel=1e-9)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])

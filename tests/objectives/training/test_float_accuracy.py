@@ -7,7 +7,6 @@ from objectives.training.float_accuracy import (
     fitting_statistics,
     logits_of,
     re_estimate_statistics,
-    share_right,
 )
 from spaces import Network
 
@@ -39,8 +38,3 @@ def test_statistics_are_put_back_to_the_bit():
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert torch.equal(logits_of(model, images), plain)
     assert model.training
-
-
-def test_share_right():
-    logits = torch.tensor([[2.0, 1.0], [0.0, 1.0], [3.0, 1.0], [0.0, 5.0]])
-    assert share_right(logits, torch.tensor([0, 1, 1, 1])) == 0.75

@@ -8,7 +8,7 @@ import torch
 
 from objectives.chain.handlers import HANDLERS
 from objectives.chain.handlers.handler import publish
-from objectives.training import logits_of, share_right, train
+from objectives.training import logits_of, train
 from objectives.training.float_accuracy import re_estimate_statistics
 from spaces import SCHEMES, STAGES, Calibration, Choice, Prior, Scheme, Stage, Static
 from spaces.settings import Number, Setting, setting
@@ -59,7 +59,7 @@ class AverageHandler:
                         value.lerp_(before[name].to(value.device), stage.share)
             re_estimate_statistics(model, work.ground.statistics_images(size))
             logits = logits_of(model, work.ground.validation(size))
-            accuracy = share_right(logits, work.ground.validation_labels)
+            accuracy = work.ground.judged(logits)
             last.append(replace(result, accuracy=accuracy))
             return after(epoch, last[-1], reused)
 
