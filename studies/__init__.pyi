@@ -24,5 +24,6 @@ from .opening import study_names as study_names
 from .schema import OBJECTIVES as OBJECTIVES
 from .schema import BoundsTable as BoundsTable
 from .schema import StudyConfig as StudyConfig
+from .storage import holds_studies as holds_studies
 from .storage import open_storage as open_storage
 from .stored_trials import StoredTrials as StoredTrials

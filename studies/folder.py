@@ -48,7 +48,7 @@ class StudyFolder:
 
     @contextmanager
     def created(self) -> Iterator[None]:
-        """Make the folders; a block that raises InputError leaves none of those it made.
+        """Make the folders; a block that raises leaves none of them empty.
 
         Raises InputError where they cannot be written.
         """
@@ -58,7 +58,7 @@ class StudyFolder:
 
 @contextmanager
 def made_folders(*folders: Path, hint: str) -> Iterator[None]:
-    """Make folders and their parents; when the block raises InputError, take back those made.
+    """Make folders and their parents; when the block raises, take back those that are empty.
 
     hint: what the user can do where they cannot be written, which raises InputError too.
     """
@@ -83,9 +83,9 @@ def made_folders(*folders: Path, hint: str) -> Iterator[None]:
             except OSError as error:
                 raise _unwritable(folder, error, hint) from error
         yield
-    except InputError:
+    except BaseException:
         for path in reversed(made):
-            with suppress(OSError):  # Something else lies there by now.
+            with suppress(OSError):  # Something lies there by now.
                 path.rmdir()
         raise
 

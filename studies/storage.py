@@ -2,6 +2,8 @@
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy
@@ -45,19 +47,48 @@ def open_storage(target: str | Path, *, must_exist: bool = False) -> RDBStorage:
     something else than Optuna's studies; nothing is written to it then.
     """
     url = _parsed(target)
-    is_sqlite = url.get_backend_name() == "sqlite"
-    file = Path(str(url.database))
-    shown = str(file) if is_sqlite else str(url)
+    with _told(url):
+        if not _has_studies(url) and must_exist:
+            raise InputError(f"there are no studies in {_shown(url)}: search.run makes one")
+        return _open_sqlite(_file(url), url) if _is_sqlite(url) else _open_server(url)
+
+
+def holds_studies(target: str | Path) -> bool:
+    """Say whether a storage has Optuna's tables; writes nothing. Raises as `open_storage` does."""
+    url = _parsed(target)
+    with _told(url):
+        return _has_studies(url)
+
+
+def _has_studies(url: sqlalchemy.URL) -> bool:
+    """Raise InputError where there are tables, and none of Optuna's."""
+    tables = _sqlite_tables(_file(url)) if _is_sqlite(url) else _server_tables(url)
+    if not (tables >= _CORE_TABLES or tables <= _OPTUNA_TABLES):
+        raise InputError(
+            f"{_shown(url)} is not a database of studies: it has the tables "
+            f"{', '.join(sorted(tables)[:5])}; give an empty one or one that Optuna made"
+        )
+    return tables >= _CORE_TABLES
+
+
+def _is_sqlite(url: sqlalchemy.URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _file(url: sqlalchemy.URL) -> Path:
+    return Path(str(url.database))
+
+
+def _shown(url: sqlalchemy.URL) -> str:
+    return str(_file(url)) if _is_sqlite(url) else str(url)
+
+
+@contextmanager
+def _told(url: sqlalchemy.URL) -> Iterator[None]:
+    """Raise InputError, which names the storage, for what its database or driver raises."""
+    shown = _shown(url)
     try:
-        tables = _sqlite_tables(file) if is_sqlite else _server_tables(url)
-        if not (tables >= _CORE_TABLES or tables <= _OPTUNA_TABLES):
-            raise InputError(
-                f"{shown} is not a database of studies: it has the tables "
-                f"{', '.join(sorted(tables)[:5])}; give an empty one or one that Optuna made"
-            )
-        if must_exist and not tables >= _CORE_TABLES:
-            raise InputError(f"there are no studies in {shown}: search.run makes one")
-        return _open_sqlite(file, url) if is_sqlite else _open_server(url)
+        yield
     except ModuleNotFoundError as error:
         _, how = _DRIVERS.get(url.get_backend_name(), ("", "install it"))
         raise InputError(f"{shown} needs the driver {error.name}: {how}") from error

@@ -56,7 +56,7 @@ IMPORTED = {
     **{name: getattr(settings, name) for name in settings.__all__},
     **{name: getattr(training, name) for name in ("AfterEpoch", "train")},
     **{name: getattr(training_methods, name) for name in ("Seen", "TrainingMethod")},
-    **{name: getattr(runtimes, name) for name in ("ArtifactWriter", "Template")},
+    **{name: getattr(runtimes, name) for name in ("ArtifactWriter", "PixelInput", "Template")},
     "Array": np.ndarray,
     "Batch": Batch,
     "ClassVar": typing.ClassVar,

@@ -25,11 +25,13 @@ from studies import (
     check_resume,
     create_or_resume,
     data_stamp_of,
+    holds_studies,
     load_study,
     open_storage,
     open_study,
     path_notes,
     stored_config,
+    study_names,
 )
 from studies.records import History, HistoryReader, StudyAttr, costs_of, is_late
 
@@ -161,20 +163,34 @@ def open_session(
     folder = StudyFolder(runs_dir, config.name)
     table = None if costs is None else read_study_costs(costs, config)
     console = command_console()
-    checked = None if folder.database.exists() else check_study(config)
-    if checked is not None:
-        console.print(f"Data: {checked.data}", highlight=False)
-    with folder.created(), _exported(checked, folder):
-        opened = _open(storage_target(folder, storage))
-        begun = check_resume(config, opened)
-        if begun is not None:
-            _check_inputs(begun, config)
-        if begun is not None and table is not None:
-            _check_costs(begun, table, costs)
-        session = Session(config, folder, opened, create_or_resume(config, opened), console)
+    target = storage_target(folder, storage)
+    with folder.created():
+        # What takes a moment first: networks are built, tried and exported for many seconds.
+        checked = None if _has_begun(target, config.name) else check_study(config)
+        if checked is not None:
+            console.print(f"Data: {checked.data}", highlight=False)
+        with _exported(checked, folder):
+            opened = _open(target)
+            begun = check_resume(config, opened)
+            if begun is not None:
+                _check_inputs(begun, config)
+            if begun is not None and table is not None:
+                _check_costs(begun, table, costs)
+            made = create_or_resume(config, opened)
+        session = Session(config, folder, opened, made, console)
     if table is not None:
         session.study.set_user_attr(StudyAttr.COSTS.value, to_dict(table))
     return session
+
+
+def _has_begun(target: str | Path, name: str) -> bool:
+    """Say whether the study lies in a storage; raises InputError where that cannot be used."""
+    if not holds_studies(target):
+        return False
+    opened = _open(target, must_exist=True)
+    names = study_names(opened)
+    opened.engine.dispose()
+    return name in names
 
 
 def load_told(study: str, settings: Sequence[str]) -> StudyConfig:

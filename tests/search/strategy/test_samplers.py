@@ -26,6 +26,10 @@ from spaces import (
 from studies.records import Attr
 
 SAMPLERS = ("tpe", "nsgaii", "gp", "random", "qmc")
+GP_LONG = [
+    pytest.param(name, marks=[pytest.mark.long] if name == "gp" else []) for name in SAMPLERS
+]
+"""For tests in which a sampler draws often: each of the GP's draws takes a second or two."""
 SCHEMES = ("fp32", "fp16", "int8_static", "w4a8")
 SPACE = Space(
     stages=("distill", "adapt"),
@@ -49,9 +53,7 @@ SPACE = Space(
 DIRECTIONS = ("maximize", "minimize", "minimize")
 
 
-def new_study(name, *, seed=0, startup=4, directions=None, storage=None):
-    # A draw of the GP takes a second for two objectives and several for three.
-    directions = directions or DIRECTIONS[: 2 if name == "gp" else 3]
+def new_study(name, *, seed=0, startup=4, directions=DIRECTIONS, storage=None):
     return optuna.create_study(
         directions=directions, sampler=sampler_named(name, seed, startup), storage=storage
     )
@@ -138,7 +140,7 @@ def test_the_same_study_and_number_give_the_same_draw_whoever_asks(name, tmp_pat
     assert draw(resumed)[1] == drawn
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", GP_LONG)
 def test_order_of_reading_does_not_matter_when_trials_end_out_of_turn(name):
     follower = new_study(name)
     run(follower, 5)
@@ -154,7 +156,7 @@ def test_order_of_reading_does_not_matter_when_trials_end_out_of_turn(name):
     assert draw(newcomer)[1] == drawn
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", GP_LONG)
 def test_a_trial_that_ended_before_one_already_read_is_put_in_its_place(name):
     # Another machine's clock: the trial comes to light late, with an earlier end.
     follower = new_study(name)
@@ -178,7 +180,7 @@ def _ended_earlier(trial: FrozenTrial) -> FrozenTrial:
     return copy
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", GP_LONG)
 def test_offers_and_baselines_change_no_draw(name):
     plain, offered = new_study(name), new_study(name)
     run(plain, 6)
