@@ -11,7 +11,6 @@ Searches that are there already are gone on with, so it can be interrupted and r
 """
 
 import argparse
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -54,17 +53,20 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     options = parser.parse_args()
     settings = (*SETTINGS, *options.overrides)
+    study = (
+        str(Path(options.study).absolute()) if options.study.endswith(".toml") else options.study
+    )
     checkouts = {code_commit()[:7]: ROOT}
     if options.than is not None:
-        checkouts[options.than.name] = options.than
+        checkouts[options.than.name] = options.than.absolute()
     print(HEAD)
     print("|" + " --- |" * (HEAD.count(" | ") + 1), flush=True)
     found: dict[str, list[Outcome]] = {name: [] for name in checkouts}
     for seed in range(options.seeds):
         for name, checkout in checkouts.items():
             runs = options.work.absolute() / f"{name}-{seed}"
-            _search(checkout, options.study, settings, runs, seed, options.trials)
-            found[name].append(_outcome(options.study, settings, runs))
+            _search(checkout, study, settings, runs, seed, options.trials)
+            found[name].append(_outcome(study, settings, runs))
             print(_row(name, str(seed), found[name][-1:]), flush=True)
     for name, outcomes in found.items():
         print(_row(name, "all", outcomes))
@@ -78,7 +80,7 @@ def _search(
         command += ["--set", setting]
     subprocess.run(
         [sys.executable, *command, "--seed", str(seed), "--trials", str(trials)],
-        env=os.environ | {"PYTHONPATH": str(checkout)},
+        cwd=checkout,  # `python -m` looks there first.
         stdout=subprocess.DEVNULL,
         check=True,
     )
