@@ -223,7 +223,7 @@ def test_a_timeout_stops_it_and_the_same_command_goes_on(searched: Searched, fre
     command = Command(searched.file, fresh, *options)
     assert command.ends() == 0, command.output
     assert 55 < time.monotonic() - begun < 120
-    assert "of 500 trials have ended; the same command goes on" in command.output
+    assert "of 500 trials ended; the same command goes on" in command.output
     total = len([trial for trial in sampled(trials_in(fresh)) if trial.state.is_finished()]) + 1
     again = Command(searched.file, fresh, "--sampler", "random", "--trials", str(total))
     assert again.ends() == 0, again.output
