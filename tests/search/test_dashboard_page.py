@@ -55,7 +55,7 @@ def serving(command: list[str], port: int, cwd: Path) -> Iterator[str]:
             process.wait()
 
 
-@pytest.fixture(scope="module", params=["ours", "plain"])
+@pytest.fixture(scope="module", params=["ours", pytest.param("plain", marks=pytest.mark.long)])
 def dashboard(request, searched) -> Iterator[str]:
     """The address of a dashboard, started by either of the two documented commands."""
     port, runs = free_port(), searched.runs

@@ -188,6 +188,7 @@ def test_what_a_group_says_does_not_come_from_itself():
     assert len(lucks) == 24
 
 
+@pytest.mark.long
 def test_the_command_prints_errors_and_writes_a_table(tmp_path, monkeypatch, capsys):
     out = tmp_path / "wide.parquet"
     space = "space.distill.temperature={low=2, high=6, step=1}"

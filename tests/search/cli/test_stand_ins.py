@@ -56,6 +56,7 @@ def test_a_report_is_told_under_any_code_page(searched, tmp_path, code_page):
     assert said.stdout.endswith("report.html\n")
 
 
+@pytest.mark.long
 def test_other_commands_too(searched, tmp_path):
     words = {"cwd": tmp_path, "PYTHONIOENCODING": "ascii"}
     study = ("--study", "tiny", "--runs-dir", searched.runs)

@@ -680,6 +680,7 @@ def test_values_that_cannot_be_are_refused():
 # --- The page ------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_page_s_example_runs_as_it_stands():
     page = (ROOT / "docs" / "pruner.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
