@@ -19,9 +19,8 @@ BENCH_OURS ?= ours
 run: $(VENV)/.run
 	$(BIN)/python -m search.run --study kd_lora_q
 
-# Three processes keep two cores busy: many tests wait for a process, a page or a server.
 test: $(VENV)/.test check
-	$(BIN)/python -m pytest -m "not long" -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

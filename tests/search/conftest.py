@@ -1,5 +1,6 @@
 """One search that nothing disturbed, shared by all tests that need one."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from tests.shared import made_once
 
 @pytest.fixture(scope="session")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
-    folder = made_once(tmp_path_factory, "searched", _search)
+    shared = made_once(tmp_path_factory, "searched", _search)
+    # A copy for each process: some tests leave things in its cache, others look that nothing is.
+    folder = tmp_path_factory.mktemp("own") / "searched"
+    shutil.copytree(shared, folder)
     file, runs, costs = (folder / name for name in ("tiny.toml", "runs", "costs.json"))
     return Searched(file, runs, runs.with_suffix(".out").read_text(), costs)
 
