@@ -17,7 +17,8 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
     folder = tmp_path_factory.mktemp("own") / "searched"
     shutil.copytree(shared, folder)
     file, runs, costs = (folder / name for name in ("tiny.toml", "runs", "costs.json"))
-    return Searched(file, runs, runs.with_suffix(".out").read_text(), costs)
+    output = runs.with_suffix(".out").read_text().replace(str(shared), str(folder))
+    return Searched(file, runs, output, costs)
 
 
 def _search(folder: Path) -> None:
