@@ -105,7 +105,8 @@ def _row(
     scheme: str,
     cost: Cost,
 ) -> Row:
-    low, high = wilson(accuracy * images, images) if images else (None, None)
+    worth = summary.images or 0
+    low, high = wilson(accuracy * worth, worth) if images else (None, None)
     teacher = summary.teacher.cost
     return Row(
         trial=trial,

@@ -174,7 +174,7 @@ class StudySummary:
         if not points:
             return None
         counts = np.array(points[0].evaluation.confusion).sum(axis=1)
-        return round(self.measure.images_worth(counts))
+        return self.measure.images_worth(counts)
 
     @cached_property
     def front_probability(self) -> Mapping[int, float]:

@@ -40,7 +40,7 @@ class StageKeys:
         # What may be left out is in no key where it is: older ones stay.
         if data.config.class_weights is not None:
             self._images["class_weights"] = data.config.class_weights
-        if setup.measure != "accuracy":
+        if setup.measure != StudySetup.measure:
             self._images["measure"] = setup.measure
         self._arithmetic = {
             "device": _device(setup),

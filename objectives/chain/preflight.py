@@ -141,7 +141,8 @@ def check_setup(
 
 def _unevenness(setup: StudySetup, data: Data) -> Iterator[str]:
     """Say that classes are uneven where nothing makes up for it."""
-    if MEASURES[setup.measure].counts_classes_alike or data.class_weights is not None:
+    weights = data.class_weights  # Raises where there are not as many as classes.
+    if MEASURES[setup.measure].counts_classes_alike or weights is not None:
         return
     counts = data.class_counts("train")
     if counts.max() >= _UNEVEN * counts.min():

@@ -107,9 +107,10 @@ def test_a_study_judges_by_what_stands_first(photos):
     assert metrics["validation"]["recall"] == sampled.accuracy
 
 
-def test_weights_are_one_a_class(photos):
+@pytest.mark.parametrize("first", ["", "f1"])
+def test_weights_are_one_a_class(photos, first):
     said = run_here(
-        *("run", "--study", written(photos, data="class_weights = [1.0, 2.0]"), "--dry-run"),
+        *("run", "--study", written(photos, first, "class_weights = [1.0, 2.0]"), "--dry-run"),
         cwd=photos,
     )
     assert said.returncode == 2
