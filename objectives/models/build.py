@@ -8,7 +8,7 @@ from torch.nn.parameter import is_lazy
 from torchvision import models as torchvision_models
 
 from objectives.models.cifar_resnet import CIFAR_RESNETS, CifarResNet
-from objectives.models.outputs import give_logits_alone
+from objectives.models.outputs import behave_as_ours
 from objectives.models.users_code import made_by_user, place_and_words
 from spaces import InputError, Network, UnknownNameError
 
@@ -45,7 +45,7 @@ def build_model(network: Network, classes: int) -> nn.Module:
     if any(map(is_lazy, (*model.parameters(), *model.buffers()))):
         _settle_shapes(model, network.image_size)
     if ":" in name:
-        give_logits_alone(model, classes)
+        behave_as_ours(model, classes)
     return model
 
 

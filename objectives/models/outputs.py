@@ -1,27 +1,49 @@
-"""Networks that give more than logits: one tensor comes out, and every name stays as it is."""
+"""Networks written elsewhere: they take images in any layout and return one tensor of logits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from typing import Any
 
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from spaces import InputError
 
 
-def give_logits_alone(model: nn.Module, classes: int) -> None:
+def behave_as_ours(model: nn.Module, classes: int) -> None:
     """Let `model` return logits [n, classes] where what it returns has them first or by that name.
 
+    And let it flatten by `view`, which the layout of our images (channels last) does not bear.
     Its class becomes a subclass with another `forward`. A module around it would put a prefix
     before the names of its weights, and a hook is passed over by peft, which calls `forward`.
     """
     kind = type(model)
 
     def forward(self: nn.Module, images: Tensor) -> Tensor:
-        return logits_in(kind.forward(self, images), classes)
+        with _ViewOfAnyLayout():
+            return logits_in(kind.forward(self, images), classes)
 
     model.__class__ = type(
         kind.__name__, (kind,), {"forward": forward, "__module__": kind.__module__}
     )
+
+
+class _ViewOfAnyLayout(TorchFunctionMode):
+    """Where a tensor's memory lies otherwise than `Tensor.view` wants it, the tensor is copied."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        try:
+            return func(*args, **(kwargs or {}))
+        except RuntimeError:
+            if func is not Tensor.view:
+                raise
+            return args[0].contiguous().view(*args[1:], **(kwargs or {}))
 
 
 def logits_in(output: object, classes: int) -> Tensor:

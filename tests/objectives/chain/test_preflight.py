@@ -51,7 +51,7 @@ def said(*networks, setup=SETUP):
         ("wrong_head", "gives float32 [2, 1000] for two images in train(), expected float32 [2, "),
         ("features_first", "gives a tuple of float32 [2, 8], float32 [2, 10], expected logits [n"),
         ("half", "cannot take images of 16 px: "),
-        ("viewing", "users_networks.py, line "),
+        ("of_another_size", "users_networks.py, line "),
         ("unsaved", "gives other logits once its weights are saved and loaded: "),
         ("frozen", "cannot be trained: what it gives depends on no weight with requires_grad"),
         ("the_same", "is the same network every time: it must be a new one at every call"),
@@ -127,7 +127,7 @@ def test_networks_that_cannot_be_exported_are_refused_all_at_once(tmp_path):
         assert f"{HERE}:{name}@1/16px" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["pair", "tied"])
+@pytest.mark.parametrize("name", ["pair", "tied", "viewing"])
 def test_such_a_network_goes_through_the_whole_chain_as_teacher_and_student(name, tmp_path):
     network = users(name)
     setup = replace(SETUP, teacher=TeacherConfig(network, TrainTeacher(Schedule(2, 0.01))))

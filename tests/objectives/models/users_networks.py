@@ -137,18 +137,22 @@ def tied(classes):
 
 
 class Viewing(nn.Module):
-    """Flattens by view, which the layout of training does not allow."""
+    """Flattens by view, as tutorials do, which the layout of training does not allow."""
 
-    def __init__(self, classes):
+    def __init__(self, classes, side=8):
         super().__init__()
-        self.conv, self.fc = nn.Conv2d(3, 4, 3, 2, 1), nn.Linear(4 * 8 * 8, classes)
+        self.conv, self.fc = nn.Conv2d(3, 4, 3, 2, 1), nn.Linear(4 * side * side, classes)
 
     def forward(self, x):
-        return self.fc(self.conv(x).view(-1, 4 * 8 * 8))
+        return self.fc(self.conv(x).view(-1, self.fc.in_features))
 
 
 def viewing(classes):
     return Viewing(classes)
+
+
+def of_another_size(classes):
+    return Viewing(classes, side=9)
 
 
 def half(classes):
