@@ -177,6 +177,10 @@ def open_session(
             if begun is not None and table is not None:
                 _check_costs(begun, table, costs)
             made = create_or_resume(config, opened)
+        if checked is not None:
+            made.set_user_attr(StudyAttr.DATA.value, checked.data)
+        elif StudyAttr.DATA in made.user_attrs:
+            console.print(f"Data: {made.user_attrs[StudyAttr.DATA]}", highlight=False)
         session = Session(config, folder, opened, made, console)
     if table is not None:
         session.study.set_user_attr(StudyAttr.COSTS.value, to_dict(table))

@@ -55,6 +55,8 @@ class StudyAttr(StrEnum):
     FINGERPRINT = "fingerprint"
     INPUTS = "inputs"
     """{"content": {name of a StudyInput: its digest}, "data_stamp": objectives.data_stamp}."""
+    DATA = "data"
+    """What the data are, in words."""
     COSTS = "costs"
     TEACHER = "teacher"
     """{"key", "architecture", "accuracy" (validation), "seconds", "stages"}."""

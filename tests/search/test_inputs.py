@@ -218,6 +218,7 @@ def test_a_study_goes_on_with_a_copy_of_its_inputs(begun):
     (begun / "moved.safetensors").rename(begun / "teacher.safetensors")
     ended = run_here("run", "--study", "colours.toml", cwd=begun)
     assert ended.returncode == 0, ended.stderr
+    assert "Data: 3 classes, " in ended.stdout
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from objectives import DivergedError
 from search.cli.session import open_existing
 from search.workers.repeats import Doubts, train
-from studies.records import History, Replicate, replicates_of
+from studies.records import History, Replicate, StudyAttr, replicates_of
 from tests.search.commands_run import command_line, environment, run_here
 from tests.search.searching import study_in
 
@@ -46,9 +46,12 @@ def confirm(place, *options):
 
 @pytest.fixture(scope="module")
 def confirmed(place):
-    """What was there before, what the command said, and what is there after."""
+    """What was there before, what the command said, and what is there after.
+
+    All of the front is in doubt: what else is, latencies decide.
+    """
     before, status = summary_in(place), status_in(place)
-    ended = confirm(place, "--repeats", 1)
+    ended = confirm(place, "--repeats", 1, "--doubt", 1)
     assert ended.returncode == 0, ended.stderr
     return before, status, ended.stdout, summary_in(place), status_in(place)
 
@@ -94,11 +97,27 @@ def test_the_report_has_the_new_probabilities(place, confirmed):
 
 
 def test_a_second_call_has_nothing_left_to_do(place, confirmed):
-    ended = confirm(place, "--repeats", 1)
+    ended = confirm(place, "--repeats", 1, "--doubt", 1)
     assert ended.returncode == 0
     assert "epoch" not in ended.stdout
     assert ended.stdout.splitlines()[-1] == "Nothing is left to train."
     assert summary_in(place).replicates == confirmed[3].replicates
+
+
+def test_nothing_is_trained_on_other_images_than_the_study_has_begun_with(
+    place, confirmed, tmp_path
+):
+    kept = shutil.copytree(place, tmp_path / "place")
+    study = study_in(kept / "runs")
+    inputs = study.user_attrs[StudyAttr.INPUTS]
+    content = {**inputs["content"], "train images": "of other images"}
+    study.set_user_attr(StudyAttr.INPUTS.value, {**inputs, "content": content})
+    ended = confirm(kept, "--repeats", 9, "--doubt", 1)
+    assert ended.returncode == 2, ended.stderr
+    (said,) = ended.stderr.splitlines()
+    assert "has begun with other inputs than are there now: " in said
+    assert "train images" in said
+    assert summary_in(kept).replicates == confirmed[3].replicates
 
 
 def test_no_time_trains_nothing_more_and_says_how_to_go_on(place, confirmed):
