@@ -8,10 +8,11 @@ reclaim left half done belongs to a process that died in it, and the next to loo
   the two leaves a retry that is found again, never none and never two.
 
 A trial that kills whoever runs it (out of memory, say) would go from hand to hand for ever: after
-DEATHS deaths without an epoch gained it has failed.
+DEATHS deaths without an epoch gained it has failed. A worker whose command went with it was killed
+from outside, or its machine was switched off, and the trial had no part in it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -27,7 +28,8 @@ from studies.records import Attr, FailureKind, HistoryReader, is_late, resumes
 DEATHS = 3
 """Workers that may die of one trial at one place before the trial has failed."""
 
-_GONE = "its worker is gone"
+_DIED = "its worker is gone"
+_GONE = "its worker is gone, and the command that started it"
 
 
 def open_claims(
@@ -79,8 +81,13 @@ class Claims:
         self.over = False
         """Whether the last claim found nothing to run, here or anywhere, now or later."""
 
-    def claim(self, total: int) -> optuna.Trial | None:
+    def claim(
+        self, total: int, draw: Callable[[optuna.Trial], None] | None = None
+    ) -> optuna.Trial | None:
         """Return a trial for this worker to run, None when there is none now; see `over`.
+
+        `draw` gives it its settings before anybody else can claim one: two that are free at once
+        would draw the same student. It is not to raise.
 
         Trials of dead workers come first, then enqueued ones, then, unless that is enough, a
         paused student if the scheduler names one, then new ones, and at last what was enqueued
@@ -104,6 +111,8 @@ class Claims:
                 return None
             for name, value in {Attr.ORIGIN: "sampled", **self._heartbeat.signature()}.items():
                 self._set(trial.number, name, value)
+            if draw is not None:
+                draw(trial)
         self._heartbeat.begin(trial)
         return trial
 
@@ -167,7 +176,8 @@ class Claims:
         trials = self._study.get_trials(deepcopy=False)
         gone = [t for t in trials if _runs(t) and self._heartbeat.is_gone(t)]
         for trial in gone:
-            self._hand_on(trial, trials, _GONE)
+            alone = self._heartbeat.died_alone(trial)
+            self._hand_on(trial, trials, _DIED if alone else _GONE)
         trials = self._study.get_trials(deepcopy=False) if gone else trials
         needless = [t for t in trials if t.state == TrialState.WAITING and _is_needless(t, trials)]
         for trial in needless:
@@ -176,11 +186,11 @@ class Claims:
 
     def _hand_on(self, trial: FrozenTrial, trials: Sequence[FrozenTrial], reason: str) -> None:
         """Enqueue what `trial` was, unless that was done, and end it as interrupted."""
-        if reason == _GONE and _deaths(trial, trials) >= DEATHS:
+        if reason == _DIED and _deaths(trial, trials) >= DEATHS:
             self._fail(
                 trial,
                 f"{DEATHS} workers died of it, each without getting any further: out of memory, or "
-                "killed from outside",
+                "killed one by one",
                 kind="error",
             )
             return
@@ -234,8 +244,9 @@ def _is_needless(retry: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
 def _deaths(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
     """Return how many workers, that of `trial` included, died of it since it last got further.
 
-    Who was asked to stop has not died. A trial has got further when its curve is longer than ever:
-    what the attempt before had trained is reused and reported again.
+    Who was asked to stop, or went with its command, has not died of it. A trial has got further
+    when its curve is longer than ever: what the attempt before had trained is reused and reported
+    again.
     """
     attempts = [trial]
     while (number := attempts[-1].user_attrs.get(Attr.RETRY_OF)) is not None:
@@ -246,7 +257,7 @@ def _deaths(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
         if epochs > furthest:
             deaths, furthest = 0, epochs
         failure = attempt.user_attrs.get(Attr.FAILURE, {})
-        deaths += attempt is trial or failure.get("reason") == _GONE
+        deaths += attempt is trial or failure.get("reason") == _DIED
     return deaths
 
 

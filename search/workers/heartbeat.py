@@ -28,6 +28,10 @@ class Heartbeat(Protocol):
         """Return whether nobody runs the running `trial` any more."""
         ...
 
+    def died_alone(self, trial: FrozenTrial) -> bool:
+        """Return whether the command that started the worker of `trial` lives, who is gone."""
+        ...
+
     def begin(self, trial: optuna.Trial) -> None:
         """Show from now on that this worker runs `trial`, and no other."""
         ...
@@ -42,11 +46,17 @@ class ProcessHeartbeat:
 
     def __init__(self) -> None:
         self._here = WorkerIdentity.of_this_process()
+        self._command = WorkerIdentity.of_the_command()
         self._stop = threading.Event()
 
     def signature(self) -> dict[Attr, Any]:
-        """Return when this process said that it is alive, and which one it is."""
-        return {Attr.BEAT: time.time(), Attr.WORKER: self._here.as_dict()}
+        """Return when this process said that it is alive, who started it, and which one it is."""
+        command = None if self._command is None else self._command.as_dict()
+        return {
+            Attr.BEAT: time.time(),
+            Attr.COMMAND: command,
+            Attr.WORKER: self._here.as_dict(),
+        }
 
     def is_gone(self, trial: FrozenTrial) -> bool:
         """Return whether the process that signed has ended, or is elsewhere and silent."""
@@ -57,6 +67,14 @@ class ProcessHeartbeat:
         if gone is not None:
             return gone
         return bool(time.time() - trial.user_attrs.get(Attr.BEAT, 0.0) > STALE_S)
+
+    def died_alone(self, trial: FrozenTrial) -> bool:
+        """Return whether the command is seen to live: from elsewhere nobody can tell."""
+        command = trial.user_attrs.get(Attr.COMMAND)
+        return (
+            command is not None
+            and WorkerIdentity.from_dict(command).is_gone_from(self._here) is False
+        )
 
     def begin(self, trial: optuna.Trial) -> None:
         """Beat in a thread of its own until the trial or the process ends, or another begins."""

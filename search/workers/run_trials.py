@@ -87,6 +87,7 @@ class Worker:
         self._claims = claims
         self._stop_signal = stop_signal
         self._emit = emit
+        self._drawn: ChainConfig | Exception
 
     def run(self, total: int) -> None:
         """Claim and run trials until there are no more, or a stop is asked for.
@@ -95,7 +96,7 @@ class Worker:
         """
         self._protect()
         while not self._stop_signal.stopping:
-            trial = self._claims.claim(total)
+            trial = self._claims.claim(total, self._draw)
             if trial is None:
                 if self._claims.over:
                     return
@@ -105,13 +106,24 @@ class Worker:
             self._run_trial(trial)
             self._protect()
 
+    def _draw(self, trial: optuna.Trial) -> None:
+        """Give a trial that is being claimed its settings; a fault is met when it is run."""
+        try:
+            self._drawn = self._bench.problem.space.suggest(trial)
+            describe(trial, self._drawn)
+        except Exception as error:  # noqa: BLE001 - it is raised again
+            self._drawn = error
+
+    def _settings(self) -> ChainConfig:
+        if isinstance(self._drawn, Exception):
+            raise self._drawn
+        return self._drawn
+
     def _run_trial(self, trial: optuna.Trial) -> None:
         bench = self._bench
         try:
             try:
-                with self._claims.lock():  # Or two that are free at once draw the same student.
-                    chain = bench.problem.space.suggest(trial)
-                    describe(trial, chain)
+                chain = self._settings()
                 before = self._claims.goes_on_with(trial)
                 self._emit(TrialBegan(trial.number, bench.in_words(chain), before))
                 state, words = self._train(trial, chain)

@@ -30,10 +30,21 @@ class WorkerIdentity:
     @classmethod
     def of_this_process(cls) -> Self:
         """Return the identity of the process that calls."""
-        pid = os.getpid()
+        here = cls._of(os.getpid())
+        if here is None:
+            raise RuntimeError("this process cannot find itself")
+        return here
+
+    @classmethod
+    def of_the_command(cls) -> Self | None:
+        """Return the identity of the process that started the one that calls, if it lives."""
+        return cls._of(os.getppid())
+
+    @classmethod
+    def _of(cls, pid: int) -> Self | None:
         started = _started(pid)
         if started is None:
-            raise RuntimeError("this process cannot find itself")
+            return None
         return cls(socket.gethostname(), _namespace(), _boot_id(), pid, started)
 
     @classmethod

@@ -37,6 +37,8 @@ class Attr(StrEnum):
     """{"kind": "error" | "diverged" | "interrupted", "reason": one line}."""
     WORKER = "worker"
     """worker_identity.WorkerIdentity of the process that runs the trial, as a dict."""
+    COMMAND = "command"
+    """WorkerIdentity of the process that started that one, None where it has none."""
     BEAT = "beat"
     """Unix time at which that process last said that it is alive."""
     RETRY_OF = "retry_of"

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -203,6 +204,27 @@ def test_a_search_that_has_enough_begins_nothing_but_its_late_baselines(
     assert claimed is not None
     assert claimed.user_attrs[Attr.BASELINE] == "late"
     assert claims.claim(ANY) is None
+
+
+def test_nobody_claims_before_the_last_who_did_has_settings(
+    study: optuna.Study, storage: RDBStorage, claims: Claims
+) -> None:
+    there: list[list[bool]] = []
+
+    def look(_: optuna.Trial) -> None:
+        trials = study.get_trials(deepcopy=False)
+        there.append([Attr.CHAIN in each.user_attrs for each in trials])
+
+    other = threading.Thread(target=lambda: open_claims(study, storage).claim(ANY, look))
+
+    def draw(trial: optuna.Trial) -> None:
+        other.start()
+        time.sleep(0.5)  # It has begun to wait.
+        trial.set_user_attr(Attr.CHAIN.value, {})
+
+    assert claims.claim(ANY, draw) is not None
+    other.join(timeout=60)
+    assert there == [[True, False]]
 
 
 def test_a_late_baseline_whose_worker_died_is_gone_on_with_at_once(

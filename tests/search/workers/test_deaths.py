@@ -23,7 +23,9 @@ def claims(study: optuna.Study, storage: RDBStorage) -> Claims:
     return open_claims(study, storage)
 
 
-def attempt(claims: Claims, epochs: int, *, dies: bool = True) -> optuna.Trial:
+def attempt(
+    claims: Claims, epochs: int, *, dies: bool = True, with_command: bool = False
+) -> optuna.Trial:
     """Claim the one trial there is, report `epochs`, and die or be asked to stop."""
     trial = claims.claim(1)
     assert trial is not None
@@ -33,6 +35,8 @@ def attempt(claims: Claims, epochs: int, *, dies: bool = True) -> optuna.Trial:
     if dies:
         before = {**WorkerIdentity.of_this_process().as_dict(), "boot_id": "the boot before"}
         trial.set_user_attr(Attr.WORKER.value, before)
+        if with_command:
+            trial.set_user_attr(Attr.COMMAND.value, before)
     else:
         claims.release(trial)
     return trial
@@ -68,6 +72,17 @@ def test_whoever_was_asked_to_stop_has_not_died(claims: Claims) -> None:
     attempt(claims, 1)
     assert claims.claim(1) is None
     assert claims.ended() == 1
+
+
+def test_whoever_went_with_the_command_has_not_died_of_the_trial(
+    study: optuna.Study, claims: Claims
+) -> None:
+    for with_command in (True, True, False, True, True, True, False, True):
+        attempt(claims, 0, with_command=with_command)
+    assert claims.claim(1) is not None
+    reasons = [failed.reason for failed in read_history(study).failed]
+    assert reasons[0] == "its worker is gone, and the command that started it"
+    assert reasons[2] == "its worker is gone"
 
 
 def test_a_death_while_a_trial_is_given_up_changes_nothing(
