@@ -1,5 +1,6 @@
 """Whether a study could begin at all, found out before anything is written."""
 
+import filecmp
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -92,8 +93,9 @@ class CheckedSetup:
             _refuse(_faults(self.to_export, export))
             yield
             for made in aside.glob("*"):
-                if not (templates / made.name).exists():
-                    put_in_place(made, templates / made.name)
+                kept = templates / made.name
+                if not (kept.exists() and filecmp.cmp(made, kept, shallow=False)):
+                    put_in_place(made, kept)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from objectives.runtimes.onnx_pixels import take_pixels
 from objectives.runtimes.onnx_session import open_session
 from objectives.runtimes.onnx_template import FilledGraph, GraphTemplate
 from objectives.runtimes.runtime import ArtifactWriter, PixelInput, PixelKind, Template
+from objectives.sealed_folder import DamagedError
 from spaces import SCHEMES, DynamicLinear, Float32, InputError, Network, Scheme, Static
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,10 @@ class OnnxRuntime:
         key = template_key(network, classes)
         path = folder / f"{key}.onnx"
         if path.is_file():
-            return OnnxTemplate(network, classes, GraphTemplate.load(path))
+            try:
+                return OnnxTemplate(network, classes, GraphTemplate.load(path))
+            except DamagedError as error:
+                log.warning("%s; it is made again", error)
         graph = _of_another_width(folder, key.partition("-")[0], network, classes)
         if graph is None:
             graph = export_template(

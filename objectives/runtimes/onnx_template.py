@@ -6,6 +6,7 @@ constants from weights, so that filling can compute them.
 """
 
 import base64
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -19,8 +20,9 @@ from onnx import numpy_helper
 
 from objectives.quantization import BatchNorm, fold_batch_norm
 from objectives.runtimes.onnx_constants import Array, ConstantGraph, value_info
+from objectives.sealed_folder import DamagedError
 
-_LAYERS, _CONSTANTS = "layers", "constants"
+_LAYERS, _CONSTANTS, _SEAL = "layers", "constants", "seal"
 
 
 @dataclass(frozen=True)
@@ -148,13 +150,14 @@ class GraphTemplate:
         return names
 
     def save(self, path: Path) -> None:
-        """Write the template so that no reader ever sees half of it."""
+        """Write the template, sealed, so that no reader ever sees half of it."""
         model = onnx.ModelProto()
         model.CopyFrom(self.skeleton)
         layers = [asdict(layer) for layer in self.layers]
         model.metadata_props.add(key=_LAYERS, value=json.dumps(layers))
         constants = self.constants.model.SerializeToString(deterministic=True)
         model.metadata_props.add(key=_CONSTANTS, value=base64.b64encode(constants).decode())
+        model.metadata_props.add(key=_SEAL, value=_digest(model))
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.{os.getpid()}")
         aside.write_bytes(model.SerializeToString(deterministic=True))
@@ -162,13 +165,22 @@ class GraphTemplate:
 
     @staticmethod
     def load(path: Path) -> "GraphTemplate":
-        """Read what `save` wrote."""
-        model = onnx.load_model(path)
+        """Read what `save` wrote; raises DamagedError when the file is not that."""
+        try:
+            model = onnx.load_model(path)
+        except Exception as error:
+            raise DamagedError(f"{path} cannot be read: {error}") from error
+        if not model.metadata_props or model.metadata_props.pop().value != _digest(model):
+            raise DamagedError(f"{path} does not have its checksum")
         kept = {each.key: each.value for each in model.metadata_props}
         del model.metadata_props[:]
         layers = tuple(_layer(values) for values in json.loads(kept[_LAYERS]))
         constants = onnx.load_model_from_string(base64.b64decode(kept[_CONSTANTS]))
         return GraphTemplate(model, layers, ConstantGraph(constants))
+
+
+def _digest(model: onnx.ModelProto) -> str:
+    return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
 
 
 def _regroup(node: onnx.NodeProto, before: int, now: int) -> None:

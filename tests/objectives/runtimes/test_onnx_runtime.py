@@ -1,5 +1,8 @@
 """What onnxruntime artifacts are: exact in size, silent about their maker, integer where due."""
 
+import random
+import secrets
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from objectives.models import save_weights
 from objectives.runtimes import onnx_export, onnx_runtime, runtime_named
 from objectives.runtimes.onnx_runtime import OnnxArtifactWriter, OnnxRuntime
 from objectives.runtimes.onnx_template import GraphTemplate
+from objectives.sealed_folder import DamagedError
 from spaces import SCHEMES, InputError, Network, Static, UnknownNameError, scheme_named
 from tests.objectives.networks import (
     CLASSES,
@@ -197,6 +201,24 @@ def test_a_graph_of_another_width_is_made_of_one_that_is_there_to_the_same_bytes
     RUNTIME.template(last, CLASSES, tmp_path / "apart")
     (exported,) = (tmp_path / "apart").iterdir()
     assert (tmp_path / "together" / exported.name).read_bytes() == exported.read_bytes()
+
+
+def test_a_damaged_template_is_noticed_and_made_again(templates: Path, tmp_path: Path):
+    RUNTIME.template(RESNET20, CLASSES, templates)
+    key = onnx_export.template_key(RESNET20, CLASSES)
+    path = shutil.copytree(templates, tmp_path / "kept") / f"{key}.onnx"
+    whole = path.read_bytes()
+    seed = secrets.randbits(32)
+    print(f"{seed=}")
+    draw = random.Random(seed)
+    for _ in range(100):
+        at = draw.randrange(len(whole))
+        flipped = bytes([whole[at] ^ 1 << draw.randrange(8)])
+        path.write_bytes(draw.choice([whole[:at], whole[:at] + flipped + whole[at + 1 :]]))
+        with pytest.raises(DamagedError):
+            GraphTemplate.load(path)
+    RUNTIME.template(RESNET20, CLASSES, path.parent)
+    assert path.read_bytes() == whole
 
 
 def test_weights_of_another_network_are_refused(templates: Path, tmp_path: Path):
