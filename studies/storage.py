@@ -42,7 +42,7 @@ _OPTUNA_TABLES = _CORE_TABLES | {
 def open_storage(target: str | Path, *, must_exist: bool = False) -> RDBStorage:
     """Open an SQLite file (a path) or a database URL, and make Optuna's tables where none are.
 
-    must_exist: refuse a database without studies instead of making one.
+    must_exist: refuse a database without studies instead of making one; it is left as it is.
     Raises InputError when it cannot be reached or written, its driver is missing, or it holds
     something else than Optuna's studies; nothing is written to it then.
     """
@@ -50,7 +50,9 @@ def open_storage(target: str | Path, *, must_exist: bool = False) -> RDBStorage:
     with _told(url):
         if not _has_studies(url) and must_exist:
             raise InputError(f"there are no studies in {_shown(url)}: search.run makes one")
-        return _open_sqlite(_file(url), url) if _is_sqlite(url) else _open_server(url)
+        if not _is_sqlite(url):
+            return _open_server(url)
+        return _open_sqlite(_file(url), url, as_it_is=must_exist)
 
 
 def holds_studies(target: str | Path) -> bool:
@@ -115,17 +117,21 @@ def _parsed(target: str | Path) -> sqlalchemy.URL:
     return url
 
 
-def _open_sqlite(file: Path, url: sqlalchemy.URL) -> RDBStorage:
-    """Open an SQLite file so that every transaction that may write begins with BEGIN IMMEDIATE.
+def _open_sqlite(file: Path, url: sqlalchemy.URL, *, as_it_is: bool) -> RDBStorage:
+    """Open an SQLite file, which has its tables where `as_it_is`, and which then stays as it is.
 
-    By default a transaction takes the write lock at its first write. Two that have read by then
-    both act on what they read (a waiting trial runs twice), or one of them fails ("database is
-    locked") without any wait. See "Serializable isolation / Savepoints / Transactional DDL" in
-    SQLAlchemy's chapter on SQLite.
+    Every transaction that may write begins with BEGIN IMMEDIATE. By default a transaction takes the
+    write lock at its first write. Two that have read by then both act on what they read (a waiting
+    trial runs twice), or one of them fails ("database is locked") without any wait. See
+    "Serializable isolation / Savepoints / Transactional DDL" in SQLAlchemy's chapter on SQLite.
     """
-    with FileLock(Path(f"{file}.lock")):
-        _use_write_ahead_log(file)
-        storage = _make(url, {"connect_args": {"timeout": _BUSY_TIMEOUT_S}})
+    settings: dict[str, object] = {"connect_args": {"timeout": _BUSY_TIMEOUT_S}}
+    if as_it_is:
+        storage = _make(url, settings)
+    else:
+        with FileLock(Path(f"{file}.lock")):
+            _use_write_ahead_log(file)
+            storage = _make(url, settings)
 
     # Not earlier: while it opens, Optuna begins a transaction within another of its own.
     @sqlalchemy.event.listens_for(storage.engine, "connect")

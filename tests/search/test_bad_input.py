@@ -318,3 +318,14 @@ def test_a_port_in_use(begun):
         said == f"cannot listen on 127.0.0.1:{port}: Address already in use; --port names another"
     )
     assert "'--port'" in refused("dashboard", "--study", "tiny", "--port", "99999", cwd=begun)
+
+
+def test_somebody_elses_studies_are_looked_at_and_left_alone(place: Path) -> None:
+    url = f"sqlite:///{place / 'theirs.db'}"
+    study = optuna.create_study(study_name="theirs", storage=url)
+    study.add_trial(optuna.create_trial(value=1.0))
+    for command in ("status", "report", "export", "confirm"):
+        said = refused(command, "--study", "theirs", "--storage", url, cwd=place)
+        assert "study 'theirs' was not made by search.run" in said
+    said = refused("status", "--study", "tiny", "--storage", url, cwd=place)
+    assert said == "there is no study 'tiny' in this storage: there are theirs"
