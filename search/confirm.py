@@ -63,7 +63,7 @@ def confirm(
         raise InputError(f"--repeats must be 1 or more, got {repeats}")
     if not 0 < doubt <= 1:
         raise InputError(f"--doubt must be in (0, 1], got {doubt}")
-    deadline = None if timeout is None else time.time() + parse_duration_s(timeout)
+    deadline = None if timeout is None else time.monotonic() + parse_duration_s(timeout)
 
     from search.cli import interruptible, open_existing
 

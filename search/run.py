@@ -1,6 +1,6 @@
 """`python -m search.run`: search a study, or go on with it, and show the front."""
 
-import signal
+import math
 import sys
 import time
 from pathlib import Path
@@ -95,7 +95,7 @@ def run(
         *(overrides or []),
         *(f"{key}={value}" for key, value in named.items() if value is not None),
     ]
-    deadline = None if timeout is None else time.time() + parse_duration_s(timeout)
+    until_s = math.inf if timeout is None else time.monotonic() + parse_duration_s(timeout)
     if dry_run:
         _show_plan(study, settings)
         return
@@ -108,11 +108,12 @@ def run(
             highlight=False,
         )
     interrupted = not session.is_finished() and _search(
-        session, study, settings, runs_dir, storage, deadline
+        session, study, settings, runs_dir, storage, until_s
     )
     _show(session, interrupted=interrupted)
     if interrupted:
         sys.exit(EXIT_INTERRUPTED)
+    _fail_if_all_failed(session)
 
 
 def _show_plan(study: str, settings: list[str]) -> None:
@@ -138,62 +139,52 @@ def _search(
     settings: list[str],
     runs_dir: Path,
     storage: str | None,
-    deadline: float | None,
+    until_s: float,
 ) -> bool:
-    """Run the workers to their end; return True when the person interrupted them."""
-    from search.workers import Supervisor, TrialBegan, WorkerEvent, WorkerExit
+    """Run the workers to their end; return True when the person interrupted them.
+
+    until_s: time.monotonic() after which they are asked to stop, and later made to.
+    """
+    from search.cli import Watch
+    from search.workers import Supervisor
 
     arguments = ["--study", study, "--runs-dir", str(runs_dir)]
     arguments += [] if storage is None else ["--storage", storage]
-    arguments += [] if deadline is None else ["--deadline", str(deadline)]
     for setting in settings:
         arguments += ["--set", setting]
     supervisor = Supervisor(arguments, session.config.workers, session.folder.path / "logs")
-    failed: list[WorkerExit] = []
-    busy: set[int] = set()
-    interrupts = 0
     with session.progress_view() as view:
-        while supervisor.running:
-            try:
-                item = supervisor.take()
-                if isinstance(item, WorkerEvent):
-                    view.take(item.worker, item.event)
-                    if isinstance(item.event, TrialBegan):
-                        busy.add(item.worker)
-                elif isinstance(item, WorkerExit):
-                    if item.code < 0 and item.worker in busy and not interrupts:
-                        # The claims counts a trial's deaths, so this comes to an end.
-                        busy.remove(item.worker)
-                        view.say(f"{_death(item)}; another takes its place")
-                        supervisor.start(item.worker)
-                    elif item.code not in {0, EXIT_INTERRUPTED}:
-                        failed.append(item)
-                else:
-                    view.tick()
-                session.refresh_dashboard()
-            except KeyboardInterrupt:
-                interrupts += 1
-                if interrupts == 1:
-                    supervisor.ask_to_stop()
-                    view.notice(
-                        "stopping after the current epoch; Ctrl-C again stops at once "
-                        "(nothing finished is lost either way)"
-                    )
-                else:
-                    supervisor.kill()
-    if failed and interrupts < 2:
-        _tell_failure(session, failed)
-    return interrupts > 0
+        watch = Watch(supervisor, view, until_s)
+        watch.run(session.refresh_dashboard)
+    if watch.failed and watch.interrupts < 2:
+        _tell_failure(session, watch.failed)
+    return watch.interrupts > 0
+
+
+def _fail_if_all_failed(session: "Session") -> None:
+    """Exit with a fault where trials have ended and each of them has failed."""
+    from reports import counted
+
+    history = session.history()
+    failed = [one for one in history.failed if one.kind != "interrupted"]
+    if failed and not (history.students or history.pruned or history.running):
+        fail(
+            f"nothing was found: {counted(len(failed), 'trial')} ended, all by faults, the last by "
+            f"{failed[-1].reason}",
+            EXIT_FAULT,
+        )
 
 
 def _tell_failure(session: "Session", failed: "list[WorkerExit]") -> None:
     """Say why workers ended; exit when none is left that could have finished the study."""
+    from search.cli import death_of
+
     # What will recur is worth more words than what may pass.
     first = min(failed, key=lambda item: item.code not in {EXIT_INPUT, EXIT_FAULT})
     if first.code == EXIT_INPUT:
         fail(_last_refusal(first.log), EXIT_INPUT)
     if first.code < 0:
-        words = _death(first)
+        words = death_of(first)
     else:
         lines = _lines_of(first.log)
         reason = lines[-1] if lines else f"it ended with code {first.code}"
@@ -220,12 +211,6 @@ def _last_refusal(log: Path) -> str:
     beginnings = [at for at, line in enumerate(lines) if line.startswith(REFUSAL)]
     said = lines[beginnings[-1] :] if beginnings else lines[-1:]
     return "\n".join(said).removeprefix(REFUSAL) or f"it was refused without words, see {log}"
-
-
-def _death(item: "WorkerExit") -> str:
-    """Say how a worker went that a signal ended."""
-    memory = " (out of memory?)" if item.code == -signal.SIGKILL else ""
-    return f"worker {item.worker} was killed by {signal.Signals(-item.code).name}{memory}"
 
 
 def _show(session: "Session", *, interrupted: bool) -> None:

@@ -34,13 +34,10 @@ def worker(
     storage: StorageOption = None,
     overrides: SetOption = None,
     index: Annotated[int, typer.Option("--index", help="This worker's number, from 0.")] = 0,
-    deadline: Annotated[
-        float | None, typer.Option("--deadline", help="Unix time at which it stops by itself.")
-    ] = None,
 ) -> None:
     """Run trials of a study until enough have ended."""
     emit = _event_pipe()
-    stop_signal = StopSignal(deadline)
+    stop_signal = StopSignal()
     stop_signal.watch_stdin()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
     warnings.simplefilter("default")

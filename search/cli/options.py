@@ -40,7 +40,11 @@ SetOption = Annotated[
 ]
 TimeoutOption = Annotated[
     str | None,
-    typer.Option("--timeout", help="Stop after this long, as 30m or 1h30m.", metavar="TIME"),
+    typer.Option(
+        "--timeout",
+        help="Stop after this long, as 30m or 1h30m, once the epoch is over.",
+        metavar="TIME",
+    ),
 ]
 PixelsOption = Annotated[
     str | None,

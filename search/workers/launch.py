@@ -13,9 +13,11 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import IO
 
+from objectives import FileLock
 from search.workers.events import Event, from_line
 
 
@@ -47,6 +49,7 @@ class Supervisor:
         self._log_dir = log_dir
         self._alive = 0
         log_dir.mkdir(parents=True, exist_ok=True)
+        self._place, self._held = _own_place(log_dir)
         for index in range(workers):
             self._log(index).unlink(missing_ok=True)
             self.start(index)
@@ -72,7 +75,8 @@ class Supervisor:
         threading.Thread(target=self._listen, args=(index, process, log), daemon=True).start()
 
     def _log(self, index: int) -> Path:
-        return self._log_dir / f"worker-{index}.log"
+        place = "" if self._place == 1 else f".{self._place}"
+        return self._log_dir / f"worker-{index}{place}.log"
 
     def _listen(self, index: int, process: "subprocess.Popen[str]", log: Path) -> None:
         stdout: IO[str] | None = process.stdout
@@ -117,3 +121,15 @@ class Supervisor:
                 process.send_signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
         for process in self._processes.values():
             process.wait()
+
+
+def _own_place(log_dir: Path) -> tuple[int, FileLock]:
+    """Return which of the commands that search this study now the calling one is, from 1.
+
+    It is another one's once the lock is let go, or its process has ended.
+    """
+    for place in count(1):
+        lock = FileLock(log_dir / f".{place}.lock")
+        if lock.acquire(wait=False):
+            return place, lock
+    raise AssertionError("unreachable: there is always a further place")

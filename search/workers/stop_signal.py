@@ -15,7 +15,7 @@ class StopSignal:
     """
 
     def __init__(self, deadline: float | None = None) -> None:
-        """`deadline`: time.time() after which the worker stops by itself."""
+        """`deadline`: time.monotonic() after which it stops by itself."""
         self._asked = threading.Event()
         self._deadline = deadline
 
@@ -31,7 +31,7 @@ class StopSignal:
     @property
     def stopping(self) -> bool:
         """True once the worker shall stop: asked to, or out of time."""
-        late = self._deadline is not None and time.time() >= self._deadline
+        late = self._deadline is not None and time.monotonic() >= self._deadline
         return late or self._asked.is_set()
 
     def wait(self, seconds: float) -> None:
