@@ -25,7 +25,7 @@ from search.cli import (
     run_app,
 )
 from search.workers import Event, StopSignal, to_line
-from spaces import DistilfrontError, in_one_line
+from spaces import DistilfrontError
 
 
 def worker(
@@ -43,7 +43,7 @@ def worker(
     warnings.simplefilter("default")
 
     # The imports take seconds; the stop_signal is watched before them.
-    from search.workers import ReleasedError, may_pass, work
+    from search.workers import ReleasedError, fault_in_words, may_pass, work
 
     try:
         work(study, overrides or [], runs_dir, storage, index, stop_signal, emit)
@@ -54,7 +54,7 @@ def worker(
     except Exception as error:  # noqa: BLE001 - told, and the process ends with it
         traceback.print_exception(error)
         # The last line, where the supervisor finds the reason: the traceback may end in another.
-        print(in_one_line(error), file=sys.stderr)
+        print(fault_in_words(error), file=sys.stderr)
         sys.exit(EXIT_PASSING if may_pass(error) else EXIT_FAULT)
 
 

@@ -1,8 +1,11 @@
 """What all commands share: their options, and how an outcome becomes an exit code."""
 
+import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -112,6 +115,7 @@ def run_app(app: typer.Typer) -> NoReturn:
         # Typer gives back the code of an exit that it handled itself: --help, Ctrl-C.
         with interruptible():
             code = app(standalone_mode=False)
+        sys.stdout.flush()
     except _UsageError as error:
         words = " ".join(error.format_message().split())
         if words:  # Without any argument, the help was shown already.
@@ -123,9 +127,34 @@ def run_app(app: typer.Typer) -> NoReturn:
         fail(str(error), EXIT_FAULT)
     except KeyboardInterrupt:
         fail("interrupted", EXIT_INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - told, and the command ends with it
+        _close_what_is_full()
+        fail(_told(error), EXIT_FAULT)
     if code == EXIT_INTERRUPTED:
         fail("interrupted", EXIT_INTERRUPTED)
     sys.exit(code or 0)
+
+
+def _told(error: Exception) -> str:
+    """Say what went wrong, and where the traceback lies unless disk or storage failed."""
+    from search.workers import fault_in_words, is_of_the_machine
+
+    words = fault_in_words(error)
+    if is_of_the_machine(error):
+        return words
+    with NamedTemporaryFile(
+        "w", prefix="distilfront-fault-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        traceback.print_exception(error, file=log)
+    return f"a fault of the program's own, {words}; please report it with {log.name}"
+
+
+def _close_what_is_full() -> None:
+    """Let the interpreter not try once more to write to a pipe or a disk that takes nothing."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(words: str, code: int) -> NoReturn:

@@ -17,6 +17,7 @@ from objectives import CostTable
 from reports import StudySummary, counted
 from search.cli.progress import Pace, ProgressView
 from search.cli.study_end import StudyEnd, study_end_of
+from search.workers import is_of_the_machine
 from spaces import InputError, scheme_named, to_dict
 from studies import (
     StudyConfig,
@@ -131,11 +132,19 @@ class Session:
 
     def refresh_dashboard(self, *, now: bool = False) -> None:
         """Draw the study's figures for the dashboard, not too often and only if there is news."""
-        from reports import save_study_figures
-
         if not now and time.monotonic() - self._drawn_at < _DASHBOARD_EVERY_S:
             return
         self._drawn_at = time.monotonic()
+        try:
+            self._draw()
+        except Exception as error:
+            # While workers run, it is theirs to say so and to end.
+            if now or not is_of_the_machine(error):
+                raise
+
+    def _draw(self) -> None:
+        from reports import save_study_figures
+
         history = self.history()
         news = (len(history.points), history.ended)
         if StudyAttr.COSTS in self.study.user_attrs and news != self._drawn:

@@ -13,6 +13,8 @@ from .events import Preparing as Preparing
 from .events import TrialBegan as TrialBegan
 from .events import TrialEnded as TrialEnded
 from .events import to_line as to_line
+from .faults import fault_in_words as fault_in_words
+from .faults import is_of_the_machine as is_of_the_machine
 from .faults import may_pass as may_pass
 from .launch import Supervisor as Supervisor
 from .launch import WorkerEvent as WorkerEvent

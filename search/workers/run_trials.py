@@ -19,6 +19,7 @@ from search.strategy import Offer, offers
 from search.workers.claims import Claims
 from search.workers.epoch_monitor import Emit, EpochMonitor, ReleasedError
 from search.workers.events import PointAdded, TrialBegan, TrialEnded
+from search.workers.faults import is_of_the_machine
 from search.workers.presenter import Presenter
 from search.workers.stop_signal import StopSignal
 from spaces import SCHEME_KEY, ChainConfig, Scheme, Value, in_one_line, scheme_named
@@ -136,6 +137,9 @@ class Worker:
             except LostTrialError:
                 raise
             except Exception as error:  # A fault belongs to its trial; the study goes on.
+                if is_of_the_machine(error):
+                    self._give_back(trial)
+                    raise
                 log.exception("trial %d failed", trial.number)
                 reason = in_one_line(error)
                 fail(bench.study, trial, "error", reason)
@@ -145,6 +149,13 @@ class Worker:
         if state != "interrupted":
             bench.presenter.show_end(trial.number, bench.reader.read())
         self._emit(TrialEnded(trial.number, state, words, counts=not resumes(trial)))
+
+    def _give_back(self, trial: optuna.Trial) -> None:
+        """Let others go on with the trial, at the latest when this process is seen to be gone."""
+        try:
+            self._claims.release(trial)
+        except Exception:
+            log.exception("trial %d could not be given back", trial.number)
 
     def _train(self, trial: optuna.Trial, chain: ChainConfig) -> tuple[str, str]:
         bench = self._bench
