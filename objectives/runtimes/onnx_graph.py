@@ -21,6 +21,10 @@ class GraphWriter:
         self._tensors.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
+    def has(self, output: str) -> bool:
+        """Whether a node has been added that gives `output`."""
+        return any(output in node.output for node in self._nodes)
+
     def node(self, op_type: str, inputs: Sequence[str], output: str, **attributes: int) -> str:
         """Add a node with one output and return the output's name."""
         self.nodes(op_type, inputs, [output], **attributes)

@@ -114,7 +114,8 @@ def _dynamic_linear(writer: GraphWriter, node: onnx.NodeProto, folded: FoldedLay
     zero = writer.tensor(f"{weight}_zero", np.zeros(quantized.scale.shape, np.int8))
     taken = f"{node.input[0]}_taken"
     names = [f"{taken}_codes", f"{taken}_scale", f"{taken}_zero"]
-    writer.nodes("DynamicQuantizeLinear", [node.input[0]], names)
+    if not writer.has(names[0]):  # Heads may share what they read.
+        writer.nodes("DynamicQuantizeLinear", [node.input[0]], names)
     total = writer.node("MatMulInteger", [names[0], codes, names[2], zero], f"{output}_total")
     total_float = writer.node("Cast", [total], f"{total}_float", to=TensorProto.FLOAT)
     both = writer.node("Mul", [names[1], scale], f"{output}_scale")

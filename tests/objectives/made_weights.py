@@ -115,6 +115,23 @@ def standardised(classes: int) -> nn.Module:
     return nn.Sequential(conv, nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(8 * 15 * 15, classes))
 
 
+class TwoHeads(nn.Module):
+    """Two layers that read one tensor, as a distilled transformer's heads do."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 8, 8)
+        self.head, self.further = nn.Linear(8, classes), nn.Linear(8, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x).mean((2, 3))
+        return self.head(x) + self.further(x)
+
+
+def two_heads(classes: int) -> nn.Module:
+    return TwoHeads(classes)
+
+
 def convnext(classes: int) -> nn.Module:
     """LayerScale, and Linear on [images, h, w, features]."""
     pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, classes)]
@@ -136,6 +153,7 @@ def vit(classes: int) -> nn.Module:
 ALL = (
     attention,
     weight_norm,
+    two_heads,
     convnext,
     tokens,
     matrix,
