@@ -45,8 +45,9 @@ def tensors_on_grids(graph: onnx.GraphProto) -> dict[str, str]:
         if node.op_type in _SAME_GRID and node.input[0] in grids and node.output[0] != logits:
             grids[node.output[0]] = grids[node.input[0]]
         if node.op_type in _READS:
-            if node.input[0] not in constants:
-                grids.setdefault(node.input[0], node.input[0])
+            if node.input[0] in constants:
+                continue
+            grids.setdefault(node.input[0], node.input[0])
         elif node.op_type not in _READS_IF_THERE or not _on_grids(node, grids):
             continue
         output = node.output[0]

@@ -138,6 +138,9 @@ def _write_static(
     for node in graph.node:
         inputs = [on_grid.get(name, name) for name in node.input]
         folded = filled.layers.get(node.name)
+        if folded is not None and node.input[0] not in grids:  # It reads a constant: a position.
+            _float_layer(writer, node, folded, Float32())
+            continue
         if folded is not None:
             inputs[1:] = _static_weights(writer, folded, layout, grids[node.input[0]].scale)
         writer.copy_of(node, inputs)

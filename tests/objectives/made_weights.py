@@ -116,15 +116,19 @@ def standardised(classes: int) -> nn.Module:
 
 
 class TwoHeads(nn.Module):
-    """Two layers that read one tensor, as a distilled transformer's heads do."""
+    """Two layers that read one tensor, as a distilled transformer's heads do.
+
+    And one that reads no image: it makes the positions of what a table says.
+    """
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(3, 8, 8, 8)
+        self.stem, self.position = nn.Conv2d(3, 8, 8, 8), nn.Conv2d(2, 8, 1)
+        self.table = torch.linspace(-1, 1, 32).reshape(1, 2, 4, 4)
         self.head, self.further = nn.Linear(8, classes), nn.Linear(8, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x).mean((2, 3))
+        x = torch.relu(self.stem(x) + self.position(self.table)).mean((2, 3))
         return self.head(x) + self.further(x)
 
 
