@@ -41,8 +41,10 @@ def load_weights(
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise InputError(f"weights {path} hold values that are not finite in {name}")
     words = _in_words(fit, expected)
-    # What is missing here, the network has already; values are cast as they are copied.
-    model.load_state_dict(expected | fit.state)
+    # What is missing here, the network has already; values are cast as they are copied. Updated, it
+    # keeps the versions of its modules, which some (MNASNet) do not load without.
+    expected.update(fit.state)
+    model.load_state_dict(expected)
     return words
 
 

@@ -35,10 +35,13 @@ def quantize_weight(
     limit = 2 ** (bits - 1) - 1
     floats = torch.from_numpy(weight)
     block = (1, *weight.shape[1:])
+    rows = floats.reshape(len(floats), -1)
+    # Of rows of one number (a depthwise 1x1 convolution) torchao makes one scale for all.
+    rows = rows.expand(-1, max(2, rows.shape[1]))
     scale, zero_point = choose_qparams_affine(
-        floats,
+        rows,
         MappingType.SYMMETRIC,
-        block,
+        (1, rows.shape[1]),
         torch.int8,
         quant_min=-limit,
         quant_max=limit,

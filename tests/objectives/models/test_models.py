@@ -95,15 +95,18 @@ def test_unknown_names_and_settings_are_refused_in_one_line():
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", "wrapped.pth"])
-def test_weights_come_back_from_every_kind_of_file(tmp_path, suffix):
-    saved, loaded = (initialised_model(Network("resnet8x4", 0.25), 3, s) for s in (1, 2))
+@pytest.mark.parametrize(
+    "network", [Network("resnet8x4", 0.25), Network("mnasnet0_5")], ids=lambda each: each.key
+)
+def test_weights_come_back_from_every_kind_of_file(tmp_path, suffix, network):
+    saved, loaded = (initialised_model(network, 3, s) for s in (1, 2))
     path = tmp_path / f"weights{suffix}"
     if suffix == ".safetensors":
         save_weights(saved, path)
     else:
         state = saved.state_dict()
         torch.save({"model": state, "epoch": 3} if "wrapped" in suffix else state, path)
-    load_weights(loaded, path, "resnet8x4")
+    load_weights(loaded, path, network.key)
     for name, value in saved.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value)
 

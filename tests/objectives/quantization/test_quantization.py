@@ -45,7 +45,9 @@ def test_folded_convolution_is_convolution_and_norm(bias: bool, groups: int):
 
 
 @pytest.mark.parametrize("bits", [8, 4])
-@pytest.mark.parametrize("shape", [(6, 3, 3, 3), (6, 1, 3, 3), (5, 7), (4, 16, 1, 1)])
+@pytest.mark.parametrize(
+    "shape", [(6, 3, 3, 3), (6, 1, 3, 3), (5, 7), (4, 16, 1, 1), (5, 1), (6, 1, 1, 1)]
+)
 def test_weight_codes_follow_their_definition(bits: int, shape: tuple[int, ...]):
     weight = random_weight(1, *shape)
     quantized = quantize_weight(weight, bits)
