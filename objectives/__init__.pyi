@@ -11,6 +11,7 @@ from .chain import seconds_an_image as seconds_an_image
 from .chain import study_inputs as study_inputs
 from .costs import Cost as Cost
 from .costs import CostTable as CostTable
+from .costs import check_sizes as check_sizes
 from .costs import device_fingerprint as device_fingerprint
 from .costs import difference as difference
 from .costs import measure_study_costs as measure_study_costs

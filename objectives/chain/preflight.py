@@ -51,6 +51,7 @@ class CheckedSetup:
     setup: StudySetup
     networks: tuple[Network, ...]
     """The teacher's and the students'."""
+    schemes: tuple[str, ...]
     classes: int
     data: str
     """What the data are, in words."""
@@ -69,8 +70,10 @@ class CheckedSetup:
         return tuple(graphs.values())
 
     @contextmanager
-    def exported(self, cache_dir: Path) -> Iterator[None]:
+    def exported(self, cache_dir: Path) -> Iterator[Path]:
         """Export what tells whether the study can be; it is in the cache when the block ends well.
+
+        The block is given another cache that has it already.
 
         Exports that the cache has are not made again, and nothing is written when one fails or
         the block raises. Raises InputError with every network that cannot be exported.
@@ -91,7 +94,7 @@ class CheckedSetup:
                     raise InputError(words) from error
 
             _refuse(_faults(self.to_export, export))
-            yield
+            yield Path(folder)
             for made in aside.glob("*"):
                 kept = templates / made.name
                 if not (kept.exists() and filecmp.cmp(made, kept, shallow=False)):
@@ -117,7 +120,7 @@ def check_setup(
     networks: the students'. Raises InputError when data or the runtime are missing, or with a line
     for each network, or each kind of fault that several share, that cannot be used.
     """
-    runtime = runtime_named(setup.runtime)
+    runtime, schemes = runtime_named(setup.runtime), tuple(schemes)
     if beyond := sorted(set(schemes) - set(runtime.schemes())):
         raise InputError(
             f"{runtime.name} cannot write {', '.join(beyond)}: quantize.scheme can have "
@@ -138,7 +141,7 @@ def check_setup(
             faults[str(error)] = []  # It names the network.
     _refuse(faults)
     words = "; ".join([data.described, *_unevenness(setup, data)])
-    return CheckedSetup(setup, all_networks, classes, words)
+    return CheckedSetup(setup, all_networks, schemes, classes, words)
 
 
 def _unevenness(setup: StudySetup, data: Data) -> Iterator[str]:

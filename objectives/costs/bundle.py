@@ -9,7 +9,7 @@ from objectives.costs import device_profile
 from objectives.costs.measurement import Candidate, profile_manifest
 from objectives.costs.profile_results import cost_table, read_results
 from objectives.costs.table import CostTable
-from spaces import InputError
+from spaces import InputError, Network
 
 _README = """\
 # Latencies on this device
@@ -74,14 +74,25 @@ def write_bundle(
         raise InputError(f"bundle folder {folder} cannot be written: {error.strerror}") from error
 
 
-def read_costs(path: Path, required: Iterable[tuple[str, str]] = ()) -> CostTable:
+def read_costs(path: Path, required: Iterable[tuple[Network, str]] = ()) -> CostTable:
     """Return the cost table that a bundle's profile wrote to `path`.
 
-    Raises InputError when it is none, or lacks one of the `required` (network, layout) pairs.
+    Raises InputError when it is none, or lacks one of the `required` networks in its layout, or has
+    it at another image size.
     """
-    table = cost_table(read_results(path), imported=True)
+    results = read_results(path)
+    wanted = list(required)
+    sizes = {network.key: network.image_size for network, _ in wanted}
+    for one in results.artifacts:
+        if one.image_size != sizes.get(one.network, one.image_size):
+            raise InputError(
+                f"costs {path} have {one.network} at {one.image_size} px, and the study has it at "
+                f"{sizes[one.network]} px"
+            )
+    table = cost_table(results, imported=True)
     known = {(cost.network, cost.layout) for cost in table.costs}
-    if missing := [pair for pair in required if pair not in known]:
+    pairs = [(network.key, layout) for network, layout in wanted]
+    if missing := [pair for pair in pairs if pair not in known]:
         words = ", ".join(f"{layout} of {network}" for network, layout in missing[:5])
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise InputError(

@@ -13,7 +13,7 @@ from objectives.costs.quiet import measured_in_quiet
 from objectives.costs.table import CostTable
 from objectives.models import initialised_model, save_weights
 from objectives.seeding import generator
-from spaces import Network, scheme_named
+from spaces import InputError, Network, scheme_named
 
 
 def write_candidates(
@@ -88,3 +88,22 @@ def measure_study_costs(
             on_progress=on_progress,
         )
         return measured_in_quiet(measure, on_progress)
+
+
+def check_sizes(
+    table: CostTable, workbench: Workbench, networks: Sequence[Network], schemes: Sequence[str]
+) -> None:
+    """Raise InputError unless what the study writes of `networks` has the table's bytes."""
+    with tempfile.TemporaryDirectory(prefix="distilfront-") as folder:
+        sizes = {
+            (each.network.key, each.layout): each.path.stat().st_size
+            for each in write_candidates(workbench, networks, schemes, Path(folder))
+        }
+    for cost in table.costs:
+        here = sizes.get((cost.network, cost.layout), cost.size_bytes)
+        if here != cost.size_bytes:
+            raise InputError(
+                f"the costs are of other files than this study writes: {cost.layout} of "
+                f"{cost.network} has {cost.size_bytes:,} bytes there and {here:,} here; make the "
+                "bundle anew from this study and time it"
+            )

@@ -178,7 +178,7 @@ def open_session(
         checked = None if _has_begun(target, config.name) else check_study(config)
         if checked is not None:
             console.print(f"Data: {checked.data}", highlight=False)
-        with _exported(checked, folder):
+        with _exported(checked, folder, table):
             opened = _open(target)
             begun = check_resume(config, opened)
             if begun is not None:
@@ -223,14 +223,24 @@ def check_study(config: StudyConfig) -> "CheckedSetup":
 
 
 @contextmanager
-def _exported(checked: "CheckedSetup | None", folder: StudyFolder) -> Iterator[None]:
-    """Export what is new of a study that has not begun; kept if the block ends well."""
+def _exported(
+    checked: "CheckedSetup | None", folder: StudyFolder, table: CostTable | None
+) -> Iterator[None]:
+    """Export what is new of a study that has not begun; kept if the block ends well.
+
+    table: costs that it is to be searched with; they are to be of such exports.
+    """
     if checked is None:
         yield
         return
     names = ", ".join(one.key for one in checked.to_export)
     command_console().print(f"Exporting {names}, where the cache has no export", highlight=False)
-    with checked.exported(folder.cache):
+    with checked.exported(folder.cache) as cache:
+        if table is not None:
+            from objectives import Workbench, check_sizes
+
+            with Workbench(checked.setup, cache) as workbench:
+                check_sizes(table, workbench, checked.to_export, checked.schemes)
         yield
 
 
@@ -263,11 +273,16 @@ def read_study_costs(path: Path, config: StudyConfig) -> CostTable:
 
     teacher, space = config.setup().teacher.network, config.search_space()
     layouts = [scheme_named(name).layout.key for name in ("fp32", *space.schemes)]
-    required = [(one.key, layout) for one in (teacher, *space.networks) for layout in layouts]
+    required = [(one, layout) for one in (teacher, *space.networks) for layout in layouts]
     table = read_costs(path, required)
     if table.runtime != config.runtime.name:
         raise InputError(
             f"{path} was measured with {table.runtime}, and the study runs {config.runtime.name}"
+        )
+    if table.threads != config.runtime.threads:
+        raise InputError(
+            f"{path} was measured with {counted(table.threads, 'thread')}, and the study runs "
+            f"{config.runtime.threads} ([runtime] threads)"
         )
     if table.teacher != teacher.key:
         raise InputError(f"{path} has the teacher {table.teacher}, and the study has {teacher.key}")

@@ -329,3 +329,23 @@ def test_somebody_elses_studies_are_looked_at_and_left_alone(place: Path) -> Non
         assert "study 'theirs' was not made by search.run" in said
     said = refused("status", "--study", "tiny", "--storage", url, cwd=place)
     assert said == "there is no study 'tiny' in this storage: there are theirs"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"threads": 4}, "was measured with 4 threads, and the study runs 1 ([runtime] threads)"),
+        ({"image_size": 32}, "have cifar_resnet20@1/16px at 32 px, and the study has it at 16 px"),
+        ({"size_bytes": 1_000}, "has 1,000 bytes there and "),
+    ],
+)
+def test_costs_of_other_files_are_refused(
+    searched: Searched, place: Path, changes: dict[str, int], words: str
+) -> None:
+    answer = json.loads(searched.costs.read_text())
+    teacher = next(one for one in answer["artifacts"] if one["network"] == answer["teacher"])
+    for name, value in changes.items():
+        (answer if name in answer else teacher)[name] = value
+    (place / "costs.json").write_text(json.dumps(answer))
+    said = refused("run", "--study", "tiny.toml", "--costs", "costs.json", cwd=place)
+    assert words in said

@@ -125,14 +125,14 @@ def test_bundle_runs_without_the_project_and_is_read_back(
         check=True,
         capture_output=True,
     )
-    table = read_costs(bundle / "costs.json", [(RESNET20.key, one.layout) for one in candidates])
+    table = read_costs(bundle / "costs.json", [(RESNET20, one.layout) for one in candidates])
     assert table.imported
     assert table.of(RESNET20.key, "fp32").size_bytes == candidates[0].path.stat().st_size
     assert "--study digits --costs costs.json" in (bundle / "README.md").read_text()
     with pytest.raises(InputError, match="not empty"):
         write_bundle(bundle, candidates, "x", "onnxruntime", study="x")
-    with pytest.raises(InputError, match="lack fp16 of other@1"):
-        read_costs(bundle / "costs.json", [("other@1", "fp16")])
+    with pytest.raises(InputError, match="lack fp16 of resnet18@1"):
+        read_costs(bundle / "costs.json", [(Network("resnet18"), "fp16")])
 
 
 def test_costs_by_hand(answer: dict[str, Any], tmp_path: Path):
