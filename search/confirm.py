@@ -113,6 +113,8 @@ def _repeat(
     )
 
     # Imported here: what is there already is said before torch is loaded.
+    from rich.text import Text
+
     from objectives import Workbench, study_inputs
     from search.workers import ReleasedError, StopSignal, train
     from studies import check_inputs
@@ -126,7 +128,7 @@ def _repeat(
         while todo and not stop_signal.stopping:
             repeat = todo[0]
             words = f"{_name(repeat)} ({done + 1} of about {done + len(todo)})"
-            with console.status(words, spinner="line") as shown:
+            with console.status(Text(words), spinner="line") as shown:
                 try:
                     replicate = train(
                         repeat, workbench, _teller(session, words, shown, stop_signal)
@@ -151,6 +153,8 @@ def _teller(
     session: "Session", words: str, shown: "Status", stop_signal: "StopSignal"
 ) -> "OnEpoch":
     """Return what shows every epoch, and ends the training after one when the time is over."""
+    from rich.text import Text
+
     from objectives import Verdict
     from search.workers import ReleasedError
 
@@ -162,7 +166,7 @@ def _teller(
             f"{words}: {report.stage} epoch {report.epoch}/{report.epochs}"
             f"{' (reused)' if report.reused else ''}, accuracy {report.accuracy:.3f}"
         )
-        shown.update(epoch)
+        shown.update(Text(epoch))
         now = time.monotonic()
         if not session.console.is_terminal and now - said_at >= _PLAIN_EVERY_S:
             said_at = now

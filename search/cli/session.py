@@ -46,8 +46,11 @@ _FILE_WIDTH = 140
 
 
 def command_console() -> Console:
-    """Return what a command prints on: as wide as the terminal, or as a log can bear."""
-    console = Console(soft_wrap=True)
+    """Return what a command prints on: as wide as the terminal, or as a log can bear.
+
+    What it prints is text: that of others, a fault's or a folder's name, may look like markup.
+    """
+    console = Console(soft_wrap=True, markup=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _FILE_WIDTH
     return console

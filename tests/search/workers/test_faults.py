@@ -58,6 +58,22 @@ def test_only_what_may_pass_is_told_to_be_tried_again(
     assert done.stderr.startswith(f"distilfront: {end}")
 
 
+def test_a_search_in_which_every_trial_failed_is_a_fault(tmp_path: Path) -> None:
+    module = f"nets_{uuid.uuid4().hex}"
+    words = "ValueError('bad shape [/oops] [red]')"
+    nets = NETS.format(error=words).replace("if any", "if self.training and any")
+    (tmp_path / f"{module}.py").write_text(nets)
+    student = f'[space.network]\narchitecture = "{module}:make"'
+    study = STUDY.replace('[space.network]\narchitecture = "cifar_resnet20"', student)
+    (tmp_path / "tiny.toml").write_text(study)
+    done = run_command("run", "--study", "tiny.toml", cwd=tmp_path)
+    assert done.returncode == 1, done.stdout
+    assert done.stderr == (
+        "distilfront: nothing was found: 4 trials ended, all by faults, the last by "
+        "ValueError: bad shape [/oops] [red]\n"
+    )
+
+
 def caused(error: Exception, cause: Exception) -> Exception:
     error.__cause__ = cause
     return error
