@@ -1,7 +1,8 @@
 """`python -m search.dashboard`: browse a study in optuna-dashboard, on this machine only."""
 
 import socket
-from typing import Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,13 +16,17 @@ from search.cli import (
     with_examples,
 )
 
+if TYPE_CHECKING:
+    from wsgiref.simple_server import WSGIRequestHandler
+
 HOST = "127.0.0.1"
-"""The dashboard has no passwords and can delete studies: nobody else may reach it."""
+"""The dashboard has no passwords: nobody else may reach it."""
 
 
 @with_examples(
     "--study kd_lora_q",
     "--study my_cameras --runs-dir /data/runs",
+    "--study my_cameras --writable",
 )
 def dashboard(
     study: StudyOption = "kd_lora_q",
@@ -30,19 +35,48 @@ def dashboard(
     ] = 8080,
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            help="Answer to this name too, as that of a proxy in front; may be repeated.",
+            metavar="NAME",
+        ),
+    ] = None,
+    writable: Annotated[
+        bool,
+        typer.Option("--writable", help="Let the page edit notes, and rename and delete studies."),
+    ] = False,
 ) -> None:
     """Show a study in optuna-dashboard, with its notes, figures and artifacts."""
-    from optuna.artifacts import FileSystemArtifactStore
-    from optuna_dashboard import run_server
+    from wsgiref.simple_server import make_server
 
-    from search.cli import open_existing
+    from optuna.artifacts import FileSystemArtifactStore
+    from optuna_dashboard import wsgi
+
+    from search.cli import guarded, open_existing
 
     session = open_existing(study, runs_dir, storage)
     _require_free(port)
     session.refresh_dashboard(now=True)
     session.console.print(f"http://{HOST}:{port}/dashboard (Ctrl-C ends it)", highlight=False)
     store = FileSystemArtifactStore(str(session.folder.artifacts))
-    run_server(session.storage, host=HOST, port=port, artifact_store=store)
+    app = guarded(wsgi(session.storage, artifact_store=store), allow_host or (), writable=writable)
+    with (
+        make_server(HOST, port, app, handler_class=_silent_handler()) as server,
+        suppress(KeyboardInterrupt),
+    ):
+        server.serve_forever()
+
+
+def _silent_handler() -> "type[WSGIRequestHandler]":
+    from wsgiref.simple_server import WSGIRequestHandler
+
+    class Silent(WSGIRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Print no line for each request."""
+
+    return Silent
 
 
 def _require_free(port: int) -> None:

@@ -39,5 +39,6 @@ from .session import open_session as open_session
 from .session import read_study_costs as read_study_costs
 from .stand_ins import use_stand_ins as use_stand_ins
 from .study_end import StudyEnd as StudyEnd
+from .visitors import guarded as guarded
 from .watch import Watch as Watch
 from .watch import death_of as death_of

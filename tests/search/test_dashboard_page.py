@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,14 +127,22 @@ def test_every_trial_has_a_note_and_a_sampled_one_its_artifacts(dashboard, brows
 
 
 def test_it_listens_on_loopback_only(searched):
-    """Everything this machine can be reached by but loopback must refuse the port."""
+    """Everything this machine can be reached by but loopback must refuse the port.
+
+    And what comes from another site's page, or would delete the study, is refused.
+    """
     import psutil
 
     port = free_port()
     command = command_line(
         *("dashboard", "--study", "tiny", "--runs-dir", searched.runs, "--port", port)
     )
-    with serving(command, port, searched.file.parent):
+    with serving(command, port, searched.file.parent) as address:
+        rebound = urllib.request.Request(f"{address}/api/studies", headers={"Host": "evil.example"})
+        removed = urllib.request.Request(f"{address}/api/studies/1", method="DELETE")
+        for request in (rebound, removed):
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                DIRECT.open(request, timeout=60)
         listening = {
             connection.laddr.ip
             for connection in psutil.net_connections("tcp")
