@@ -10,6 +10,14 @@ from search.cli import interruptible, make_app, run_app
 from spaces import InputError
 
 
+@pytest.fixture(autouse=True)
+def _hears_ctrl_c():
+    """Tests that run in the background are started with Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def dropped_by_compiled_code() -> None:
     """Be interrupted, and tell of it as safetensors does from within its tensors."""
     try:
