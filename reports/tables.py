@@ -171,7 +171,7 @@ def report_json(summary: StudySummary) -> dict[str, Any]:
             "students": len(history.students),
             "stopped": len(history.ruled_out),
             "paused": len(history.waiting),
-            "failed": sum(failure.kind != "interrupted" for failure in history.failed),
+            "failed": len(history.failed_for_good),
             "running": len(history.running),
             "offered": sum(point.origin == "offered" for point in history.points),
             "points": len(history.points),

@@ -166,7 +166,7 @@ def _fail_if_all_failed(session: "Session") -> None:
     from reports import counted
 
     history = session.history()
-    failed = [one for one in history.failed if one.kind != "interrupted"]
+    failed = history.failed_for_good
     if failed and not (history.students or history.pruned or history.running):
         fail(
             f"nothing was found: {counted(len(failed), 'trial')} ended, all by faults, the last by "
@@ -237,7 +237,7 @@ def _show(session: "Session", *, interrupted: bool) -> None:
             style="yellow",
             highlight=False,
         )
-    failed = [failure for failure in summary.history.failed if failure.kind != "interrupted"]
+    failed = summary.history.failed_for_good
     if failed:
         console.print(
             f"{counted(len(failed), 'trial')} failed, last trial {failed[-1].number}: "

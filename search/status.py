@@ -99,7 +99,7 @@ def status_of(session: "Session") -> dict[str, Any]:
             "complete": len(history.students),
             "pruned": len(history.ruled_out),
             "paused": len(history.waiting),
-            "failed": sum(failure.kind != "interrupted" for failure in history.failed),
+            "failed": len(history.failed_for_good),
             "interrupted": sum(failure.kind == "interrupted" for failure in history.failed),
             "running": len(history.running),
         },

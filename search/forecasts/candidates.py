@@ -56,8 +56,7 @@ class Candidates:
             self._failures = history.failed
             self._failed_keys = {
                 student_key(self._student(_Draw(nothing, failed.params)))
-                for failed in history.failed
-                if failed.kind != "interrupted"
+                for failed in history.failed_for_good
             }
         return self._failed_keys
 

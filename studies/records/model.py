@@ -131,14 +131,22 @@ class History:
         both: list[Stopped | Paused] = [*self.stopped, *self.paused]
         return tuple(sorted(both, key=lambda trial: trial.number))
 
+    @cached_property
+    def failed_for_good(self) -> tuple[Failed, ...]:
+        """The failed trials that nobody goes on with."""
+        return tuple(failure for failure in self.failed if failure.kind != "interrupted")
+
     @property
     def ended(self) -> int:
         """Sampled trials that count against `--trials`: complete, pruned or failed for good.
 
         A trial that resumes another is the same sample again and counts no more.
         """
-        failed = [failure for failure in self.failed if failure.kind != "interrupted"]
-        ended: list[Student | Stopped | Paused | Failed] = [*self.students, *self.pruned, *failed]
+        ended: list[Student | Stopped | Paused | Failed] = [
+            *self.students,
+            *self.pruned,
+            *self.failed_for_good,
+        ]
         return [trial.resumes for trial in ended].count(None)
 
     @property
