@@ -36,8 +36,8 @@ from .session import command_console as command_console
 from .session import load_told as load_told
 from .session import open_existing as open_existing
 from .session import open_session as open_session
-from .session import read_study_costs as read_study_costs
 from .stand_ins import use_stand_ins as use_stand_ins
+from .study_costs import read_study_costs as read_study_costs
 from .study_end import StudyEnd as StudyEnd
 from .visitors import guarded as guarded
 from .watch import Watch as Watch

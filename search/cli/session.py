@@ -16,9 +16,10 @@ from rich.console import Console
 from objectives import CostTable
 from reports import StudySummary, counted
 from search.cli.progress import Pace, ProgressView
+from search.cli.study_costs import check_costs, read_study_costs
 from search.cli.study_end import StudyEnd, study_end_of
 from search.workers import is_of_the_machine
-from spaces import InputError, scheme_named, to_dict
+from spaces import InputError, to_dict
 from studies import (
     StudyConfig,
     StudyFolder,
@@ -187,7 +188,7 @@ def open_session(
             if begun is not None:
                 _check_inputs(begun, config)
             if begun is not None and table is not None:
-                _check_costs(begun, table, costs)
+                check_costs(begun, table, costs)
             made = create_or_resume(config, opened)
         if checked is not None:
             made.set_user_attr(StudyAttr.DATA.value, checked.data)
@@ -270,28 +271,6 @@ def open_existing(study: str, runs_dir: Path, storage: str | None) -> Session:
     return Session(stored_config(found), folder, opened, found)
 
 
-def read_study_costs(path: Path, config: StudyConfig) -> CostTable:
-    """Return the costs that a bundle's profile wrote to `path`; InputError unless of this study."""
-    from objectives import read_costs
-
-    teacher, space = config.setup().teacher.network, config.search_space()
-    layouts = [scheme_named(name).layout.key for name in ("fp32", *space.schemes)]
-    required = [(one, layout) for one in (teacher, *space.networks) for layout in layouts]
-    table = read_costs(path, required)
-    if table.runtime != config.runtime.name:
-        raise InputError(
-            f"{path} was measured with {table.runtime}, and the study runs {config.runtime.name}"
-        )
-    if table.threads != config.runtime.threads:
-        raise InputError(
-            f"{path} was measured with {counted(table.threads, 'thread')}, and the study runs "
-            f"{config.runtime.threads} ([runtime] threads)"
-        )
-    if table.teacher != teacher.key:
-        raise InputError(f"{path} has the teacher {table.teacher}, and the study has {teacher.key}")
-    return table
-
-
 def _check_inputs(study: optuna.Study, config: StudyConfig) -> None:
     """Raise InputError unless the files of a begun study are the ones it has begun with."""
     from objectives import data_stamp, file_inputs
@@ -302,12 +281,3 @@ def _check_inputs(study: optuna.Study, config: StudyConfig) -> None:
         from objectives import data_inputs, load_data  # With torch, which takes seconds.
 
         check_inputs(study, data_inputs(load_data(setup.data)))
-
-
-def _check_costs(study: optuna.Study, table: CostTable, path: Path | None) -> None:
-    known = costs_of(study)
-    if known is not None and known != table:
-        raise InputError(
-            f"study {study.study_name!r} has begun with other costs than {path}: go on without "
-            "--costs, or take another name (--set name=…)"
-        )
