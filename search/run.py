@@ -190,7 +190,7 @@ def _tell_failure(session: "Session", failed: "list[WorkerExit]") -> None:
         reason = lines[-1] if lines else f"it ended with code {first.code}"
         words = f"worker {first.worker} failed: {reason}"
     session.console.print(f"{words}\n  see {first.log}", style="red")
-    if session.is_finished():
+    if _seen_to_be_finished(session):
         return
     if first.code < 0 or first.code == EXIT_PASSING:
         fail("the study is not finished; the same command goes on with it", EXIT_FAULT)
@@ -199,6 +199,18 @@ def _tell_failure(session: "Session", failed: "list[WorkerExit]") -> None:
         f"has to be mended first, see {first.log}",
         EXIT_FAULT,
     )
+
+
+def _seen_to_be_finished(session: "Session") -> bool:
+    """Whether nothing is left to run; not, where the storage that failed the workers is away."""
+    from search.workers import is_of_the_machine
+
+    try:
+        return session.is_finished()
+    except Exception as error:
+        if not is_of_the_machine(error):
+            raise
+        return False
 
 
 def _lines_of(log: Path) -> list[str]:

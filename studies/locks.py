@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import sqlalchemy
 from optuna.storages import RDBStorage
+from sqlalchemy import exc
 
 from objectives import FileLock
 from spaces import DistilfrontError, InputError
@@ -41,8 +42,25 @@ def preparation_lock(storage: RDBStorage, name: str) -> Lock:
 
 def _lock(storage: RDBStorage, suffix: str, what: str, patience_s: int) -> Lock:
     if storage.engine.dialect.name == "sqlite":
-        return partial(FileLock, Path(f"{storage.engine.url.database}{suffix}.lock"))
+        return partial(_file_lock, Path(str(storage.engine.url.database)), suffix)
     return partial(server_lock, storage.engine, what, patience_s)
+
+
+@contextmanager
+def _file_lock(database: Path, suffix: str) -> Iterator[None]:
+    """Hold the lock beside an SQLite database, whose folder is not made again if it was removed."""
+    if not database.exists():
+        raise removed(database)
+    with FileLock(Path(f"{database}{suffix}.lock")):
+        yield
+
+
+def removed(database: Path) -> DistilfrontError:
+    """Return what to raise where an SQLite database is gone that was there before."""
+    return DistilfrontError(
+        f"the database {database} was removed or replaced while it was in use, and what it held "
+        "with it; nothing was written to what may be there now"
+    )
 
 
 @contextmanager
@@ -51,7 +69,8 @@ def server_lock(
 ) -> Iterator[None]:
     """Hold the advisory lock called `what` in the database of a PostgreSQL or MySQL server.
 
-    It belongs to a connection, and so it ends with the process.
+    It belongs to a connection, and so it ends with the process. Raises the driver's error where
+    that was cut off meanwhile: others may have held the lock since.
     """
     backend = engine.dialect.name
     if backend not in _SERVER_LOCKS:
@@ -66,8 +85,11 @@ def server_lock(
             raise DistilfrontError(f"the {what} stayed locked for {patience_s} s")
         try:
             yield
-        finally:
-            connection.execute(sqlalchemy.text(release), {"key": key})
+        except BaseException:
+            with suppress(exc.SQLAlchemyError):  # A connection that is gone holds nothing.
+                connection.execute(sqlalchemy.text(release), {"key": key})
+            raise
+        connection.execute(sqlalchemy.text(release), {"key": key})
 
 
 _SERVER_LOCKS = {

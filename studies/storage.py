@@ -13,7 +13,8 @@ from sqlalchemy import exc
 
 from objectives import FileLock
 from spaces import InputError
-from studies.locks import server_lock
+from studies.locks import removed, server_lock
+from studies.patience import Tell, be_patient, first_line
 from studies.stored_trials import READS_ONLY
 
 _BUSY_TIMEOUT_S = 60
@@ -39,19 +40,23 @@ _OPTUNA_TABLES = _CORE_TABLES | {
 """Fewer than the core ones, and no others: their maker was killed before it had made them all."""
 
 
-def open_storage(target: str | Path, *, must_exist: bool = False) -> RDBStorage:
+def open_storage(
+    target: str | Path, *, must_exist: bool = False, tell: Tell | None = None
+) -> RDBStorage:
     """Open an SQLite file (a path) or a database URL, and make Optuna's tables where none are.
 
-    must_exist: refuse a database without studies instead of making one; it is left as it is.
+    must_exist: refuse a database without studies instead of making one; it is left as it is. tell:
+    hears of a server that refuses, now or later, which is asked again for a minute; None gives up
+    at once.
     Raises InputError when it cannot be reached or written, its driver is missing, or it holds
     something else than Optuna's studies; nothing is written to it then.
     """
     url = _parsed(target)
     with _told(url):
-        if not _has_studies(url) and must_exist:
+        if not _has_studies(url, tell) and must_exist:
             raise InputError(f"there are no studies in {_shown(url)}: search.run makes one")
         if not _is_sqlite(url):
-            return _open_server(url)
+            return _open_server(url, tell)
         return _open_sqlite(_file(url), url, as_it_is=must_exist)
 
 
@@ -62,9 +67,9 @@ def holds_studies(target: str | Path) -> bool:
         return _has_studies(url)
 
 
-def _has_studies(url: sqlalchemy.URL) -> bool:
+def _has_studies(url: sqlalchemy.URL, tell: Tell | None = None) -> bool:
     """Raise InputError where there are tables, and none of Optuna's."""
-    tables = _sqlite_tables(_file(url)) if _is_sqlite(url) else _server_tables(url)
+    tables = _sqlite_tables(_file(url)) if _is_sqlite(url) else _server_tables(url, tell)
     if not (tables >= _CORE_TABLES or tables <= _OPTUNA_TABLES):
         raise InputError(
             f"{_shown(url)} is not a database of studies: it has the tables "
@@ -95,7 +100,7 @@ def _told(url: sqlalchemy.URL) -> Iterator[None]:
         _, how = _DRIVERS.get(url.get_backend_name(), ("", "install it"))
         raise InputError(f"{shown} needs the driver {error.name}: {how}") from error
     except (exc.SQLAlchemyError, StorageInternalError, sqlite3.Error, OSError) as error:
-        raise InputError(f"cannot use the storage {shown}: {_first_line(error)}") from error
+        raise InputError(f"cannot use the storage {shown}: {first_line(error)}") from error
 
 
 def _parsed(target: str | Path) -> sqlalchemy.URL:
@@ -105,7 +110,7 @@ def _parsed(target: str | Path) -> sqlalchemy.URL:
         url = sqlalchemy.make_url(target)
         backend = url.get_backend_name()
     except (exc.SQLAlchemyError, ValueError) as error:
-        raise InputError(f"not a storage URL: {_first_line(error)}") from error
+        raise InputError(f"not a storage URL: {first_line(error)}") from error
     if backend not in {"sqlite", *_DRIVERS}:
         raise InputError(
             f"a storage is sqlite:///FILE, postgresql://… or mysql://…, got {backend}://"
@@ -133,6 +138,8 @@ def _open_sqlite(file: Path, url: sqlalchemy.URL, *, as_it_is: bool) -> RDBStora
             _use_write_ahead_log(file)
             storage = _make(url, settings)
 
+    opened = _identity(file)
+
     # Not earlier: while it opens, Optuna begins a transaction within another of its own.
     @sqlalchemy.event.listens_for(storage.engine, "connect")
     def _set_up(connection: sqlite3.Connection, _record: object) -> None:
@@ -143,6 +150,10 @@ def _open_sqlite(file: Path, url: sqlalchemy.URL, *, as_it_is: bool) -> RDBStora
 
     @sqlalchemy.event.listens_for(storage.engine, "begin")
     def _begin_immediate(connection: sqlalchemy.Connection) -> None:
+        # SQLite goes on writing to a file that was removed, or whose folder was, and nobody would
+        # ever read it.
+        if _identity(file) != opened:
+            raise removed(file)
         reads_only = connection.get_execution_options().get(READS_ONLY, False)
         connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
@@ -150,14 +161,33 @@ def _open_sqlite(file: Path, url: sqlalchemy.URL, *, as_it_is: bool) -> RDBStora
     return storage
 
 
-def _open_server(url: sqlalchemy.URL) -> RDBStorage:
-    engine = sqlalchemy.create_engine(url)
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another of its name, None where there is none."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _open_server(url: sqlalchemy.URL, tell: Tell | None) -> RDBStorage:
+    engine = _engine(url, tell)
     try:
         # Optuna looks for its tables before it makes them, so one process at a time may.
         with server_lock(engine, "tables"):
-            return _make(url, {"pool_pre_ping": True})
+            storage = _make(url, {"pool_pre_ping": True})
     finally:
         engine.dispose()
+    if tell is not None:
+        be_patient(storage.engine, tell)
+    return storage
+
+
+def _engine(url: sqlalchemy.URL, tell: Tell | None) -> sqlalchemy.Engine:
+    engine = sqlalchemy.create_engine(url)
+    if tell is not None:
+        be_patient(engine, tell)
+    return engine
 
 
 def _make(url: sqlalchemy.URL, engine_kwargs: dict[str, object]) -> RDBStorage:
@@ -194,8 +224,8 @@ def _sqlite_tables(path: Path) -> set[str]:
     return {str(name) for (name,) in rows}
 
 
-def _server_tables(url: sqlalchemy.URL) -> set[str]:
-    engine = sqlalchemy.create_engine(url)
+def _server_tables(url: sqlalchemy.URL, tell: Tell | None) -> set[str]:
+    engine = _engine(url, tell)
     try:
         return set(sqlalchemy.inspect(engine).get_table_names())
     finally:
@@ -221,8 +251,3 @@ def _use_write_ahead_log(path: Path) -> None:
                 return
     finally:
         connection.close()
-
-
-def _first_line(error: BaseException) -> str:
-    cause = getattr(error, "orig", None) or error
-    return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__

@@ -129,8 +129,9 @@ class Claims:
         for trial in trials:
             if trial.state == TrialState.WAITING and (new_allowed or resumes(trial)):
                 trial_id = self._id(trial.number)
-                self._storage.set_trial_state_values(trial_id, TrialState.RUNNING)
-                return optuna.Trial(self._study, trial_id)
+                # Not so where the lock was lost with a connection, and another was quicker.
+                if self._storage.set_trial_state_values(trial_id, TrialState.RUNNING):
+                    return optuna.Trial(self._study, trial_id)
         return None
 
     def _begun(self, trial: FrozenTrial) -> optuna.Trial | None:
@@ -158,6 +159,16 @@ class Claims:
             trials = self._study.get_trials(deepcopy=False)
             if trials[trial.number].state == TrialState.RUNNING:  # Nobody has ended it meanwhile.
                 self._hand_on(trials[trial.number], trials, "its worker was asked to stop")
+
+    def release_own(self) -> None:
+        """Give back what this process was claiming or running when it lost the storage."""
+        self._heartbeat.end()
+        own = self._heartbeat.signature()[Attr.WORKER]
+        with self.lock():
+            trials = self._study.get_trials(deepcopy=False)
+            for trial in trials:
+                if _runs(trial) and trial.user_attrs.get(Attr.WORKER) == own:
+                    self._hand_on(trial, trials, "its worker lost the storage")
 
     def ended(self) -> int:
         """Return how many sampled trials have ended for good, those that resume one not counted."""

@@ -1,31 +1,40 @@
 """What one worker process does from its start to its end."""
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import optuna
 from optuna.artifacts import FileSystemArtifactStore
+from optuna.storages import RDBStorage
 
 from objectives import MEASURES, Workbench, data_stamp, study_inputs
 from search.problem import SearchProblem, check_bounds
 from search.strategy import parts_named
 from search.workers.claims import open_claims
 from search.workers.epoch_monitor import ReleasedError
-from search.workers.events import Event
+from search.workers.events import Event, Noted, TrialEnded
 from search.workers.prepare import prepare
 from search.workers.presenter import DashboardPresenter
 from search.workers.run_trials import Bench, Worker
 from search.workers.stop_signal import StopSignal
 from search.workers.test_scores import score_front
 from studies import (
+    StudyConfig,
     StudyFolder,
     create_or_resume,
     load_study,
     open_storage,
     preparation_lock,
     record_inputs,
+    was_cut_off,
 )
 from studies.records import HistoryReader
+
+log = logging.getLogger(__name__)
+
+_CUTS = 5
+"""Connections that may break in use, one after another, before a trial has ended."""
 
 
 def work(
@@ -44,7 +53,46 @@ def work(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     config = load_study(study_name, settings)
     folder = StudyFolder(runs_dir, config.name)
-    storage = open_storage(storage_url or folder.database)
+
+    def tell(words: str) -> None:
+        emit(Noted(words))
+
+    storage = open_storage(storage_url or folder.database, tell=tell)
+    cuts = 0
+
+    def emit_and_count(event: Event) -> None:
+        nonlocal cuts
+        cuts = 0 if isinstance(event, TrialEnded) else cuts
+        emit(event)
+
+    while True:
+        try:
+            _work(config, folder, storage, index, stop_signal, emit_and_count, again=cuts > 0)
+        except Exception as error:
+            cuts += 1
+            if not was_cut_off(error) or cuts > _CUTS:
+                raise
+            log.exception("the connection to the database was cut")
+            tell("the connection to the database was cut: a new one is made")
+        else:
+            return
+
+
+def _work(
+    config: StudyConfig,
+    folder: StudyFolder,
+    storage: RDBStorage,
+    index: int,
+    stop_signal: StopSignal,
+    emit: Callable[[Event], None],
+    *,
+    again: bool,
+) -> None:
+    """Do what `work` does; `again` where the same process was cut off while it did.
+
+    All that is made is kept in the cache and the storage as soon as it is there, so that it may be
+    begun anew at any point.
+    """
     study = create_or_resume(config, storage)
     lock = preparation_lock(storage, config.name)
     with Workbench(config.setup(), folder.cache) as workbench:
@@ -97,6 +145,8 @@ def work(
             ),
         )
         claims = open_claims(study, storage, reader, parts.scheduler, parts.enough)
+        if again:
+            claims.release_own()
         Worker(bench, claims, stop_signal, emit).run(config.trials)
         if stop_signal.stopping:
             raise ReleasedError

@@ -109,13 +109,18 @@ class Searched:
         return runs
 
 
+Place = Path | str
+"""Where a study lies: the runs folder, or the URL of a database."""
+
+
 @functools.cache
-def study_in(runs: Path) -> optuna.Study:
+def study_in(runs: Place) -> optuna.Study:
     """Open the study that lies in `runs`, once."""
-    return open_study("tiny", open_storage(StudyFolder(runs, "tiny").database, must_exist=True))
+    target = StudyFolder(runs, "tiny").database if isinstance(runs, Path) else runs
+    return open_study("tiny", open_storage(target, must_exist=True))
 
 
-def trials_in(runs: Path) -> list[FrozenTrial]:
+def trials_in(runs: Place) -> list[FrozenTrial]:
     """Return the study's trials, none before there is a study."""
     try:
         return study_in(runs).get_trials(deepcopy=False)
@@ -141,7 +146,7 @@ def sampled(trials: list[FrozenTrial]) -> list[FrozenTrial]:
     ]
 
 
-def assert_whole(runs: Path, total: int = TRIALS) -> None:
+def assert_whole(runs: Place, total: int = TRIALS) -> None:
     """Exactly the trials asked for, each ended, each point once, each death gone on with once."""
     trials = trials_in(runs)
     assert all(trial.state.is_finished() for trial in trials)
