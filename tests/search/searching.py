@@ -114,16 +114,16 @@ Place = Path | str
 
 
 @functools.cache
-def study_in(runs: Place) -> optuna.Study:
+def study_in(runs: Place, name: str = "tiny") -> optuna.Study:
     """Open the study that lies in `runs`, once."""
-    target = StudyFolder(runs, "tiny").database if isinstance(runs, Path) else runs
-    return open_study("tiny", open_storage(target, must_exist=True))
+    target = StudyFolder(runs, name).database if isinstance(runs, Path) else runs
+    return open_study(name, open_storage(target, must_exist=True))
 
 
-def trials_in(runs: Place) -> list[FrozenTrial]:
+def trials_in(runs: Place, name: str = "tiny") -> list[FrozenTrial]:
     """Return the study's trials, none before there is a study."""
     try:
-        return study_in(runs).get_trials(deepcopy=False)
+        return study_in(runs, name).get_trials(deepcopy=False)
     except InputError:
         return []
 
@@ -146,9 +146,9 @@ def sampled(trials: list[FrozenTrial]) -> list[FrozenTrial]:
     ]
 
 
-def assert_whole(runs: Place, total: int = TRIALS) -> None:
+def assert_whole(runs: Place, total: int = TRIALS, name: str = "tiny") -> None:
     """Exactly the trials asked for, each ended, each point once, each death gone on with once."""
-    trials = trials_in(runs)
+    trials = trials_in(runs, name)
     assert all(trial.state.is_finished() for trial in trials)
     assert len(sampled(trials)) == total
     points = Counter(
@@ -169,8 +169,8 @@ def assert_whole(runs: Place, total: int = TRIALS) -> None:
 class Command:
     """A `python -m search.run` in a process of its own, killed in the end whatever happens."""
 
-    def __init__(self, file: Path, runs: Path, *options: str) -> None:
-        log = runs.with_suffix(".out")
+    def __init__(self, file: Path, runs: Path, *options: str, log: Path | None = None) -> None:
+        log = log or runs.with_suffix(".out")
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
         with log.open("w") as output:
