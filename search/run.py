@@ -179,6 +179,7 @@ def _tell_failure(session: "Session", failed: "list[WorkerExit]") -> None:
     """Say why workers ended; exit when none is left that could have finished the study."""
     from search.cli import death_of
 
+    finished = _seen_to_be_finished(session)
     # What will recur is worth more words than what may pass.
     first = min(failed, key=lambda item: item.code not in {EXIT_INPUT, EXIT_FAULT})
     if first.code == EXIT_INPUT:
@@ -186,11 +187,11 @@ def _tell_failure(session: "Session", failed: "list[WorkerExit]") -> None:
     if first.code < 0:
         words = death_of(first)
     else:
-        lines = _lines_of(first.log)
+        lines = [first.reason] if first.reason else _lines_of(first.log)
         reason = lines[-1] if lines else f"it ended with code {first.code}"
         words = f"worker {first.worker} failed: {reason}"
     session.console.print(f"{words}\n  see {first.log}", style="red")
-    if _seen_to_be_finished(session):
+    if finished:
         return
     if first.code < 0 or first.code == EXIT_PASSING:
         fail("the study is not finished; the same command goes on with it", EXIT_FAULT)

@@ -8,6 +8,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -24,7 +25,7 @@ from search.cli import (
     make_app,
     run_app,
 )
-from search.workers import Event, StopSignal, to_line
+from search.workers import Event, Failed, StopSignal, to_line
 from spaces import DistilfrontError
 
 
@@ -52,9 +53,9 @@ def worker(
     except DistilfrontError:
         raise
     except Exception as error:  # noqa: BLE001 - told, and the process ends with it
-        traceback.print_exception(error)
-        # The last line, where the supervisor finds the reason: the traceback may end in another.
-        print(fault_in_words(error), file=sys.stderr)
+        emit(Failed(fault_in_words(error)))
+        with suppress(OSError):  # The disk that is full may be the log's.
+            traceback.print_exception(error)
         sys.exit(EXIT_PASSING if may_pass(error) else EXIT_FAULT)
 
 

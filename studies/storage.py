@@ -209,6 +209,11 @@ def _sqlite_tables(path: Path) -> set[str]:
     if not path.parent.is_dir():
         raise InputError(f"cannot make the database {path}: there is no folder {path.parent}")
     if not path.exists():
+        if left := [log for log in map(Path, (f"{path}-wal", f"{path}-shm")) if log.exists()]:
+            raise InputError(
+                f"{path} is missing, and what it had not taken in yet lies beside it: put it back, "
+                f"or remove {' and '.join(map(str, left))} to begin anew"
+            )
         return set()
     # SQLite alone may open the file: to close another handle of it would drop the locks that this
     # process holds on it ("How To Corrupt An SQLite Database File", 2.2).

@@ -145,7 +145,7 @@ class ProgressView:
                 f"trial {event.trial}: {event.scheme} ({event.origin}) accuracy "
                 f"{event.accuracy:.4f}, {event.size_bytes / 1e6:.3f} MB, {event.latency_ms:.3g} ms"
             )
-        else:
+        elif isinstance(event, TrialEnded):
             self._take_end(lane, event)
         self.tick()
 

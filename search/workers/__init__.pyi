@@ -7,6 +7,7 @@ from .epoch_monitor import Emit as Emit
 from .epoch_monitor import ReleasedError as ReleasedError
 from .events import EpochEnded as EpochEnded
 from .events import Event as Event
+from .events import Failed as Failed
 from .events import Noted as Noted
 from .events import PointAdded as PointAdded
 from .events import Preparing as Preparing

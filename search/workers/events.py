@@ -72,11 +72,19 @@ class TrialEnded:
     kind: ClassVar[str] = "trial_ended"
 
 
-Event = Preparing | Noted | TrialBegan | EpochEnded | PointAdded | TrialEnded
+@dataclass(frozen=True)
+class Failed:
+    """The worker ends by a fault of the machine, the storage or the program."""
+
+    words: str
+    kind: ClassVar[str] = "failed"
+
+
+Event = Preparing | Noted | TrialBegan | EpochEnded | PointAdded | TrialEnded | Failed
 
 _KINDS: dict[str, type[Event]] = {
     event.kind: event
-    for event in (Preparing, Noted, TrialBegan, EpochEnded, PointAdded, TrialEnded)
+    for event in (Preparing, Noted, TrialBegan, EpochEnded, PointAdded, TrialEnded, Failed)
 }
 
 

@@ -12,13 +12,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import IO
 
 from objectives import FileLock
-from search.workers.events import Event, from_line
+from search.workers.events import Event, Failed, from_line
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class WorkerExit:
     code: int
     """Exit code; negative when a signal ended it, -9 where memory ran out."""
     log: Path
+    reason: str = ""
+    """Why, where it could say so: its log may lie on the disk that is full."""
 
 
 class Supervisor:
@@ -80,14 +83,20 @@ class Supervisor:
 
     def _listen(self, index: int, process: "subprocess.Popen[str]", log: Path) -> None:
         stdout: IO[str] | None = process.stdout
+        reason = ""
         for line in stdout or ():
             try:
-                self._queue.put(WorkerEvent(index, from_line(line)))
+                event = from_line(line)
             except (ValueError, KeyError, TypeError):
                 # A library printed; its words belong to the log, not to the protocol.
-                with log.open("a", encoding="utf-8") as file:
+                with suppress(OSError), log.open("a", encoding="utf-8") as file:
                     file.write(line)
-        self._queue.put(WorkerExit(index, process.wait(), log))
+                continue
+            if isinstance(event, Failed):
+                reason = event.words
+            else:
+                self._queue.put(WorkerEvent(index, event))
+        self._queue.put(WorkerExit(index, process.wait(), log, reason))
 
     @property
     def running(self) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from objectives import CostTable
@@ -114,16 +115,27 @@ Place = Path | str
 
 
 @functools.cache
-def study_in(runs: Place, name: str = "tiny") -> optuna.Study:
+def storage_in(runs: Path, name: str = "tiny") -> RDBStorage:
+    """Open the storage of the study in `runs`, once."""
+    return open_storage(StudyFolder(runs, name).database, must_exist=True)
+
+
+@functools.cache
+def study_in(runs: Path, name: str = "tiny") -> optuna.Study:
     """Open the study that lies in `runs`, once."""
-    target = StudyFolder(runs, name).database if isinstance(runs, Path) else runs
-    return open_study(name, open_storage(target, must_exist=True))
+    return open_study(name, storage_in(runs, name))
 
 
 def trials_in(runs: Place, name: str = "tiny") -> list[FrozenTrial]:
     """Return the study's trials, none before there is a study."""
     try:
-        return study_in(runs, name).get_trials(deepcopy=False)
+        if isinstance(runs, Path):
+            return study_in(runs, name).get_trials(deepcopy=False)
+        storage = open_storage(runs, must_exist=True)
+        try:
+            return open_study(name, storage).get_trials()
+        finally:
+            storage.engine.dispose()
     except InputError:
         return []
 
