@@ -28,8 +28,8 @@ def is_trusted(name: str) -> bool:
 
 
 def searched_folders(further: Iterable[str] = ()) -> list[str]:
-    """Return where users' modules are looked for, in order: here, in `further`, as was said."""
-    return list(dict.fromkeys([str(Path.cwd()), *further, *_folders]))
+    """Return where users' modules are looked for, in order: here, as was said, in `further`."""
+    return list(dict.fromkeys([str(Path.cwd()), *_folders, *further]))
 
 
 def module_origin(name: str, folders: Iterable[str] = ()) -> str | None:
