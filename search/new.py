@@ -63,7 +63,7 @@ def new(
     )
     study = parse_study(tomllib.loads(text), str(out))
     # Whoever types a module's name trusts it.
-    allow_modules(study.users_functions, (), "--architecture", None, trusted=True)
+    allow_modules(study.users_functions, (), "--architecture", trusted=True)
     space = study.search_space()
     check_setup(study.setup(), space.networks, space.schemes)
     try:

@@ -71,7 +71,7 @@ def retrain(
     architectures = [each.architecture for each in (setup.teacher.network, *networks)]
     # A user's module may have come along with the folder, and the folder from anybody.
     folders = (*setup.modules, str(config.absolute().parent))
-    allow_modules(architectures, folders, str(config), None, trusted=trust_modules)
+    allow_modules(architectures, folders, str(config), trusted=trust_modules, strange=True)
 
     from objectives import (
         EpochReport,

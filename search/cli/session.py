@@ -137,10 +137,8 @@ class Session:
 
     def allow_modules(self, *, trusted: bool) -> None:
         """Let the modules of a stored study be imported, or raise InputError."""
-        config, url = self.config, self.storage.engine.url
-        file = url.database if url.get_backend_name() == "sqlite" else None
-        source, name = Path(file) if file else None, f"study {config.name!r}"
-        allow_modules(config.users_functions, config.modules, name, source, trusted=trusted)
+        name = f"study {self.config.name!r}"
+        allow_modules(self.config.users_functions, self.config.modules, name, trusted=trusted)
 
     def refresh_dashboard(self, *, now: bool = False) -> None:
         """Draw the study's figures for the dashboard, not too often and only if there is news."""
@@ -223,8 +221,7 @@ def _has_begun(target: str | Path, name: str) -> bool:
 def load_told(study: str, settings: Sequence[str], *, trust_modules: bool) -> StudyConfig:
     """Return the study, its modules allowed; say which of its paths were not beside its file."""
     config = load_study(study, settings)
-    source = Path(study) if study.endswith(".toml") else Path.cwd()
-    allow_modules(config.users_functions, config.modules, study, source, trusted=trust_modules)
+    allow_modules(config.users_functions, config.modules, study, trusted=trust_modules)
     for note in path_notes(study):
         command_console().print(f"{study}: {note}", style="yellow", highlight=False)
     return config

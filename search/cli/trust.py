@@ -7,7 +7,7 @@ lies elsewhere came from anybody, and what is installed does anything (`os:abort
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from objectives import module_origin, trust_modules
@@ -21,47 +21,42 @@ _LIBRARIES = [
 
 def allow_modules(
     architectures: Iterable[str],
-    folders: Iterable[str],
+    folders: Sequence[str],
     named_by: str,
-    source: Path | None,
     *,
     trusted: bool,
+    strange: bool = False,
 ) -> None:
     """Let the modules of those `architectures` be imported that are a `module:function`.
 
-    folders: where they are looked for, after the current one. source: the file that names them;
-    None where its place says nothing. Modules below the current folder that are named there are
-    the user's own; others take `trusted` or a typed yes. Raises InputError without it, and nothing
-    was imported.
+    folders: where they, and what they import, are looked for after the current folder. If all of
+    that lies below the current folder it is the user's own, unless `strange`; else it takes
+    `trusted` or a typed yes. Raises InputError without it, and nothing was imported.
     """
     functions = filter(is_users_function, architectures)
-    folders = list(folders)
-    origins = {
-        name: module_origin(name, folders)
-        for name in dict.fromkeys(each.partition(":")[0] for each in functions)
-    }
-    own = source is not None and _is_own(source.absolute())
-    strange = [
-        f"{name} (from {origin!r})"
-        for name, origin in origins.items()
-        if origin is not None and not (own and _is_own(Path(origin)))
-    ]
-    if strange and not trusted:
-        _ask(f"{named_by} names code to import, and so to run: {', '.join(strange)}")
-    if origins:
-        trust_modules(origins, folders)
+    names = dict.fromkeys(each.partition(":")[0] for each in functions)
+    found = {name: module_origin(name, folders) for name in names}
+    origins = {name: origin for name, origin in found.items() if origin is not None}
+    elsewhere = [folder for folder in folders if not _is_own(folder)]
+    own = not strange and not elsewhere and all(map(_is_own, origins.values()))
+    if origins and not (own or trusted):
+        words = ", ".join(f"{name} (from {origin!r})" for name, origin in origins.items())
+        if elsewhere:
+            words += f", with what else lies in {', '.join(map(repr, elsewhere))}"
+        _ask(f"{named_by} names code to import, and so to run: {words}")
+    if names:
+        trust_modules(names, folders)
 
 
-def _is_own(path: Path) -> bool:
-    """Say whether `path` lies below the current folder and is no library's.
+def _is_own(place: str) -> bool:
+    """Say whether `place` is a path that lies below the current folder and is no library's.
 
     Not where that is the home folder or above: what others sent lies there too.
     """
-    here, found = Path.cwd(), path.resolve()
+    here, found = Path.cwd(), Path(place).resolve()
     home = Path(os.path.expanduser("~")).resolve()  # noqa: PTH111 - raises nothing without one
     return (
-        path.is_absolute()
-        and found.exists()
+        Path(place).is_absolute()
         and found.is_relative_to(here)
         and not home.is_relative_to(here)
         and not {"site-packages", "dist-packages"} & {*found.parts}

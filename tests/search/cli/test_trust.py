@@ -57,7 +57,7 @@ def place(tmp_path: Path) -> Place:
         ("own", "torch.hub"),
         ("own", "sys"),
         ("strange", "strange"),
-        # What it imports in turn could lie beside the study.
+        # What it imports may lie beside the study.
         ("strange", "own"),
     ],
 )
@@ -72,7 +72,10 @@ def test_a_study_from_elsewhere_and_what_is_installed_are_refused(place, command
     assert said.startswith(
         f"distilfront: {file} names code to import, and so to run: {name} (from '"
     )
-    assert said.endswith("'); --trust-modules lets it")
+    assert said.endswith("'); --trust-modules lets it") == (folder == "own")
+    assert said.endswith(f", with what else lies in '{file.parent}'; --trust-modules lets it") == (
+        folder == "strange"
+    )
     assert module not in place.modules or str(place.file(module)) in said
     assert tree(place.folder) == before
 
@@ -117,7 +120,8 @@ def test_a_recipe_is_asked_for_wherever_it_lies(place):
         assert ended.returncode == 2
         (said,) = ended.stderr.splitlines()
         assert said.startswith("distilfront: config.toml names code to import, and so to run: ")
-        assert said.endswith(f"{origin}); --trust-modules lets it")
+        assert f"{origin})" in said
+        assert said.endswith("; --trust-modules lets it")
         assert tree(here) == before
     ended = run_here("retrain", "config.toml", "--trust-modules", cwd=here)
     assert (ended.returncode, place.ran()) == (2, ["own"])
@@ -140,7 +144,7 @@ def test_to_read_a_study_imports_nothing(place):
 def test_on_a_terminal_a_typed_yes_lets_it(place, monkeypatch, answer):
     monkeypatch.chdir(place.folder / "own")
     name = place.modules["strange"]
-    asked = ([f"{name}:make"], [str(place.folder / "strange")], "it", None)
+    asked = ([f"{name}:make"], [str(place.folder / "strange")], "it")
     user, terminal = pty.openpty()
     os.write(user, f"{answer}\n".encode())
     with os.fdopen(terminal) as stdin, os.fdopen(terminal, "w", closefd=False) as stderr:
