@@ -35,3 +35,5 @@ from .results import TrainedStudent as TrainedStudent
 from .results import Verdict as Verdict
 from .sealed_folder import size_bytes as size_bytes
 from .split_gap import split_gap_in_words as split_gap_in_words
+from .users_modules import module_origin as module_origin
+from .users_modules import trust_modules as trust_modules

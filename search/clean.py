@@ -9,6 +9,7 @@ from search.cli import (
     DryRunOption,
     RunsDirOption,
     StorageOption,
+    TrustOption,
     make_app,
     run_app,
     with_examples,
@@ -27,6 +28,7 @@ def clean(
     dry_run: DryRunOption = False,
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
+    trust_modules: TrustOption = False,
 ) -> None:
     """Drop from the cache of a runs folder what none of its studies needs.
 
@@ -46,7 +48,7 @@ def clean(
         return
     needed: set[str] = set()
     for session in _sessions(runs_dir, storage):
-        keys, words = _needed(session)
+        keys, words = _needed(session, trust_modules=trust_modules)
         console.print(f"{session.config.name}: {words}", highlight=False)
         needed |= keys
     dropped = StageCache(cache / "stages", before).drop_all_but(needed, dry_run=dry_run)
@@ -82,7 +84,7 @@ def _sessions(runs_dir: Path, storage: str | None) -> "Iterator[Session]":
         yield open_existing(name, runs_dir, storage)
 
 
-def _needed(session: "Session") -> tuple[frozenset[str], str]:
+def _needed(session: "Session", *, trust_modules: bool) -> tuple[frozenset[str], str]:
     """Return the keys of the stages that a study needs, and in words which these are."""
     from objectives import keys_of_students
     from reports import counted
@@ -91,6 +93,7 @@ def _needed(session: "Session") -> tuple[frozenset[str], str]:
     is_finished = session.is_finished()
     students = _front(session) if is_finished else _open_students(session)
     try:
+        session.allow_modules(trusted=trust_modules)
         keys = keys_of_students(session.config.setup(), students.values())
     except InputError as error:
         return _recorded(session, None), f"all that its trials recorded is kept, as {error}"

@@ -13,6 +13,7 @@ from search.cli import (
     StorageOption,
     StudyOption,
     TimeoutOption,
+    TrustOption,
     in_words,
     make_app,
     parse_duration_s,
@@ -52,6 +53,7 @@ def confirm(
     timeout: TimeoutOption = None,
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
+    trust_modules: TrustOption = False,
 ) -> None:
     """Train front members in doubt, and what puts them in doubt, on further seeds.
 
@@ -75,7 +77,7 @@ def confirm(
     interrupted = False
     try:
         with interruptible():
-            words = _repeat(session, summary, seeds, doubt, deadline)
+            words = _repeat(session, summary, seeds, doubt, deadline, trust_modules=trust_modules)
     except KeyboardInterrupt:
         interrupted = True
         words = f"Interrupted; {_AGAIN}."
@@ -91,6 +93,8 @@ def _repeat(
     seeds: list[int],
     doubt: float,
     deadline: float | None,
+    *,
+    trust_modules: bool,
 ) -> str:
     """Train what is in doubt until nothing is left or the time is over; say which it was."""
     from reports import counted
@@ -105,6 +109,7 @@ def _repeat(
     )
     if not todo:
         return "Nothing is left to train."
+    session.allow_modules(trusted=trust_modules)
     console.print(
         f"{counted(len(todo), 'training')} on further seeds, about "
         f"{in_words(seconds_of(todo, summary))}; fewer if doubts are settled sooner, "

@@ -12,6 +12,7 @@ from search.cli import (
     RunsDirOption,
     StorageOption,
     StudyOption,
+    TrustOption,
     complete_pick,
     make_app,
     run_app,
@@ -52,6 +53,7 @@ def export(
     out: OutOption = Path("best"),
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
+    trust_modules: TrustOption = False,
 ) -> None:
     """Write a point's recipe, weights, adapter, artifact, metrics and card into a folder."""
     from reports import pick as pick_point
@@ -68,6 +70,7 @@ def export(
         max_latency_ms=max_latency_ms,
     )
     takes = pixel_kind(pixels, session.config.runtime.name)
+    session.allow_modules(trusted=trust_modules)
     with new_folder(out) as folder:
         # Imported here: a wrong pick is answered before torch is loaded.
         from objectives import Workbench, study_inputs

@@ -35,7 +35,7 @@ def new(
     import tomllib
 
     from objectives import check_setup, load_data, recognised
-    from search.cli import command_console
+    from search.cli import allow_modules, command_console
     from spaces import DataConfig, InputError, Network, first_study, stem_for
     from studies import parse_study
 
@@ -62,6 +62,8 @@ def new(
         sizes=sizes,
     )
     study = parse_study(tomllib.loads(text), str(out))
+    # Whoever types a module's name trusts it.
+    allow_modules(study.users_functions, (), "--architecture", trusted=True)
     space = study.search_space()
     check_setup(study.setup(), space.networks, space.schemes)
     try:

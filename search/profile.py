@@ -10,6 +10,7 @@ from search.cli import (
     SetOption,
     StorageOption,
     StudyOption,
+    TrustOption,
     make_app,
     run_app,
     with_examples,
@@ -29,6 +30,7 @@ def profile(
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
     overrides: SetOption = None,
+    trust_modules: TrustOption = False,
 ) -> None:
     """Write the artifacts of a study's cost table with a script that times them on any device."""
     import tempfile
@@ -40,7 +42,7 @@ def profile(
     from studies import StudyFolder, made_folders
 
     console = command_console()
-    config, again = _study(study, overrides or [], runs_dir, storage)
+    config, again = _study(study, overrides or [], runs_dir, storage, trust_modules=trust_modules)
     setup = config.setup()
     space, teacher = config.search_space(), setup.teacher.network
     networks = (teacher, *space.networks)
@@ -78,7 +80,12 @@ def profile(
 
 
 def _study(
-    study: str, overrides: list[str], runs_dir: Path, storage: str | None
+    study: str,
+    overrides: list[str],
+    runs_dir: Path,
+    storage: str | None,
+    *,
+    trust_modules: bool,
 ) -> "tuple[StudyConfig, str]":
     """Return a study's settings, and how search.run takes it with the costs of a device.
 
@@ -90,13 +97,15 @@ def _study(
 
     begun = [path.parent.name for path in sorted(runs_dir.glob("*/study.db"))]
     if study.endswith(".toml") or (study in built_in_studies() and study not in begun):
-        return load_told(study, overrides), study
+        return load_told(study, overrides, trust_modules=trust_modules), study
     if storage is None and not StudyFolder(runs_dir, study).database.exists():
         known = dict.fromkeys([*built_in_studies(), *begun])
         raise UnknownNameError("study", study, [*known, "a FILE.toml"])
-    config = with_overrides(open_existing(study, runs_dir, storage).config, overrides)
+    session = open_existing(study, runs_dir, storage)
+    session.config = with_overrides(session.config, overrides)
+    session.allow_modules(trusted=trust_modules)
     file = study if study in built_in_studies() else "FILE.toml"
-    return config, f"{file} --set name=ANOTHER"
+    return session.config, f"{file} --set name=ANOTHER"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from search.cli import (
     OutOption,
     PixelsOption,
     RunsDirOption,
+    TrustOption,
     make_app,
     run_app,
     with_examples,
@@ -42,12 +43,14 @@ def retrain(
     pixels: PixelsOption = None,
     out: OutOption = Path("final"),
     runs_dir: RunsDirOption = RUNS_DIR,
+    trust_modules: TrustOption = False,
 ) -> None:
     """Train an exported chain at full length and say what changed against the trial."""
     from search.cli import (
         CARD,
         COMPARISON,
         METRICS,
+        allow_modules,
         command_console,
         new_folder,
         pixel_kind,
@@ -64,6 +67,11 @@ def retrain(
     chosen = _seeds(seeds, recipe.chain.student.seed)
     students = [_longer(recipe.chain.student, epochs, seed) for seed in chosen]
     before = _metrics_beside(config, METRICS)
+    setup, networks = recipe.setup, [recipe.chain.student.network]
+    architectures = [each.architecture for each in (setup.teacher.network, *networks)]
+    # A user's module may have come along with the folder, and the folder from anybody.
+    folders = (*setup.modules, str(config.absolute().parent))
+    allow_modules(architectures, folders, str(config), trusted=trust_modules, strange=True)
 
     from objectives import (
         EpochReport,
@@ -74,10 +82,6 @@ def retrain(
         study_inputs,
     )
 
-    # A user's module may have come along with the folder.
-    beside = str(config.absolute().parent)
-    setup = replace(recipe.setup, modules=(*recipe.setup.modules, beside))
-    networks = [recipe.chain.student.network]
     console = command_console()
     results: list[dict[str, Any]] = []
     cache = runs_dir / "cache"

@@ -21,6 +21,7 @@ from search.cli import (
     StorageOption,
     StudyOption,
     TimeoutOption,
+    TrustOption,
     fail,
     make_app,
     parse_duration_s,
@@ -76,6 +77,7 @@ def run(
         typer.Option("--costs", help="costs.json that search.profile's bundle wrote on a device."),
     ] = None,
     overrides: SetOption = None,
+    trust_modules: TrustOption = False,
     dry_run: DryRunOption = False,
 ) -> None:
     """Search a study, or go on with it where it stopped, and show its front."""
@@ -97,9 +99,9 @@ def run(
     ]
     until_s = math.inf if timeout is None else time.monotonic() + parse_duration_s(timeout)
     if dry_run:
-        _show_plan(study, settings)
+        _show_plan(study, settings, trust_modules=trust_modules)
         return
-    session = open_session(study, settings, runs_dir, storage, costs)
+    session = open_session(study, settings, runs_dir, storage, costs, trust_modules=trust_modules)
     if changed := session.changed_device():
         session.console.print(
             f"Costs were measured on another machine ({'; '.join(changed)}) and are kept; to "
@@ -116,12 +118,12 @@ def run(
     _fail_if_all_failed(session)
 
 
-def _show_plan(study: str, settings: list[str]) -> None:
+def _show_plan(study: str, settings: list[str], *, trust_modules: bool) -> None:
     """Print what the study would do; whatever would be refused is refused."""
     from search.cli import check_study, command_console, load_told, show_plan
     from studies import origins_of
 
-    config, console = load_told(study, settings), command_console()
+    config, console = load_told(study, settings, trust_modules=trust_modules), command_console()
     checked = check_study(config)
     console.print(f"Data: {checked.data}", highlight=False)
     show_plan(console, config, origins_of(study, settings))
@@ -148,7 +150,8 @@ def _search(
     from search.cli import Watch
     from search.workers import Supervisor
 
-    arguments = ["--study", study, "--runs-dir", str(runs_dir)]
+    # Whoever is here has said so already, and workers have no terminal to ask on.
+    arguments = ["--study", study, "--runs-dir", str(runs_dir), "--trust-modules"]
     arguments += [] if storage is None else ["--storage", storage]
     for setting in settings:
         arguments += ["--set", setting]

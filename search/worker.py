@@ -22,6 +22,7 @@ from search.cli import (
     SetOption,
     StorageOption,
     StudyOption,
+    TrustOption,
     make_app,
     run_app,
 )
@@ -34,6 +35,7 @@ def worker(
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
     overrides: SetOption = None,
+    trust_modules: TrustOption = False,
     index: Annotated[int, typer.Option("--index", help="This worker's number, from 0.")] = 0,
 ) -> None:
     """Run trials of a study until enough have ended."""
@@ -44,9 +46,11 @@ def worker(
     warnings.simplefilter("default")
 
     # The imports take seconds; the stop_signal is watched before them.
+    from search.cli import load_told
     from search.workers import ReleasedError, fault_in_words, may_pass, work
 
     try:
+        load_told(study, overrides or [], trust_modules=trust_modules)
         work(study, overrides or [], runs_dir, storage, index, stop_signal, emit)
     except ReleasedError:
         sys.exit(EXIT_INTERRUPTED)

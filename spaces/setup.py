@@ -53,4 +53,4 @@ class StudySetup:
     measure: str = "accuracy"
     """What a network is judged by (objectives.measures), in training and as a point."""
     modules: tuple[str, ...] = ()
-    """Folders in which a `module:function` is looked for, after the current one."""
+    """Folders in which a `module:function` is looked for, after the current one, once trusted."""

@@ -35,7 +35,7 @@ def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> StudyConfig:
     if folder is not None:
         beside(values, folder)
     config = _overridden(values, overrides, name_or_path)
-    if folder is None or not config.needs_modules:
+    if folder is None or not config.users_functions:
         return config
     return config.model_copy(update={"modules": (*config.modules, str(folder))})
 

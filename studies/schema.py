@@ -225,10 +225,10 @@ class StudyConfig(Table):
         )
 
     @property
-    def needs_modules(self) -> bool:
-        """Whether a network is made by a function of the user's."""
+    def users_functions(self) -> tuple[str, ...]:
+        """The architectures that are a `module:function`."""
         students = self.search_space().values("network.architecture")
-        return any(map(is_users_function, (self.teacher.architecture, *map(str, students))))
+        return tuple(filter(is_users_function, (self.teacher.architecture, *map(str, students))))
 
     def search_space(self) -> Space:
         """Return what is searched; it remembers much, so keep it."""

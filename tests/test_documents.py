@@ -45,6 +45,7 @@ DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
     *(each for each in (ROOT / "docs").glob("*.md") if each.name != "benchmarks.md"),
     *(ROOT / "docs" / "decisions").glob("*.md"),
 ]

@@ -59,9 +59,8 @@ def file_inputs(setup: StudySetup, networks: Iterable[Network]) -> tuple[StudyIn
         found.append(StudyInput("teacher's weights", file_digest(path), str(path)))
     for name in dict.fromkeys(one.architecture for one in (setup.teacher.network, *networks)):
         if is_users_function(name):
-            from objectives.models import look_for_modules_in, source_files
+            from objectives.models import source_files
 
-            look_for_modules_in(setup.modules)
             files = source_files(name)
             content = digest([file_digest(path) for path in files])
             found.append(StudyInput(f"code of {name}", content, ", ".join(map(str, files))))

@@ -11,7 +11,7 @@ from objectives.chain.handlers import handler_of
 from objectives.chain.inputs import file_digest
 from objectives.chain.teacher import LOGITS_VERSION, TEACHER_VERSION
 from objectives.data import Data, load_data
-from objectives.models import look_for_modules_in, source_files
+from objectives.models import source_files
 from spaces import (
     InputError,
     LoadTeacher,
@@ -100,7 +100,6 @@ def keys_of_students(setup: StudySetup, students: Iterable[StudentConfig]) -> fr
     """
     if setup.device == "cuda" and not torch.cuda.is_available():
         raise InputError("it trains on device cuda, and torch finds none here")
-    look_for_modules_in(setup.modules)
     keys = StageKeys(setup, load_data(setup.data))
     of_teacher = [keys.teacher(), *map(keys.teacher_logits, ("views", "validation", "test"))]
     prefixes = (prefix for student in students for prefix in student.prefixes)

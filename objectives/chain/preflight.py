@@ -22,7 +22,6 @@ from objectives.models import (
     in_words,
     initialised_model,
     load_weights,
-    look_for_modules_in,
     place_and_words,
     save_weights,
     speed_up_small_maps,
@@ -126,7 +125,6 @@ def check_setup(
             f"{runtime.name} cannot write {', '.join(beyond)}: quantize.scheme can have "
             f"{', '.join(runtime.schemes())}"
         )
-    look_for_modules_in(setup.modules)
     data = load_data(setup.data)
     classes = data.classes
     teacher, weights = setup.teacher.network, setup.teacher.weights

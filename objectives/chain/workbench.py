@@ -25,7 +25,7 @@ from objectives.chain.teacher import build_teacher
 from objectives.chain.torch_settings import settle_torch
 from objectives.data import Data, load_data, resized
 from objectives.metrics import evaluation, log_probabilities
-from objectives.models import build_model, load_weights, look_for_modules_in
+from objectives.models import build_model, load_weights
 from objectives.results import (
     EpochReport,
     Evaluation,
@@ -67,7 +67,6 @@ class Workbench:
         self, setup: StudySetup, cache_dir: Path, *, max_cache_bytes: int = _MAX_CACHE_BYTES
     ) -> None:
         settle_torch(setup)
-        look_for_modules_in(setup.modules)
         self.setup = setup
         self.data: Data = load_data(setup.data)
         self.keys = StageKeys(setup, self.data)

@@ -10,7 +10,6 @@ from objectives.models.recognised import recognised
 from objectives.models.saving import fit_to_save
 from objectives.models.small_maps import speed_up_small_maps
 from objectives.models.users_code import (
-    look_for_modules_in,
     place_and_words,
     source_files,
     users_function,
@@ -24,7 +23,6 @@ __all__ = [
     "initialised_model",
     "known_models",
     "load_weights",
-    "look_for_modules_in",
     "place_and_words",
     "recognised",
     "save_weights",

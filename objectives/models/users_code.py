@@ -1,4 +1,4 @@
-"""A user's `module:function`: where it is looked for, and what is said when it fails."""
+"""A user's `module:function`: how it is called, and what is said when it fails."""
 
 import functools
 import importlib
@@ -6,7 +6,7 @@ import inspect
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -14,9 +14,8 @@ from typing import Any
 
 import torch
 
+from objectives.users_modules import is_trusted, module_origin, searched_folders
 from spaces import InputError, in_one_line
-
-_folders: dict[str, None] = {}
 
 _LIBRARIES = (
     *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
@@ -27,28 +26,32 @@ _LIBRARIES = (
 """Where the files lie that are not the user's; frozen modules have none."""
 
 
-def look_for_modules_in(folders: Iterable[str]) -> None:
-    """Look for users' modules in `folders` too, after the current one, as long as we run."""
-    _folders.update(dict.fromkeys(folders))
-
-
 def users_function(name: str) -> Callable[..., Any]:
     """Return the function that `module:function` names.
 
-    Raises InputError when it is not there, which says what was searched, and when the module
-    raises anything, which says where.
+    Raises InputError when it is not there, which says what was searched, when its module was not
+    trusted, and when the module raises anything, which says where.
     """
     module_name, _, function_name = name.partition(":")
-    folders = list(dict.fromkeys([str(Path.cwd()), *_folders]))
+    folders = searched_folders()
+    missing = InputError(
+        f"architecture {name}: cannot import {module_name}: it is neither in "
+        f"{', '.join(folders)} nor among the installed packages"
+    )
+    origin = module_origin(module_name)
+    if origin is None:
+        raise missing
+    if not is_trusted(module_name):
+        raise InputError(
+            f"architecture {name}: {module_name} (from {origin!r}) is not imported, as nobody has "
+            "said that it is trusted"
+        )
     try:
         with _first_on_path(folders):
             module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
         if _is_missing(module_name, error):
-            raise InputError(
-                f"architecture {name}: cannot import {module_name}: it is neither in "
-                f"{', '.join(folders)} nor among the installed packages"
-            ) from error
+            raise missing from error
         raise InputError(
             f"architecture {name}: cannot import {module_name}: {place_and_words(error)}"
         ) from error

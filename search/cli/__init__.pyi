@@ -23,6 +23,7 @@ from .options import SetOption as SetOption
 from .options import StorageOption as StorageOption
 from .options import StudyOption as StudyOption
 from .options import TimeoutOption as TimeoutOption
+from .options import TrustOption as TrustOption
 from .options import add_command as add_command
 from .options import fail as fail
 from .options import make_app as make_app
@@ -39,6 +40,7 @@ from .session import open_session as open_session
 from .stand_ins import use_stand_ins as use_stand_ins
 from .study_costs import read_study_costs as read_study_costs
 from .study_end import StudyEnd as StudyEnd
+from .trust import allow_modules as allow_modules
 from .visitors import guarded as guarded
 from .watch import Watch as Watch
 from .watch import death_of as death_of

@@ -61,6 +61,13 @@ PixelsOption = Annotated[
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Print what it would do, and do nothing.")
 ]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust-modules",
+        help="Import modules that a study or recipe names, wherever they lie: this runs them.",
+    ),
+]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder to write; made if it is missing.")]
 
 RUNS_DIR = Path("runs")

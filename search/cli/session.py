@@ -18,6 +18,7 @@ from reports import StudySummary, counted
 from search.cli.progress import Pace, ProgressView
 from search.cli.study_costs import check_costs, read_study_costs
 from search.cli.study_end import StudyEnd, study_end_of
+from search.cli.trust import allow_modules
 from search.workers import is_of_the_machine
 from spaces import InputError, to_dict
 from studies import (
@@ -134,6 +135,11 @@ class Session:
             ),
         )
 
+    def allow_modules(self, *, trusted: bool) -> None:
+        """Let the modules of a stored study be imported, or raise InputError."""
+        name = f"study {self.config.name!r}"
+        allow_modules(self.config.users_functions, self.config.modules, name, trusted=trusted)
+
     def refresh_dashboard(self, *, now: bool = False) -> None:
         """Draw the study's figures for the dashboard, not too often and only if there is news."""
         if not now and time.monotonic() - self._drawn_at < _DASHBOARD_EVERY_S:
@@ -167,12 +173,14 @@ def open_session(
     runs_dir: Path,
     storage: str | None,
     costs: Path | None = None,
+    *,
+    trust_modules: bool = False,
 ) -> Session:
     """Make a study, or open the one that is there, to be searched.
 
     Everything the user gave is checked before anything is written.
     """
-    config = load_told(study, settings)
+    config = load_told(study, settings, trust_modules=trust_modules)
     folder = StudyFolder(runs_dir, config.name)
     table = None if costs is None else read_study_costs(costs, config)
     console = command_console()
@@ -210,9 +218,10 @@ def _has_begun(target: str | Path, name: str) -> bool:
     return name in names
 
 
-def load_told(study: str, settings: Sequence[str]) -> StudyConfig:
-    """Return the study; say which of its paths were not beside its file."""
+def load_told(study: str, settings: Sequence[str], *, trust_modules: bool) -> StudyConfig:
+    """Return the study, its modules allowed; say which of its paths were not beside its file."""
     config = load_study(study, settings)
+    allow_modules(config.users_functions, config.modules, study, trusted=trust_modules)
     for note in path_notes(study):
         command_console().print(f"{study}: {note}", style="yellow", highlight=False)
     return config

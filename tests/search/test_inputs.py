@@ -100,7 +100,9 @@ def lay_out(place, images=IMAGES):
 def searched(tmp_path_factory):
     """A folder with a study of a loaded teacher that was searched to its end."""
     place = lay_out(tmp_path_factory.mktemp("colours"))
-    ended = run_command("run", "--study", "colours.toml", cwd=place)
+    # Nothing in a home folder is trusted unasked: workers need the word that was given here.
+    options = ("--study", "colours.toml", "--trust-modules")
+    ended = run_command("run", *options, cwd=place, HOME=str(place))
     assert ended.returncode == 0, ended.stderr
     (place / "said").write_text(ended.stdout)
     storage, study = study_in(place)
@@ -206,9 +208,33 @@ def test_a_begun_study_does_not_go_on_with_other_inputs(begun, change):
     assert "put the old ones back, or search with the new ones under another name" in said
     said = refused("export", "--study", "colours", "--out", "again", cwd=begun)
     assert words in said
-    said = refused("retrain", "best/config.toml", "--out", "final", cwd=begun)
+    said = refused("retrain", "best/config.toml", "--trust-modules", "--out", "final", cwd=begun)
     assert words in said
     assert "delete its table [inputs]" in said
+
+
+def test_modules_of_a_study_that_lies_elsewhere_are_imported_on_ones_word(begun, tmp_path):
+    here = tmp_path / "here"
+    here.mkdir()
+    known = ("--study", "colours", "--runs-dir", begun / "runs")
+    for name in ("colour_network", "colour_blocks"):
+        sys.modules.pop(name, None)
+    for command in ("status", "report"):
+        assert run_here(command, *known, cwd=here).returncode == 0
+    for command in (
+        ("export", *known, "--out", "best"),
+        ("profile", *known, "--out", "bundle"),
+        ("retrain", begun / "best" / "config.toml", "--runs-dir", begun / "runs"),
+    ):
+        said = refused(*command, cwd=here)
+        assert f"colour_network (from '{begun / 'colour_network.py'}')" in said
+        assert said.endswith("; --trust-modules lets it")
+    said = run_here("clean", "--dry-run", "--runs-dir", begun / "runs", cwd=here)
+    assert "all that its trials recorded is kept, as study 'colours' names code" in said.stdout
+    assert "colour_network" not in sys.modules
+    ended = run_here("export", *known, "--out", "best", "--trust-modules", cwd=here)
+    assert ended.returncode == 0, ended.stderr
+    assert "colour_network" in sys.modules
 
 
 def test_a_study_goes_on_with_a_copy_of_its_inputs(begun):

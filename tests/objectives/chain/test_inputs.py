@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from objectives import trust_modules
 from objectives.chain.inputs import data_inputs, data_stamp, file_inputs
 from objectives.data import load_data
 from objectives.models import source_files
@@ -69,6 +70,7 @@ def package(tmp_path, monkeypatch):
         "deep = partial(net, depth=2)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    trust_modules(["users_package.nets"])
     yield folder
     for name in [name for name in sys.modules if name.startswith("users_package")]:
         del sys.modules[name]

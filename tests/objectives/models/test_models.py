@@ -3,6 +3,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from objectives import trust_modules
 from objectives.models import build_model, initialised_model, load_weights, save_weights
 from spaces import InputError, Network, UnknownNameError
 
@@ -71,6 +72,7 @@ def test_a_seed_decides_the_weights_and_leaves_the_global_generator_alone():
 def test_a_users_function_makes_the_network(tmp_path, monkeypatch):
     (tmp_path / "users_models.py").write_text(USERS)
     monkeypatch.syspath_prepend(tmp_path)
+    trust_modules(["users_models"])
     assert build_model(Network("users_models:tiny"), 5)[-1].out_features == 5
     assert build_model(Network("users_models:tiny", 0.5), 5)[-1].in_features == 4
     with pytest.raises(InputError, match=r"must return a torch\.nn\.Module, got int"):
@@ -78,6 +80,7 @@ def test_a_users_function_makes_the_network(tmp_path, monkeypatch):
 
 
 def test_unknown_names_and_settings_are_refused_in_one_line():
+    trust_modules(["math"])
     for network, words in [
         (Network("resnet19"), "known are cifar_resnet20"),
         (Network("no_such_module:make"), "cannot import no_such_module"),

@@ -6,7 +6,8 @@ import uuid
 
 import pytest
 
-from objectives.models import build_model, look_for_modules_in, users_function
+from objectives import trust_modules
+from objectives.models import build_model, users_function
 from spaces import InputError, Network
 
 
@@ -22,6 +23,7 @@ def module(tmp_path, monkeypatch):
         name = f"nets_{uuid.uuid4().hex}"
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.py").write_text(text)
+        trust_modules([name])
         return name
 
     return write
@@ -42,7 +44,7 @@ def test_modules_are_found_in_the_current_folder_and_in_those_that_were_named(mo
     words = said(f"{elsewhere}:make")
     assert f"cannot import {elsewhere}: it is neither in {tmp_path / 'here'}" in words
     assert "nor among the installed packages" in words
-    look_for_modules_in([str(tmp_path / "elsewhere")])
+    trust_modules([], [str(tmp_path / "elsewhere")])
     assert callable(users_function(f"{elsewhere}:make"))
     assert str(tmp_path / "elsewhere") in said("no_such_module:make")
 
@@ -51,6 +53,7 @@ def test_modules_are_found_in_the_current_folder_and_in_those_that_were_named(mo
 def test_a_module_is_taken_before_an_installed_one_of_its_name(tmp_path):
     (tmp_path / "here" / "colorsys.py").write_text("def make(classes):\n    return 1\n")
     sys.modules.pop("colorsys", None)
+    trust_modules(["colorsys", "json"])
     with contextlib.ExitStack() as put_back:
         put_back.callback(sys.modules.pop, "colorsys", None)
         assert users_function("colorsys:make")(1) == 1
