@@ -31,27 +31,34 @@ def be_patient(engine: sqlalchemy.Engine, tell: Tell) -> None:
     """Ask for every new connection of `engine` again while its server refuses, up to a minute.
 
     What uses a connection begins after it was tested and perhaps made anew, so nothing is done
-    twice. `tell` hears of each outage once a connection.
+    twice. `tell` hears of each outage, once a connection.
     """
     limits = _LIMITS.get(engine.dialect.name, {})
+    given_up = False
 
     @sqlalchemy.event.listens_for(engine, "do_connect")
     def _connect(
         dialect: sqlalchemy.Dialect, _record: object, arguments: Any, options: dict[str, Any]
     ) -> object:
+        nonlocal given_up
         until, wait_s = time.monotonic() + _PATIENCE_S, _FIRST_WAIT_S
         options = {**limits, **options}
         while True:
             try:
-                return dialect.connect(*arguments, **options)
+                connection = dialect.connect(*arguments, **options)
             except dialect.loaded_dbapi.OperationalError as error:
-                if time.monotonic() + wait_s > until:
+                # Who was given up is not waited for again by what tidies up.
+                if given_up or time.monotonic() + wait_s > until:
+                    given_up = True
                     raise
                 if wait_s == _FIRST_WAIT_S:
                     tell(
                         f"the database refuses ({first_line(error)}): it is asked again for up to "
                         f"{_PATIENCE_S:.0f} s"
                     )
+            else:
+                given_up = False
+                return connection
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S, max(_FIRST_WAIT_S, until - time.monotonic()))
 

@@ -25,9 +25,11 @@ _DRIVERS = {
 }
 """By database: the driver when the URL names none, and how to get it."""
 
-_CORE_TABLES = frozenset({"studies", "trials", "trial_user_attributes", "version_info"})
+_CORE_TABLES = frozenset(
+    {"studies", "trials", "trial_user_attributes", "version_info", "alembic_version"}
+)
+_LAST_TABLE = ("alembic_version",)
 _OPTUNA_TABLES = _CORE_TABLES | {
-    "alembic_version",
     "study_directions",
     "study_system_attributes",
     "study_user_attributes",
@@ -205,7 +207,11 @@ def _make(url: sqlalchemy.URL, engine_kwargs: dict[str, object]) -> RDBStorage:
 
 
 def _sqlite_tables(path: Path) -> set[str]:
-    """Return the tables of an SQLite file, none when it is missing; writes nothing."""
+    """Return the tables of an SQLite file, none when it is missing; writes nothing.
+
+    Without the one that Optuna fills last, while it is empty: somebody makes them at this moment,
+    and who opened the file as well would be in the way.
+    """
     if not path.parent.is_dir():
         raise InputError(f"cannot make the database {path}: there is no folder {path.parent}")
     if not path.exists():
@@ -220,6 +226,11 @@ def _sqlite_tables(path: Path) -> set[str]:
     connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
     try:
         rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        if (
+            _LAST_TABLE in rows
+            and not connection.execute("SELECT 1 FROM alembic_version").fetchall()
+        ):
+            rows.remove(_LAST_TABLE)
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
             raise

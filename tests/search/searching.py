@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from objectives import CostTable
@@ -115,15 +114,9 @@ Place = Path | str
 
 
 @functools.cache
-def storage_in(runs: Path, name: str = "tiny") -> RDBStorage:
-    """Open the storage of the study in `runs`, once."""
-    return open_storage(StudyFolder(runs, name).database, must_exist=True)
-
-
-@functools.cache
 def study_in(runs: Path, name: str = "tiny") -> optuna.Study:
     """Open the study that lies in `runs`, once."""
-    return open_study(name, storage_in(runs, name))
+    return open_study(name, open_storage(StudyFolder(runs, name).database, must_exist=True))
 
 
 def trials_in(runs: Place, name: str = "tiny") -> list[FrozenTrial]:

@@ -52,6 +52,9 @@ def test_a_server_that_stays_away_is_given_up(
         study.ask()
     assert 0.5 < time.monotonic() - begun < 5
     assert not was_cut_off(caught.value)
+    monkeypatch.setattr(patience, "_PATIENCE_S", 100.0)
+    with pytest.raises(StorageInternalError):
+        study.ask()
     with pytest.raises(InputError, match="refused"):
         open_storage(url)
     storage.engine.dispose()

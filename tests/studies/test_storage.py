@@ -83,6 +83,21 @@ def test_a_database_whose_maker_was_killed_is_completed(tmp_path: Path) -> None:
     storage.engine.dispose()
 
 
+def test_a_database_in_the_making_is_none_yet_for_who_reads(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    open_storage(path).engine.dispose()
+    connection = sqlite3.connect(path)
+    connection.execute("DELETE FROM alembic_version")
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="there are no studies in"):
+        open_storage(path, must_exist=True)
+    assert path.read_bytes() == before
+    open_storage(path).engine.dispose()
+    open_storage(path, must_exist=True).engine.dispose()
+
+
 @pytest.mark.parametrize(
     ("target", "words"),
     [

@@ -22,7 +22,6 @@ from tests.search.searching import (
     assert_whole,
     curve,
     sampled,
-    storage_in,
     trials_in,
     wait_for_death,
 )
@@ -83,6 +82,7 @@ def test_connections_that_are_cut_again_and_again(
     with door_to(postgres_url) as (door, url):
         options = ("--storage", url, "--costs", str(searched.costs), "--workers", "2")
         command = Command(searched.file, runs, *options)
+        command.waits_until(lambda: has_an_epoch(postgres_url))
         while command.process.poll() is None:
             door.cuts()
             time.sleep(0.7)
@@ -129,9 +129,10 @@ def test_a_disk_that_is_read_only(searched: Searched, small_disk: Path, tmp_path
     runs = searched.prepare(small_disk / "runs", teacher=True)
     options = ("--costs", str(searched.costs))
     command = Command(searched.file, runs, *options, log=tmp_path / "first.out")
-    command.waits_until(lambda: has_an_epoch(runs))
+    # Not by the database: the disk is to be in use by nobody.
+    partial = runs / "cache" / "stages" / "partial"
+    command.waits_until(lambda: any(partial.glob("*/epoch-*")))
     wait_for_death(command.kill())
-    storage_in(runs).engine.dispose()  # Or the disk is in use.
     before = sorted(small_disk.rglob("*"))
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     refused = Command(searched.file, runs, *options, log=tmp_path / "refused.out")
