@@ -108,7 +108,9 @@ def run(*arguments: object, cwd: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize(
+    "name", ["one stage", "three stages", pytest.param("two networks", marks=pytest.mark.long)]
+)
 def test_a_study_of_another_chain_is_searched_reported_exported_and_retrained(
     name: str, tmp_path: Path
 ) -> None:

@@ -128,6 +128,7 @@ def test_no_time_trains_nothing_more_and_says_how_to_go_on(place, confirmed):
     assert summary_in(place).replicates == confirmed[3].replicates
 
 
+@pytest.mark.long
 def test_an_interrupted_one_is_gone_on_with(searched, tmp_path):
     place = tmp_path / "place"
     shutil.copytree(searched.file.parent, place)

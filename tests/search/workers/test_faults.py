@@ -30,10 +30,11 @@ def make(classes, width=1.0):
 @pytest.mark.parametrize(
     ("error", "reason", "end"),
     [
-        (
+        pytest.param(
             "RuntimeError",
             "worker 0 failed: RuntimeError",
             "the study is not finished, and the same command would end in the same way: ",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             "OSError(errno.ENOSPC, 'No space left on device')",
@@ -66,7 +67,8 @@ def test_a_search_in_which_every_trial_failed_is_a_fault(tmp_path: Path) -> None
     student = f'[space.network]\narchitecture = "{module}:make"'
     study = STUDY.replace('[space.network]\narchitecture = "cifar_resnet20"', student)
     (tmp_path / "tiny.toml").write_text(study)
-    done = run_command("run", "--study", "tiny.toml", cwd=tmp_path)
+    schemes = "space.quantize.scheme=['fp32']"
+    done = run_command("run", "--study", "tiny.toml", "--set", schemes, cwd=tmp_path)
     assert done.returncode == 1, done.stdout
     assert done.stderr == (
         "distilfront: nothing was found: 4 trials ended, all by faults, the last by "

@@ -125,6 +125,7 @@ def test_a_student_that_raises_has_failed_with_its_reason_and_the_study_goes_on(
             }
 
 
+@pytest.mark.long
 def test_a_cache_without_room_keeps_the_teacher_and_the_front(
     searched: Searched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
