@@ -5,6 +5,7 @@ Its standard output carries events (search.workers.events), its standard input i
 
 import logging
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable
@@ -68,12 +69,13 @@ def _event_pipe() -> Callable[[Event], None]:
 
     Libraries print; what they print is no event.
     """
-    pipe = sys.stdout
+    pipe, lock = sys.stdout, threading.Lock()
     sys.stdout = sys.stderr
 
     def emit(event: Event) -> None:
-        pipe.write(to_line(event) + "\n")
-        pipe.flush()
+        with lock:  # The thread that beats tells of a storage that is away.
+            pipe.write(to_line(event) + "\n")
+            pipe.flush()
 
     return emit
 

@@ -70,7 +70,7 @@ def test_the_bundle_says_how_it_is_used(bundle):
 def test_a_study_searched_for_a_busy_device_says_both(searched, costs, tmp_path):
     runs = searched.prepare(tmp_path / "runs", teacher=True)
     run = ("run", "--study", searched.file, "--trials", "1")
-    ended = run_here(*run, "--costs", costs, cwd=tmp_path)
+    ended = run_command(*run, "--costs", costs, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert "timing" not in ended.stdout
     report = runs / "tiny" / "report"
