@@ -16,6 +16,18 @@ class UnknownNameError(InputError):
         super().__init__(f"unknown {what} {name!r}: known are {', '.join(known)}")
 
 
+def printable(words: object) -> str:
+    """Return `words` as text that every terminal, file and database takes, on one line.
+
+    What has no shape of its own (line ends, control characters, bytes that are no UTF-8) is
+    escaped.
+    """
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in str(words)
+    )
+
+
 def in_one_line(error: BaseException) -> str:
     """Return what was raised in one line that is never empty: its type, and its words if any.
 

@@ -222,5 +222,5 @@ def test_a_folder_and_a_torchscript_archive_get_their_words(tmp_path):
 def test_numbers_that_are_no_floats_are_refused(tmp_path):
     coded = {**STATE, "fc.weight": torch.ones(STATE["fc.weight"].shape, dtype=torch.int8)}
     said = refusal(saved(coded, tmp_path))
-    assert said.endswith("fc.weight holds int8, expected floating-point numbers")
+    assert "fc.weight holds int8, expected dense floating-point numbers of 16, 32 or 64" in said
     assert refusal(saved({"state_dict": {}, "epoch": 3}, tmp_path)).startswith("hold no state dict")
