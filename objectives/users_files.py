@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spaces import InputError, printable
+from spaces import InputError, is_text, printable
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -55,20 +55,9 @@ def kind_unless_file(path: Path) -> str:
 
 
 def check_names(folder: Path, names: list[str]) -> None:
-    """Raise InputError when files or folders in `folder` have names that are no text.
-
-    On most systems a name is any bytes; studies, databases and pages hold UTF-8.
-    """
-    if odd := [printable(name) for name in names if not _is_text(name)]:
+    """Raise InputError when files or folders in `folder` have names that are no text."""
+    if odd := [printable(name) for name in names if not is_text(name)]:
         more = f" and {len(odd) - 1:,} more" if len(odd) > 1 else ""
         raise InputError(
             f"{printable(folder)} holds names that are not UTF-8: rename {odd[0]}{more}"
         )
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

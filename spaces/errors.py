@@ -28,6 +28,18 @@ def printable(words: object) -> str:
     )
 
 
+def is_text(words: str) -> bool:
+    """Say whether `words`, the name of a file perhaps, can stand in UTF-8: studies and pages do.
+
+    On most systems a name is any bytes; Python keeps those that are no text as lone surrogates.
+    """
+    try:
+        words.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def in_one_line(error: BaseException) -> str:
     """Return what was raised in one line that is never empty: its type, and its words if any.
 

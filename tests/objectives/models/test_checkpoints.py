@@ -1,6 +1,7 @@
 """Checkpoints as training scripts write them, and files that are none."""
 
 import argparse
+import os
 import re
 import warnings
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import nn
 
 from objectives.models import build_model, initialised_model, load_weights
 from spaces import InputError, Network
+from tests.objectives.mutations import odd_tensors
 
 SMALL = Network("resnet8x4", 0.25)
 CLASSES = 3
@@ -196,6 +198,7 @@ def test_an_unsafe_pickle_is_told_with_the_lines_that_save_it_anew(tmp_path):
         ),
         ("a.pth", b"/annex/objects/SHA256E-s12--4d7a.pth\n", "are a git-annex pointer"),
         ("a.pth", b"<!DOCTYPE html><html><body>Sign in</body></html>", "are a web page"),
+        ("a.pth", b"hello world", "are damaged or not a file of tensors"),
         ("a.pth", b"accuracy: 0.9\n", "are damaged or not a file of tensors"),
         ("a.pth", bytes(range(256)) * 9, "are damaged or not a file of tensors"),
         ("a-00001-of-00002.safetensors", b"\x08", "are one of several shards: join them"),
@@ -208,7 +211,11 @@ def test_a_file_that_is_no_weights_gets_its_words(tmp_path, name, content, words
     assert refusal(path).startswith(words)
 
 
-def test_a_folder_and_a_torchscript_archive_get_their_words(tmp_path):
+def test_a_folder_a_fifo_and_a_torchscript_archive_get_their_words(tmp_path):
+    os.mkfifo(tmp_path / "fifo.pth")
+    assert refusal(tmp_path / "fifo.pth").startswith("are a fifo: expected a .safetensors or")
+    (tmp_path / "fifo.pth").unlink()
+    assert "too long" in refusal(tmp_path / f"{'a' * 300}.pth")
     assert refusal(tmp_path) == "are a folder: expected a .safetensors or .pth file"
     saved(STATE, tmp_path)
     assert refusal(tmp_path).endswith("file, such as weights.pth in it")
@@ -219,8 +226,45 @@ def test_a_folder_and_a_torchscript_archive_get_their_words(tmp_path):
     assert refusal(scripted).startswith("are a TorchScript archive: save its weights anew")
 
 
-def test_numbers_that_are_no_floats_are_refused(tmp_path):
-    coded = {**STATE, "fc.weight": torch.ones(STATE["fc.weight"].shape, dtype=torch.int8)}
-    said = refusal(saved(coded, tmp_path))
-    assert "fc.weight holds int8, expected dense floating-point numbers of 16, 32 or 64" in said
+@pytest.mark.parametrize(("kind", "value"), odd_tensors(STATE["fc.weight"]).items())
+def test_tensors_that_are_no_weights_are_refused_by_name_and_kind(tmp_path, kind, value):
+    said = refusal(saved({**STATE, "fc.weight": value}, tmp_path))
+    assert said == (
+        f"are not of resnet8x4@0.25: fc.weight holds {kind}, "
+        "expected dense floating-point numbers of 16, 32 or 64 bits"
+    )
+
+
+def test_values_that_no_training_gives_are_refused(tmp_path):
+    variances = STATE["bn1.running_var"].clone()
+    variances[2] = -0.25
+    said = refusal(saved({**STATE, "bn1.running_var": variances}, tmp_path))
+    assert said == "hold negative variances in bn1.running_var, down to -0.25"
+    for value in (torch.full((3,), 1e300, dtype=torch.float64), torch.full((3,), torch.nan)):
+        said = refusal(saved({**STATE, "fc.bias": value}, tmp_path))
+        assert said == "hold values that are not finite in fc.bias"
+
+
+def test_claims_that_a_file_cannot_hold_are_refused_before_memory_is_taken(tmp_path):
+    path = saved({"w": torch.ones(4)}, tmp_path)
+    packed = bytearray(path.read_bytes())
+    size = packed.rfind(b"PK\1\2") + 24  # Where the archive's contents say it of the last member.
+    packed[size : size + 4] = b"\0\0\0\xf0"
+    path.write_bytes(packed)
+    assert "that say they hold 3,840.0: are they damaged?" in refusal(path)
+    terabytes = b"\x8a\6" + (2**40).to_bytes(6, "little")
+    for zipped in (True, False):
+        torch.save({"w": torch.ones(4)}, path, _use_new_zipfile_serialization=zipped)
+        path.write_bytes(path.read_bytes().replace(b"K\4", terabytes))
+        assert refusal(path).startswith("are damaged or not a file of tensors")
+
+
+def test_parts_that_lie_in_themselves_end(tmp_path):
+    held = {"model": STATE}
+    held |= dict.fromkeys("abcdefghijklmnopqrstuvwxyz", held)
+    model = small(2)
+    assert load_weights(model, saved(held, tmp_path), "resnet8x4") == "taken from model"
+
+
+def test_a_file_without_a_state_dict_is_told(tmp_path):
     assert refusal(saved({"state_dict": {}, "epoch": 3}, tmp_path)).startswith("hold no state dict")
