@@ -54,6 +54,12 @@ def kind_unless_file(path: Path) -> str:
     return "" if kind == stat.S_IFREG else _KINDS.get(kind, "something else")
 
 
+def check_is_file(path: Path) -> None:
+    """Raise InputError when `path` is something else, and OSError when nothing is there."""
+    if kind := kind_unless_file(path):
+        raise InputError(f"{kind}, not a file")
+
+
 def check_names(folder: Path, names: list[str]) -> None:
     """Raise InputError when files or folders in `folder` have names that are no text."""
     if odd := [printable(name) for name in names if not is_text(name)]:

@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
-from objectives.users_files import decoding, kind_unless_file
+from objectives.users_files import check_is_file, decoding
 from spaces import InputError, printable
 
 FORMATS = frozenset(
@@ -30,8 +30,7 @@ def open_image_file(path: Path) -> Image.Image:
 
     Raises InputError for a fifo or a device. Pillow refuses more than 179 million pixels here.
     """
-    if kind := kind_unless_file(path):
-        raise InputError(f"{kind}, not a file")
+    check_is_file(path)
     return Image.open(path, formats=_formats())
 
 

@@ -18,7 +18,7 @@ from torch.nn.functional import interpolate
 from objectives.data.decoding import Decoder
 from objectives.data.image_folders import open_image_folder, with_validation
 from objectives.data.images import IMAGENET_MEAN, IMAGENET_STD, Images, ImageSet
-from objectives.users_files import reason_of
+from objectives.users_files import check_is_file, decoding, reason_of
 from spaces import Channels, DataConfig, InputError, UnknownNameError, check_class_names
 
 Split = Literal["train", "test"]
@@ -116,10 +116,12 @@ def _class_names(classes: tuple[str, ...] | str) -> tuple[str, ...]:
         return classes
     path = Path(classes).expanduser()
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        with decoding():
+            check_is_file(path)
+            lines = path.read_text("utf-8-sig").splitlines()
+    except InputError as error:
         raise InputError(
-            f"[data] classes = {path} must be a text file with one class a line: {reason_of(error)}"
+            f"[data] classes = {path} must be a text file with one class a line: {error}"
         ) from error
     names = tuple(line.strip() for line in lines if line.strip())
     check_class_names(f"the lines of {path}", names)

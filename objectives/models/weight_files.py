@@ -31,7 +31,7 @@ _SHARD = re.compile(r"-\d+-of-\d+\.|\.index\.json$")
 _BLOCKED = re.compile(r"GLOBAL (\S+)")
 _ZIP = b"PK\x03\x04"
 _MOST_UNPACKED = 2**30
-"""Bytes that an archive may hold if they are more than its own: torch.save packs nothing."""
+"""Bytes that an archive may hold where it is smaller itself: torch.save compresses nothing."""
 
 
 @contextmanager
@@ -56,10 +56,10 @@ def read_weight_file(path: Path) -> object:
     if not path.exists():
         raise InputError("do not exist: expected a .safetensors or .pth file")
     if kind := kind_unless_file(path):
-        inside = _in_folder(path) if path.is_dir() else ""
+        inside = path.is_dir() and _in_folder(path)
         raise InputError(
             f"are {kind}: expected a .safetensors or .pth file"
-            + (inside and f", such as {inside} in it")
+            + (f", such as {inside} in it" if inside else "")
         )
     with path.open("rb") as file:
         beginning = file.read(64)
@@ -146,4 +146,5 @@ def _beside(path: Path) -> str:
 
 def _in_folder(path: Path) -> str:
     endings = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
-    return next((one.name for one in sorted(path.iterdir()) if one.suffix in endings), "")
+    found = (one.name for one in sorted(path.iterdir()) if one.suffix in endings)
+    return printable(next(found, ""))

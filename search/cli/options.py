@@ -138,11 +138,10 @@ def run_app(app: typer.Typer) -> NoReturn:
 
 def _check_names() -> None:
     """Refuse names that no study and no page could hold, before any work is done for them."""
-    named = {"the current folder": [Path.cwd()], "the argument": sys.argv[1:]}
-    for what, names in named.items():
-        for name in map(str, names):
-            if not is_text(name):
-                raise InputError(f"{what} {printable(name)} is not UTF-8: rename what it names")
+    arguments = [("the argument", each) for each in sys.argv[1:]]
+    for what, name in [("the current folder", str(Path.cwd())), *arguments]:
+        if not is_text(name):
+            raise InputError(f"{what} {printable(name)} is not UTF-8: rename what it names")
 
 
 def _told(error: Exception) -> str:
