@@ -1,5 +1,6 @@
 """A file of tensors, read without running anything in it; what cannot be read gets its words."""
 
+import io
 import pickletools
 import re
 import zipfile
@@ -74,8 +75,25 @@ def read_weight_file(path: Path) -> object:
         _check_archive(path)
     if beginning[8:9] == b"{":  # After the length of a safetensors header.
         return load_file(path)
-    with path.open("rb") as file:  # Opened here: torch would go by the ending of a path.
-        return torch.load(file, map_location="cpu", weights_only=True)
+    try:
+        with path.open("rb") as file:  # Opened here: torch would go by the ending of a path.
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except BaseException:
+        _let_torch_forget()
+        raise
+
+
+def _let_torch_forget() -> None:
+    """Load something sound, whatever comes of it.
+
+    torch keeps the sparse tensors of a file that it did not get through, and looks for their faults
+    in the file that it loads next: a sound one would be called damaged.
+    """
+    sound = io.BytesIO()
+    torch.save({}, sound)
+    sound.seek(0)
+    with suppress(Exception):
+        torch.load(sound, weights_only=True)
 
 
 def _in_words(path: Path, refusal: InputError) -> str:

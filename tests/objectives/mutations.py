@@ -4,8 +4,10 @@ import io
 import random
 import warnings
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -49,9 +51,20 @@ def checkpoints(state: dict[str, Tensor], network: object, marker: Path) -> File
     for key, value in held.items():
         for ending, zipped in ((".pth", True), (".old.pth", False)):
             buffer = io.BytesIO()
-            torch.save(value, buffer, _use_new_zipfile_serialization=zipped)
+            with _numbered_storages():
+                torch.save(value, buffer, _use_new_zipfile_serialization=zipped)
             files[key + ending] = buffer.getvalue()
     return {**files, "a.safetensors": save(state), "half.safetensors": save(half)}
+
+
+@contextmanager
+def _numbered_storages() -> Iterator[None]:
+    """Let the older form name storages by numbers: their addresses are others in every run."""
+    numbers: dict[int, int] = {}
+    address = torch.UntypedStorage._cdata.__get__
+    number = property(lambda it: 10**14 + numbers.setdefault(address(it), len(numbers)))
+    with mock.patch.object(torch.UntypedStorage, "_cdata", number):
+        yield
 
 
 def odd_tensors(value: Tensor) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from PIL import Image
 from objectives.data.decoding import Decoder, shorter_sides
 from objectives.data.image_folders import FolderReader
 from objectives.models import initialised_model, load_weights
+from objectives.models.weight_files import read_weight_file, reading
 from spaces import InputError, Network
 from tests.objectives.mutations import Files, checkpoints, images, mutated
 
@@ -73,11 +74,19 @@ def test_damaged_checkpoints_are_read_or_refused(tmp_path, monkeypatch, count):
     monkeypatch.chdir(tmp_path)  # The marker's path is in the files: the same in every run.
     network = Network("resnet8x4", 0.25)
     sound, model = (initialised_model(network, 3, seed) for seed in (1, 2))
-    marker, path = Path("executed"), tmp_path / "weights.pth"
+    marker, path, whole = Path("executed"), tmp_path / "weights.pth", tmp_path / "whole.pth"
+    torch.save({"weight": torch.ones(1)}, whole)
 
     def read(_: str, content: bytes) -> None:
         path.write_bytes(content)
-        load_weights(model, path, network.key, classes=3)
+        try:
+            load_weights(model, path, network.key, classes=3)
+        finally:  # The next file is not blamed for it.
+            try:
+                with reading(whole):
+                    read_weight_file(whole)
+            except InputError as error:
+                raise AssertionError(f"after it a sound file is refused: {error}") from error
         for key, value in model.state_dict().items():
             assert value.isfinite().all(), key
             assert "running_var" not in key or (value >= 0).all(), key

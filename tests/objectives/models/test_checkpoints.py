@@ -263,6 +263,16 @@ def test_claims_that_a_file_cannot_hold_are_refused_before_memory_is_taken(tmp_p
         assert refusal(path).startswith("are damaged or not a file of tensors")
 
 
+def test_a_damaged_file_is_not_blamed_on_the_next_one(tmp_path):
+    """torch checks the sparse tensors of a file that it refused together with the next file's."""
+    indices = torch.tensor([[-5]])  # There is no such place.
+    with torch.sparse.check_sparse_tensor_invariants(enable=False):
+        odd = torch.sparse_coo_tensor(indices, torch.ones(1), (3,), check_invariants=False)
+    path = saved({"odd": odd, "last": argparse.Namespace()}, tmp_path)
+    assert refusal(path).startswith("hold more than tensors")
+    load_weights(small(2), saved(STATE, tmp_path, "sound.pth"), "resnet8x4")
+
+
 def test_parts_that_lie_in_themselves_end(tmp_path):
     held = {"model": STATE}
     held |= dict.fromkeys("abcdefghijklmnopqrstuvwxyz", held)
