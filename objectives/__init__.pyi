@@ -19,6 +19,7 @@ from .costs import read_costs as read_costs
 from .costs import write_bundle as write_bundle
 from .costs import write_candidates as write_candidates
 from .data import load_data as load_data
+from .data import shorter_sides as shorter_sides
 from .errors import DivergedError as DivergedError
 from .file_lock import FileLock as FileLock
 from .measures import MEASURES as MEASURES

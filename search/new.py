@@ -81,17 +81,9 @@ def _image_size(folder: Path) -> tuple[int, str]:
     """Return the side at which images are held, and in words the sizes that they have."""
     from statistics import median
 
-    from PIL import Image
+    from objectives import shorter_sides
 
-    sides: list[int] = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        try:
-            with Image.open(path) as image:
-                sides.append(min(image.size))
-        except OSError:
-            continue  # No image; which files are none, the data set says.
-        if len(sides) == _LOOKS:
-            break
+    sides = shorter_sides(folder, _LOOKS)
     if not sides:
         return _LARGEST, "none could be read"
     usual = round(median(sides) / _STEP) * _STEP

@@ -3,7 +3,14 @@
 from spaces.codec import canonical_json, digest, essence, from_dict, to_dict, without_none
 from spaces.data import AugmentName, Channels, DataConfig, check_class_names
 from spaces.domains import Choice, Domain, Steps, TrialLike, Value
-from spaces.errors import DistilfrontError, InputError, UnknownNameError, in_one_line
+from spaces.errors import (
+    DistilfrontError,
+    InputError,
+    UnknownNameError,
+    in_one_line,
+    is_text,
+    printable,
+)
 from spaces.first_study import first_study, stem_for
 from spaces.keys import NETWORK, SCHEME_KEY, Key, keys_of
 from spaces.methods import METHODS, Logit, Method, NoTeacher, Softened
@@ -97,8 +104,10 @@ __all__ = [
     "from_dict",
     "has_width",
     "in_one_line",
+    "is_text",
     "is_users_function",
     "keys_of",
+    "printable",
     "scheme_named",
     "stem_for",
     "student_key",

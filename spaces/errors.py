@@ -16,6 +16,30 @@ class UnknownNameError(InputError):
         super().__init__(f"unknown {what} {name!r}: known are {', '.join(known)}")
 
 
+def printable(words: object) -> str:
+    """Return `words` as text that every terminal, file and database takes, on one line.
+
+    What has no shape of its own (line ends, control characters, bytes that are no UTF-8) is
+    escaped.
+    """
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in str(words)
+    )
+
+
+def is_text(words: str) -> bool:
+    """Say whether `words`, the name of a file perhaps, can stand in UTF-8: studies and pages do.
+
+    On most systems a name is any bytes; Python keeps those that are no text as lone surrogates.
+    """
+    try:
+        words.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def in_one_line(error: BaseException) -> str:
     """Return what was raised in one line that is never empty: its type, and its words if any.
 

@@ -11,6 +11,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from objectives.users_files import check_is_file, decoding
 from spaces import (
     DataConfig,
     InputError,
@@ -103,9 +104,11 @@ def data_stamp(config: DataConfig) -> str:
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file; one that was not touched since is not read again."""
     try:
-        return _digest(path, _touched(path))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        with decoding():
+            check_is_file(path)
+            return _digest(path, _touched(path))
+    except InputError as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
 
 
 @functools.lru_cache(maxsize=256)

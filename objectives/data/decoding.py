@@ -1,19 +1,55 @@
 """Image files as people see them: upright, in colour, in 8 bits, on white."""
 
 import io
-import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
-from spaces import InputError
+from objectives.users_files import check_is_file, decoding
+from spaces import InputError, printable
 
+FORMATS = frozenset(
+    {"AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP"}
+)
+"""As Pillow calls them. Of the others, one (EPS) is decoded by running a program of its own."""
 _MOST_NAMED = 100
+_MOST_PIXELS = 2 * 89_478_485
+"""Of an image as it is opened, Pillow's own limit, and of one as it is resized."""
+
+
+def open_image_file(path: Path) -> Image.Image:
+    """Return the image in a file, which is not decoded yet; raises whatever Pillow does.
+
+    Raises InputError for a fifo or a device. Pillow refuses more than 179 million pixels here.
+    """
+    check_is_file(path)
+    return Image.open(path, formats=_formats())
+
+
+@cache
+def _formats() -> list[str]:
+    Image.init()
+    return sorted(FORMATS.intersection(Image.OPEN))
+
+
+def shorter_sides(folder: Path, most: int) -> list[int]:
+    """Return the shorter sides, in pixels, of the first images in and below `folder`."""
+    sides: list[int] = []
+    for path in sorted(folder.rglob("*")):
+        # What is no image is passed over: which files are none, the data set says.
+        with suppress(InputError), decoding(), open_image_file(path) as image:
+            sides.append(min(image.size))
+        if len(sides) == most:
+            break
+    return sides
 
 
 @dataclass
@@ -49,14 +85,12 @@ class Decoder:
         images = torch.zeros((len(chosen), 3, *size, *size), dtype=torch.uint8)
         for position, index in enumerate(chosen):
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", UserWarning)  # Of metadata that we do not use.
-                    with open_image(index) as image:
-                        seen = pil_to_tensor(self._as_seen(image))
-            except Exception as error:  # noqa: BLE001 - damaged files make decoders raise anything
-                self.unreadable.append(f"{called(index)} ({one_line(error)})")
-                continue
-            images[position] = center_crop(resize(seen, size, antialias=True), size)
+                with decoding(), open_image(index) as image:
+                    self._check_shape(image)
+                    seen = pil_to_tensor(self._as_seen(image))
+                    images[position] = center_crop(resize(seen, size, antialias=True), size)
+            except InputError as error:
+                self.unreadable.append(f"{printable(called(index))} ({error})")
         return images
 
     def check(self) -> None:
@@ -81,9 +115,16 @@ class Decoder:
             )
         return said
 
+    def _check_shape(self, image: Image.Image) -> None:
+        """Refuse what would be resized to more pixels than an image may have."""
+        short, long = sorted(image.size)
+        if self.image_size**2 * long > _MOST_PIXELS * short:
+            raise InputError(f"{image.width} x {image.height} pixels are too narrow to be resized")
+
     def _as_seen(self, image: Image.Image) -> Image.Image:
         """Return what a viewer would show, as RGB."""
-        image.load()
+        with _silent_libtiff() if image.format == "TIFF" else nullcontext():
+            image.load()
         with suppress(Exception):  # Metadata that cannot be read do not make an image unreadable.
             ImageOps.exif_transpose(image, in_place=True)
         if image.mode.startswith("I") or image.mode == "F":
@@ -94,7 +135,7 @@ class Decoder:
             white = Image.new("RGBA", colours.size, "white")
             return Image.alpha_composite(white, colours).convert("RGB")
         if image.mode == "CMYK" and (profile := image.info.get("icc_profile")):
-            with suppress(ImageCms.PyCMSError, OSError):  # A broken profile is as good as none.
+            with suppress(Exception):  # A broken profile is as good as none.
                 return _printed(image, profile)
         return image.convert("RGB")
 
@@ -120,7 +161,12 @@ def _printed(image: Image.Image, profile: bytes) -> Image.Image:
     return shown
 
 
-def one_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its name."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    return lines[0][:160]
+@contextmanager
+def _silent_libtiff() -> Iterator[None]:
+    """Let libtiff not write what it thinks of a file to standard error, past Python and Pillow."""
+    with Path(os.devnull).open("w") as nowhere, os.fdopen(os.dup(2), "w") as kept:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept.fileno(), 2)

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from objectives.data.decoding import Decoder
+from objectives.data.decoding import FORMATS, Decoder, open_image_file
 from objectives.data.images import IMAGENET_MEAN, IMAGENET_STD, Images, ImageSet, SplitName
+from objectives.users_files import check_names
 from spaces import InputError
 
 _SPLIT_NAMES: dict[str, SplitName] = {
@@ -20,9 +21,6 @@ _SPLIT_NAMES: dict[str, SplitName] = {
     **dict.fromkeys(("test", "testing", "tst"), "test"),
 }
 """In small letters, without signs and a last `set`, `data` or `images`."""
-_FORMATS = frozenset(
-    {"AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP"}
-)
 _NOT_THE_USERS = frozenset(
     {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "system volume information"}
 )
@@ -62,7 +60,7 @@ class FolderReader:
             labels.astype(np.int64),
             tuple(names),
             lambda chosen: self.decoder.read(
-                lambda index: Image.open(paths[index]),
+                lambda index: open_image_file(paths[index]),
                 lambda index: str(paths[index]),
                 chosen.tolist(),
             ),
@@ -83,13 +81,13 @@ class FolderReader:
     def _files(self, folder: Path) -> list[Path]:
         """Return the image files below `folder`, in the order of torchvision's ImageFolder."""
         taken = []
-        for root, _, names in sorted(os.walk(folder, followlinks=True)):
+        for root, folders, names in sorted(os.walk(folder, followlinks=True)):
             below = Path(root)
             if any(map(_is_hidden, below.relative_to(folder).parts)):
                 continue
-            for name in sorted(names):
-                if _is_hidden(name):
-                    continue
+            shown = sorted(name for name in names if not _is_hidden(name))
+            check_names(below, [*shown, *(name for name in folders if not _is_hidden(name))])
+            for name in shown:
                 ending = Path(name).suffix.lower()
                 if ending in _endings():
                     taken.append(below / name)
@@ -226,9 +224,11 @@ def _folders(path: Path) -> list[Path]:
 
 def _inside(path: Path) -> list[Path]:
     try:
-        return sorted(each for each in path.iterdir() if not _is_hidden(each.name))
+        inside = sorted(each for each in path.iterdir() if not _is_hidden(each.name))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    check_names(path, [each.name for each in inside])
+    return inside
 
 
 def _is_hidden(name: str) -> bool:
@@ -239,7 +239,7 @@ def _is_hidden(name: str) -> bool:
 def _endings() -> frozenset[str]:
     """Return the endings of files that Pillow reads as images here, in small letters."""
     known = Image.registered_extensions()
-    return frozenset(ending for ending, form in known.items() if form in _FORMATS)
+    return frozenset(ending for ending, form in known.items() if form in FORMATS)
 
 
 def _names(folders: list[Path]) -> str:

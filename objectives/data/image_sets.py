@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from objectives.data.decoding import Decoder, one_line
+from objectives.data.decoding import Decoder
 from objectives.data.image_folders import open_image_folder, with_validation
 from objectives.data.images import IMAGENET_MEAN, IMAGENET_STD, Images, ImageSet
+from objectives.users_files import check_is_file, decoding, reason_of
 from spaces import Channels, DataConfig, InputError, UnknownNameError, check_class_names
 
 Split = Literal["train", "test"]
@@ -115,10 +116,12 @@ def _class_names(classes: tuple[str, ...] | str) -> tuple[str, ...]:
         return classes
     path = Path(classes).expanduser()
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        with decoding():
+            check_is_file(path)
+            lines = path.read_text("utf-8-sig").splitlines()
+    except InputError as error:
         raise InputError(
-            f"[data] classes = {path} must be a text file with one class a line: {one_line(error)}"
+            f"[data] classes = {path} must be a text file with one class a line: {error}"
         ) from error
     names = tuple(line.strip() for line in lines if line.strip())
     check_class_names(f"the lines of {path}", names)
@@ -155,11 +158,10 @@ def _torchvision_split(config: DataConfig, known: _TorchvisionSet, split: Split)
     make = getattr(datasets, known.cls)
     arguments = known.splits[split]
     with contextlib.redirect_stdout(io.StringIO()):  # torchvision prints where it looked
-        try:
+        with contextlib.suppress(Exception):  # Missing, or damaged in any way: below it is told.
             return make(config.root, **arguments, download=False)
-        except (RuntimeError, OSError):
-            root = Path(config.root)
-            missing = [folder for folder in (root, *root.parents) if not folder.exists()]
+        root = Path(config.root)
+        missing = [folder for folder in (root, *root.parents) if not folder.exists()]
         try:
             return make(config.root, **arguments, download=True)
         except Exception as error:  # any way a download can fail is news to the user
@@ -170,7 +172,7 @@ def _torchvision_split(config: DataConfig, known: _TorchvisionSet, split: Split)
                     folder.rmdir()
             raise InputError(
                 f"data set {config.name} is neither in {root.resolve()} nor can it be "
-                f"downloaded ({one_line(error)}): put torchvision's {known.cls} files there, or "
+                f"downloaded ({reason_of(error)}): put torchvision's {known.cls} files there, or "
                 "choose digits, which needs no download"
             ) from error
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from objectives.models.build import build_model, known_models
 from objectives.models.state_dicts import fits
-from objectives.models.weight_files import read_weight_file
+from objectives.models.weight_files import read_weight_file, reading
 from spaces import InputError, Network
 
 Shapes = dict[str, tuple[int, ...]]
@@ -24,7 +24,12 @@ def recognised(path: Path, classes: int) -> Network:
 
     Raises InputError when none has them, and when one has all but the head's.
     """
-    held = read_weight_file(path)
+    with reading(path):
+        return _recognised(read_weight_file(path), classes)
+
+
+def _recognised(held: object, classes: int) -> Network:
+    nearest = ""
     for name in sorted(known_models(), key=lambda each: not each.startswith(_USUAL)):
         for stem in get_args(Stem):
             network = Network(name, stem=stem)
@@ -35,21 +40,23 @@ def recognised(path: Path, classes: int) -> Network:
                 break  # It has no such stem, or cannot be built without its values.
             ways = fits(model, held, classes)
             if not ways:
-                raise InputError(f"weights {path} hold no state dict: expected tensors by name")
+                raise InputError("hold no state dict: expected tensors by name")
             if not ways[0].faults:
                 return network
             shapes, found = _shapes(model.state_dict()), _shapes(ways[0].state)
             if shapes.keys() != found.keys():
                 break
+            if shapes == found:
+                nearest = f"; nearest is {name}: {'; '.join(ways[0].faults)}"
             heads = {found[key][0] for key, shape in shapes.items() if shape != found[key]}
             if len(heads) == 1 and _differ_in_heads(shapes, found, classes):
                 raise InputError(
-                    f"{path} is a {name} of {heads.pop()} classes, and the images have {classes}: "
+                    f"are of a {name} of {heads.pop()} classes, and the images have {classes}: "
                     "give weights that were trained on these classes"
                 )
     raise InputError(
-        f"no network that is known by name has the tensors of {path}: --architecture names yours, "
-        "as timm:NAME or module:function"
+        "are of no network that is known by name: --architecture names yours, as timm:NAME or "
+        f"module:function{nearest}"
     )
 
 
@@ -64,7 +71,7 @@ def _differ_in_heads(one: Shapes, other: Shapes, classes: int) -> bool:
 def _shapes(state: Mapping[str, Tensor]) -> Shapes:
     """Return shapes by name, without the counters that some files lack."""
     return {
-        name: tuple(value.shape)
+        name: () if value.is_nested else tuple(value.shape)
         for name, value in state.items()
         if not name.endswith("num_batches_tracked")
     }

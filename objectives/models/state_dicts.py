@@ -7,10 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from spaces import printable
+
 _DEPTH = 5
 """How deep parts may lie in one another."""
 _COUNTER = "num_batches_tracked"
 """What batch norm has counted: older checkpoints lack it, and nothing is computed from it."""
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_WHOLE = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 @dataclass(frozen=True)
@@ -62,17 +66,20 @@ def fits(model: nn.Module, held: object, classes: int | None = None) -> list[Fit
 
 
 def _parts(
-    held: object, place: str = "", depth: int = 0
+    held: object, place: str = "", depth: int = 0, seen: frozenset[int] = frozenset()
 ) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    seen |= {id(held)}
     if isinstance(held, list | tuple):
         held = dict(enumerate(held))
     if not isinstance(held, Mapping) or depth > _DEPTH:
         return
-    tensors = {str(name): value for name, value in held.items() if isinstance(value, Tensor)}
+    named = {printable(name): value for name, value in held.items() if isinstance(name, str | int)}
+    tensors = {name: value for name, value in named.items() if isinstance(value, Tensor)}
     if tensors:
         yield place, tensors
-    for name, value in held.items():
-        yield from _parts(value, f"{place}.{name}" if place else str(name), depth + 1)
+    for name, value in named.items():
+        if id(value) not in seen:  # Damaged, a part may lie in itself, and in that, and so on.
+            yield from _parts(value, f"{place}.{name}" if place else name, depth + 1, seen)
 
 
 def _prefixes(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> list[str]:
@@ -152,6 +159,15 @@ def _faults(
         yield f"missing {_some(missing)}"
     if unexpected:
         yield f"unexpected {_some(unexpected)}"
+    odd = {
+        name: kind for name, value in known.items() if (kind := _odd_kind(value, expected[name]))
+    }
+    if odd:
+        yield (
+            f"{_some([f'{name} holds {kind}' for name, kind in odd.items()])}, "
+            "expected dense floating-point numbers of 16, 32 or 64 bits"
+        )
+    known = {name: value for name, value in known.items() if name not in odd}
     other = [name for name, value in known.items() if value.shape != expected[name].shape]
     heads = {known[name].shape[0] for name in other if known[name].ndim}
     if (
@@ -175,13 +191,18 @@ def _faults(
                 for name in other
             ]
         )
-    coded = [
-        f"{name} holds {str(value.dtype).removeprefix('torch.')}"
-        for name, value in known.items()
-        if expected[name].is_floating_point() and not value.is_floating_point()
-    ]
-    if coded:
-        yield f"{_some(coded)}, expected floating-point numbers"
+
+
+def _odd_kind(value: Tensor, expected: Tensor) -> str:
+    """Return what keeps a tensor from having numbers to take, as `sparse_coo`; empty if nothing."""
+    if value.is_nested:
+        return "nested"
+    if value.layout is not torch.strided:
+        return str(value.layout).removeprefix("torch.")
+    if value.is_meta:
+        return "no values (meta)"
+    possible = _FLOATS if expected.is_floating_point() else (*_FLOATS, *_WHOLE, expected.dtype)
+    return "" if value.dtype in possible else str(value.dtype).removeprefix("torch.")
 
 
 def _is_counter(name: str) -> bool:

@@ -1,16 +1,19 @@
 """A file of tensors, read without running anything in it; what cannot be read gets its words."""
 
+import io
 import pickletools
 import re
-import warnings
 import zipfile
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 
-from spaces import InputError
+from objectives.users_files import decoding, kind_unless_file
+from spaces import InputError, printable
 
 _BEGINNINGS = {
     b"version https://git-lfs": (
@@ -28,70 +31,95 @@ _BEGINNINGS = {
 _SHARD = re.compile(r"-\d+-of-\d+\.|\.index\.json$")
 _BLOCKED = re.compile(r"GLOBAL (\S+)")
 _ZIP = b"PK\x03\x04"
+_MOST_UNPACKED = 2**30
+"""Bytes that an archive may hold where it is smaller itself: torch.save compresses nothing."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raise InputError in one line that names `path` for whatever its content makes others raise.
+
+    An InputError in the block is the end of such a line: `hold no state dict`.
+    """
+    try:
+        with decoding():
+            yield
+    except InputError as error:
+        raise InputError(f"weights {printable(path)} {_in_words(path, error)}") from error
 
 
 def read_weight_file(path: Path) -> object:
     """Return what lies in `path`: tensors by name, or what `torch.load(weights_only=True)` gives.
 
-    The content says which of the two it is, not the ending. Raises InputError in one line when the
-    file is missing, empty, a pointer, one of several shards, damaged, or would run code.
+    The content says which of the two it is, not the ending. Within `reading(path)` a file that is
+    missing, empty, a pointer, one of several shards, damaged, or would run code, has its words.
     """
-    if path.is_dir():
+    if not path.exists():
+        raise InputError("do not exist: expected a .safetensors or .pth file")
+    if kind := kind_unless_file(path):
+        inside = path.is_dir() and _in_folder(path)
         raise InputError(
-            f"weights {path} are a folder: expected a .safetensors or .pth file"
-            + (_in_folder(path) and f", such as {_in_folder(path)} in it")
+            f"are {kind}: expected a .safetensors or .pth file"
+            + (f", such as {inside} in it" if inside else "")
         )
-    if not path.is_file():
-        raise InputError(f"weights {path} do not exist: expected a .safetensors or .pth file")
-    try:
-        with path.open("rb") as file:
-            beginning = file.read(64)
-    except OSError as error:
-        raise InputError(f"weights {path} cannot be read: {error.strerror}") from error
+    with path.open("rb") as file:
+        beginning = file.read(64)
     if not beginning:
-        raise InputError(f"weights {path} are an empty file: was a copy or download cut off?")
+        raise InputError("are an empty file: was a copy or download cut off?")
     if _SHARD.search(path.name):
-        raise InputError(
-            f"weights {path} are one of several shards: join them into one .safetensors file"
-        )
+        raise InputError("are one of several shards: join them into one .safetensors file")
     for known, words in _BEGINNINGS.items():
         if beginning.lower().startswith(known.lower()):
-            raise InputError(f"weights {path} {words}")
-    if beginning.startswith(_ZIP) and _is_torchscript(path):
-        raise InputError(
-            f"weights {path} are a TorchScript archive: save its weights anew with two lines of "
-            f"Python: held = torch.jit.load({str(path)!r}); "
-            f"torch.save(held.state_dict(), {_beside(path)!r})"
-        )
-    return _read(path, beginning)
-
-
-def _read(path: Path, beginning: bytes) -> object:
+            raise InputError(words)
+    if beginning.startswith(_ZIP):
+        _check_archive(path)
+    if beginning[8:9] == b"{":  # After the length of a safetensors header.
+        return load_file(path)
     try:
-        if beginning[8:9] == b"{":  # After the length of a safetensors header.
-            return load_file(path)
-        # Opened here: torch would go by the ending of a path.
-        with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with path.open("rb") as file:  # Opened here: torch would go by the ending of a path.
             return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # Whatever a file that is none makes its reader raise.
-        if blocked := _BLOCKED.search(str(error)):
-            raise InputError(
-                f"weights {path} hold more than tensors ({blocked.group(1)}), and to load that "
-                "can run code: if you trust the file, save its weights anew with two lines of "
-                f"Python: held = torch.load({str(path)!r}, weights_only=False); "
-                f"torch.save({_weights_alone(path)}, {_beside(path)!r})"
-            ) from error
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise InputError(
-            f"weights {path} are damaged or not a file of tensors (safetensors, or a state dict "
-            f"that torch.load(weights_only=True) takes): {reason}"
-        ) from error
+    except BaseException:
+        _let_torch_forget()
+        raise
+
+
+def _let_torch_forget() -> None:
+    """Load something sound, whatever comes of it.
+
+    torch keeps the sparse tensors of a file that it did not get through, and looks for their faults
+    in the file that it loads next: a sound one would be called damaged.
+    """
+    sound = io.BytesIO()
+    torch.save({}, sound)
+    sound.seek(0)
+    with suppress(Exception):
+        torch.load(sound, weights_only=True)
+
+
+def _in_words(path: Path, refusal: InputError) -> str:
+    error = refusal.__cause__
+    if error is None:
+        return str(refusal)
+    if isinstance(error, OSError) and error.errno:
+        return f"cannot be read: {refusal}"
+    if blocked := _BLOCKED.search(str(error)):
+        return (
+            f"hold more than tensors ({printable(blocked.group(1))}), and to load that "
+            "can run code: if you trust the file, save its weights anew with two lines of "
+            f"Python: held = torch.load({str(path)!r}, weights_only=False); "
+            f"torch.save({_weights_alone(path)}, {_beside(path)!r})"
+        )
+    return (
+        "are damaged or not a file of tensors (safetensors, or a state dict "
+        f"that torch.load(weights_only=True) takes): {refusal}"
+    )
 
 
 def _weights_alone(path: Path) -> str:
     """Return the expression that leaves of `held`, what lies in `path`, only tensors by name."""
-    pickled = _pickled(path)
+    pickled = b""
+    with suppress(InputError), decoding():
+        pickled = _pickled(path)
     if b"_parameters" not in pickled:
         return (
             "{k: v for k, v in held.items() if torch.is_tensor(v) or isinstance(v, dict) "
@@ -113,12 +141,21 @@ def _pickled(path: Path) -> bytes:
         return archive.read(names[0]) if names else b""
 
 
-def _is_torchscript(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except zipfile.BadZipFile:  # Torch says what is wrong with it.
-        return False
+def _check_archive(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    if any(member.filename.endswith("/constants.pkl") for member in members):
+        raise InputError(
+            "are a TorchScript archive: save its weights anew with two lines of "
+            f"Python: held = torch.jit.load({str(path)!r}); "
+            f"torch.save(held.state_dict(), {_beside(path)!r})"
+        )
+    unpacked, size = sum(member.file_size for member in members), path.stat().st_size
+    if unpacked > max(size, _MOST_UNPACKED):
+        raise InputError(
+            f"are {size / 2**20:,.1f} MiB that say they hold {unpacked / 2**20:,.1f}: are they "
+            "damaged? torch.save compresses nothing"
+        )
 
 
 def _beside(path: Path) -> str:
@@ -127,4 +164,5 @@ def _beside(path: Path) -> str:
 
 def _in_folder(path: Path) -> str:
     endings = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
-    return next((one.name for one in sorted(path.iterdir()) if one.suffix in endings), "")
+    found = (one.name for one in sorted(path.iterdir()) if one.suffix in endings)
+    return printable(next(found, ""))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from objectives.models.saving import fit_to_save
 from objectives.models.state_dicts import Fit, fits
-from objectives.models.weight_files import read_weight_file
+from objectives.models.weight_files import read_weight_file, reading
 from spaces import InputError
 
 
@@ -35,34 +35,43 @@ def load_weights(
     taken as it is, empty when all was. Raises InputError in one line when the file cannot be read,
     nothing in it fits or more than one does, or values are not finite.
     """
-    fit = _chosen(fits(model, read_weight_file(path), classes), path, what, part)
     expected = model.state_dict()
-    for name, value in fit.state.items():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise InputError(f"weights {path} hold values that are not finite in {name}")
+    with reading(path):
+        fit = _chosen(fits(model, read_weight_file(path), classes), what, part)
+        cast = {name: _cast(name, value, expected[name]) for name, value in fit.state.items()}
     words = _in_words(fit, expected)
-    # What is missing here, the network has already; values are cast as they are copied. Updated, it
-    # keeps the versions of its modules, which some (MNASNet) do not load without.
-    expected.update(fit.state)
+    # What is missing here, the network has already. Updated, it keeps the versions of its modules,
+    # which some (MNASNet) do not load without.
+    expected.update(cast)
     model.load_state_dict(expected)
     return words
 
 
-def _chosen(found: list[Fit], path: Path, what: str, part: str | None) -> Fit:
+def _cast(name: str, value: Tensor, expected: Tensor) -> Tensor:
+    """Return `value` as the network holds it; raises InputError where that is no sound number."""
+    cast = value.to(expected.dtype)
+    if not all(bool(torch.isfinite(each).all()) for each in (value, cast)):
+        raise InputError(f"hold values that are not finite in {name}")
+    if name.rpartition(".")[2] == "running_var" and bool((cast < 0).any()):
+        raise InputError(f"hold negative variances in {name}, down to {cast.min():g}")
+    return cast
+
+
+def _chosen(found: list[Fit], what: str, part: str | None) -> Fit:
     if not found:
-        raise InputError(f"weights {path} hold no state dict: expected tensors by name")
+        raise InputError("hold no state dict: expected tensors by name")
     if part is not None:
         parts = sorted({fit.part for fit in found} | {fit.place for fit in found if fit.place})
         found = [fit for fit in found if part in {fit.part, fit.place}]
         if not found:
-            raise InputError(f"weights {path} have no part {part!r}: there are {', '.join(parts)}")
+            raise InputError(f"have no part {part!r}: there are {', '.join(parts)}")
     best = found[0]
     if best.faults:
-        raise InputError(f"weights {path} are not of {what}: {'; '.join(best.faults)}")
+        raise InputError(f"are not of {what}: {'; '.join(best.faults)}")
     others = [fit.part for fit in found[1:] if not fit.faults and not fit.equals(best)]
     if others:
         raise InputError(
-            f"weights {path} hold {1 + len(others)} sets that fit {what} "
+            f"hold {1 + len(others)} sets that fit {what} "
             f"({', '.join([best.part, *others])}): say which one is meant, as "
             f'[teacher] weights_part = "{best.part}"'
         )

@@ -13,7 +13,7 @@ import typer
 from search.cli.completion import complete_study
 from search.cli.interrupts import interruptible
 from search.cli.stand_ins import use_stand_ins
-from spaces import DistilfrontError, InputError
+from spaces import DistilfrontError, InputError, is_text, printable
 
 StudyOption = Annotated[
     str,
@@ -120,6 +120,7 @@ def run_app(app: typer.Typer) -> NoReturn:
     use_stand_ins()
     try:
         # Typer gives back the code of an exit that it handled itself: --help, Ctrl-C.
+        _check_names()
         with interruptible():
             code = app(standalone_mode=False)
         sys.stdout.flush()
@@ -140,6 +141,14 @@ def run_app(app: typer.Typer) -> NoReturn:
     if code == EXIT_INTERRUPTED:
         fail("interrupted", EXIT_INTERRUPTED)
     sys.exit(code or 0)
+
+
+def _check_names() -> None:
+    """Refuse names that no study and no page could hold, before any work is done for them."""
+    arguments = [("the argument", each) for each in sys.argv[1:]]
+    for what, name in [("the current folder", str(Path.cwd())), *arguments]:
+        if not is_text(name):
+            raise InputError(f"{what} {printable(name)} is not UTF-8: rename what it names")
 
 
 def _told(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """Bad input: one clear line, exit code 2, nothing written."""
 
 import json
+import os
 import shutil
 import socket
 import sqlite3
@@ -349,3 +350,8 @@ def test_costs_of_other_files_are_refused(
     (place / "costs.json").write_text(json.dumps(answer))
     said = refused("run", "--study", "tiny.toml", "--costs", "costs.json", cwd=place)
     assert words in said
+
+
+def test_names_that_are_no_text_are_refused_at_once(place):
+    said = refused("run", "--study", os.fsdecode(b"caf\xe9.toml"), cwd=place)
+    assert said == "the argument caf\\udce9.toml is not UTF-8: rename what it names"

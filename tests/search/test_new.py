@@ -57,11 +57,16 @@ def test_a_checkpoint_is_known_by_its_tensors(tmp_path, name):
 @pytest.mark.usefixtures("photos")
 def test_what_cannot_be_is_refused_and_nothing_written(tmp_path):
     torch.save(build_model(Network("cifar_resnet20"), 10).state_dict(), tmp_path / "ten.pth")
-    torch.save({"weight": torch.zeros(3, 3)}, tmp_path / "other.pth")
+    state = build_model(Network("cifar_resnet20"), 3).state_dict()
+    state["conv1.weight"] = state["conv1.weight"].to(torch.float8_e4m3fn)
+    torch.save(state, tmp_path / "other.pth")
     (tmp_path / "there.toml").write_text("mine")
     for arguments, words in (
-        (("photos", "ten.pth"), "ten.pth is a cifar_resnet20 of 10 classes, and the images have 3"),
-        (("photos", "other.pth"), "no network that is known by name has the tensors of other.pth"),
+        (
+            ("photos", "ten.pth"),
+            "ten.pth are of a cifar_resnet20 of 10 classes, and the images ",
+        ),
+        (("photos", "other.pth"), "nearest is cifar_resnet20: conv1.weight holds float8_e4m3fn, "),
         (("photos", "--out", "there.toml"), "there.toml is there: choose another --out"),
         (("photos", "--out", "study.txt"), "a study file ends in .toml"),
         (("nowhere",), "nowhere"),

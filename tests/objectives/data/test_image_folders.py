@@ -1,4 +1,7 @@
+import os
+import re
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -86,6 +89,53 @@ def test_every_unreadable_image_is_named_by_path_at_once(tmp_path):
     assert words.startswith("3 images cannot be read; mend or remove: ")
     assert all(str(path) in words for path in (cut, empty, text))
     assert "i1.png" not in words
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="fifos")
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (getattr(os, "mkfifo", None), "(a fifo, not a file)"),
+        (lambda path: path.symlink_to("/dev/zero"), "(a device, not a file)"),
+        (lambda path: path.symlink_to("nowhere"), "(No such file or directory)"),
+        (lambda path: path.write_bytes(b"P6 60000 60000 255\n"), "could be decompression bomb"),
+        (
+            lambda path: Image.new("1", (1, 3_000_000)).save(path, "TIFF", compression="group4"),
+            "(1 x 3000000 pixels are too narrow to be resized)",
+        ),
+        (
+            lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
+            "cannot identify image file",
+        ),
+    ],
+    ids=["fifo", "device", "broken link", "bomb", "narrow", "program"],
+)
+def test_what_is_no_file_or_no_photograph_is_named_and_not_decoded(tmp_path, make, words):
+    fill(tmp_path)
+    path = tmp_path / "c1" / "i3.png"
+    path.unlink()
+    make(path)
+    said = refused(tmp_path)
+    assert said.startswith(f"1 image cannot be read; mend or remove: {path} (")
+    assert words in said
+
+
+@pytest.mark.parametrize(
+    "name", [b"caf\xe9", b"c1/caf\xe9.png", b"c1/caf\xe9/a.png", b"caf\xe9.txt"]
+)
+def test_names_that_are_no_text_are_refused_before_anything_is_read(tmp_path, name):
+    """A study of such a class failed after training, when its report was written."""
+    fill(tmp_path)
+    path = tmp_path / os.fsdecode(name)
+    try:
+        if path.suffix:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"")
+        else:
+            fill(path.parent, classes=(path.name,))
+    except OSError:
+        pytest.skip("names are text here")
+    assert re.search(r"holds names that are not UTF-8: rename caf\\udce9", refused(tmp_path))
 
 
 def test_classes_that_are_too_small_for_the_splits_are_named(tmp_path):

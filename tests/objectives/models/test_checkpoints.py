@@ -1,7 +1,9 @@
 """Checkpoints as training scripts write them, and files that are none."""
 
 import argparse
+import os
 import re
+import sys
 import warnings
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from torch import nn
 
 from objectives.models import build_model, initialised_model, load_weights
 from spaces import InputError, Network
+from tests.objectives.mutations import odd_tensors
 
 SMALL = Network("resnet8x4", 0.25)
 CLASSES = 3
@@ -196,6 +199,7 @@ def test_an_unsafe_pickle_is_told_with_the_lines_that_save_it_anew(tmp_path):
         ),
         ("a.pth", b"/annex/objects/SHA256E-s12--4d7a.pth\n", "are a git-annex pointer"),
         ("a.pth", b"<!DOCTYPE html><html><body>Sign in</body></html>", "are a web page"),
+        ("a.pth", b"hello world", "are damaged or not a file of tensors"),
         ("a.pth", b"accuracy: 0.9\n", "are damaged or not a file of tensors"),
         ("a.pth", bytes(range(256)) * 9, "are damaged or not a file of tensors"),
         ("a-00001-of-00002.safetensors", b"\x08", "are one of several shards: join them"),
@@ -206,6 +210,13 @@ def test_a_file_that_is_no_weights_gets_its_words(tmp_path, name, content, words
     path: Path = tmp_path / name
     path.write_bytes(content)
     assert refusal(path).startswith(words)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="fifos")
+def test_what_cannot_be_opened_is_told(tmp_path):
+    os.mkfifo(tmp_path / "fifo.pth")
+    assert refusal(tmp_path / "fifo.pth").startswith("are a fifo: expected a .safetensors or")
+    assert refusal(tmp_path / f"{'a' * 300}.pth") == "cannot be read: File name too long"
 
 
 def test_a_folder_and_a_torchscript_archive_get_their_words(tmp_path):
@@ -219,8 +230,55 @@ def test_a_folder_and_a_torchscript_archive_get_their_words(tmp_path):
     assert refusal(scripted).startswith("are a TorchScript archive: save its weights anew")
 
 
-def test_numbers_that_are_no_floats_are_refused(tmp_path):
-    coded = {**STATE, "fc.weight": torch.ones(STATE["fc.weight"].shape, dtype=torch.int8)}
-    said = refusal(saved(coded, tmp_path))
-    assert said.endswith("fc.weight holds int8, expected floating-point numbers")
+@pytest.mark.parametrize(("kind", "value"), odd_tensors(STATE["fc.weight"]).items())
+def test_tensors_that_are_no_weights_are_refused_by_name_and_kind(tmp_path, kind, value):
+    said = refusal(saved({**STATE, "fc.weight": value}, tmp_path))
+    assert said == (
+        f"are not of resnet8x4@0.25: fc.weight holds {kind}, "
+        "expected dense floating-point numbers of 16, 32 or 64 bits"
+    )
+
+
+def test_values_that_no_training_gives_are_refused(tmp_path):
+    variances = STATE["bn1.running_var"].clone()
+    variances[2] = -0.25
+    said = refusal(saved({**STATE, "bn1.running_var": variances}, tmp_path))
+    assert said == "hold negative variances in bn1.running_var, down to -0.25"
+    for value in (torch.full((3,), 1e300, dtype=torch.float64), torch.full((3,), torch.nan)):
+        said = refusal(saved({**STATE, "fc.bias": value}, tmp_path))
+        assert said == "hold values that are not finite in fc.bias"
+
+
+def test_claims_that_a_file_cannot_hold_are_refused_before_memory_is_taken(tmp_path):
+    path = saved({"w": torch.ones(4)}, tmp_path)
+    packed = bytearray(path.read_bytes())
+    size = packed.rfind(b"PK\1\2") + 24  # Where the archive's contents say it of the last member.
+    packed[size : size + 4] = b"\0\0\0\xf0"
+    path.write_bytes(packed)
+    assert "that say they hold 3,840.0: are they damaged?" in refusal(path)
+    terabytes = b"\x8a\6" + (2**40).to_bytes(6, "little")
+    for zipped in (True, False):
+        torch.save({"w": torch.ones(4)}, path, _use_new_zipfile_serialization=zipped)
+        path.write_bytes(path.read_bytes().replace(b"K\4", terabytes))
+        assert refusal(path).startswith("are damaged or not a file of tensors")
+
+
+def test_a_damaged_file_is_not_blamed_on_the_next_one(tmp_path):
+    """torch checks the sparse tensors of a file that it refused together with the next file's."""
+    indices = torch.tensor([[-5]])  # There is no such place.
+    with torch.sparse.check_sparse_tensor_invariants(enable=False):
+        odd = torch.sparse_coo_tensor(indices, torch.ones(1), (3,), check_invariants=False)
+    path = saved({"odd": odd, "last": argparse.Namespace()}, tmp_path)
+    assert refusal(path).startswith("hold more than tensors")
+    load_weights(small(2), saved(STATE, tmp_path, "sound.pth"), "resnet8x4")
+
+
+def test_parts_that_lie_in_themselves_end(tmp_path):
+    held = {"model": STATE}
+    held |= dict.fromkeys("abcdefghijklmnopqrstuvwxyz", held)
+    model = small(2)
+    assert load_weights(model, saved(held, tmp_path), "resnet8x4") == "taken from model"
+
+
+def test_a_file_without_a_state_dict_is_told(tmp_path):
     assert refusal(saved({"state_dict": {}, "epoch": 3}, tmp_path)).startswith("hold no state dict")
