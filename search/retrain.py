@@ -15,6 +15,7 @@ from search.cli import (
     RunsDirOption,
     make_app,
     run_app,
+    usable,
     with_examples,
 )
 
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     "best/config.toml --epochs 30 --seeds 42,518,1993 --out final",
 )
 def retrain(
-    config: Annotated[Path, typer.Argument(help="config.toml of an exported model.")],
+    config: Annotated[
+        Path, typer.Argument(help="config.toml of an exported model.", callback=usable)
+    ],
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -126,7 +129,7 @@ def retrain(
 
 
 def _seeds(text: str | None, own: int) -> list[int]:
-    from spaces import InputError
+    from spaces import SEED, InputError
 
     if text is None:
         return [own]
@@ -134,8 +137,10 @@ def _seeds(text: str | None, own: int) -> list[int]:
         seeds = [int(part) for part in text.split(",")]
     except ValueError:
         seeds = []
-    if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
+    if not seeds or len(set(seeds)) != len(seeds):
         raise InputError(f"--seeds takes different whole numbers, as 42,518,1993, got {text!r}")
+    for seed in seeds:
+        SEED.read("--seeds", seed)
     return seeds
 
 

@@ -25,6 +25,7 @@ from search.cli import (
     make_app,
     parse_duration_s,
     run_app,
+    usable,
     with_examples,
 )
 
@@ -73,7 +74,11 @@ def run(
     ] = None,
     costs: Annotated[
         Path | None,
-        typer.Option("--costs", help="costs.json that search.profile's bundle wrote on a device."),
+        typer.Option(
+            "--costs",
+            help="costs.json that search.profile's bundle wrote on a device.",
+            callback=usable,
+        ),
     ] = None,
     overrides: SetOption = None,
     dry_run: DryRunOption = False,

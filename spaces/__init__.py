@@ -21,8 +21,8 @@ from spaces.schemes import (
     WeightOnly,
     scheme_named,
 )
-from spaces.settings import PLACES, Declared, Setting
-from spaces.setup import LoadTeacher, StudySetup, TeacherConfig, TrainTeacher
+from spaces.settings import PLACES, SEED, Declared, Number, Setting
+from spaces.setup import THREADS, LoadTeacher, StudySetup, TeacherConfig, TrainTeacher
 from spaces.space import Space
 from spaces.stages import (
     BASE_WEIGHTS,
@@ -36,6 +36,7 @@ from spaces.stages import (
     TargetLayers,
 )
 from spaces.student import ChainConfig, StudentConfig, student_key
+from spaces.texts import check_texts
 
 __all__ = [
     "BASE_WEIGHTS",
@@ -45,7 +46,9 @@ __all__ = [
     "PLACES",
     "SCHEMES",
     "SCHEME_KEY",
+    "SEED",
     "STAGES",
+    "THREADS",
     "Adapt",
     "AugmentName",
     "Calibration",
@@ -70,6 +73,7 @@ __all__ = [
     "Method",
     "Network",
     "NoTeacher",
+    "Number",
     "OptimizerName",
     "Prior",
     "Schedule",
@@ -91,6 +95,7 @@ __all__ = [
     "WeightOnly",
     "canonical_json",
     "check_class_names",
+    "check_texts",
     "digest",
     "essence",
     "first_study",

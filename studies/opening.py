@@ -8,7 +8,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 
 from objectives import MEASURES
-from spaces import InputError
+from spaces import InputError, in_one_line
 from studies.loading import parse_stored
 from studies.locks import study_lock
 from studies.paths import with_moved_files
@@ -86,7 +86,12 @@ def stored_config(study: optuna.Study) -> StudyConfig:
             f"study {study.study_name!r} is of format {attrs[StudyAttr.FORMAT]}, and this program "
             f"reads format {FORMAT}"
         )
-    return parse_stored(attrs[StudyAttr.CONFIG], f"the settings stored in {study.study_name!r}")
+    try:
+        return parse_stored(attrs[StudyAttr.CONFIG], "its settings")
+    except (InputError, AttributeError, KeyError, TypeError) as error:
+        raise InputError(
+            f"the record of study {study.study_name!r} is damaged: {in_one_line(error)}"
+        ) from error
 
 
 def _create(config: StudyConfig, storage: RDBStorage) -> optuna.Study:

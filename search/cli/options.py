@@ -1,6 +1,7 @@
 """What all commands share: their options, and how an outcome becomes an exit code."""
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -15,6 +16,15 @@ from search.cli.interrupts import interruptible
 from search.cli.stand_ins import use_stand_ins
 from spaces import DistilfrontError, InputError
 
+
+
+def usable(path: Path | None) -> Path | None:
+    """Return a path that a command was given; raises InputError where no file can be there."""
+    from studies import usable as usable_path
+
+    return None if path is None else usable_path(path)
+
+
 StudyOption = Annotated[
     str,
     typer.Option(
@@ -25,7 +35,8 @@ StudyOption = Annotated[
     ),
 ]
 RunsDirOption = Annotated[
-    Path, typer.Option("--runs-dir", help="Folder that holds every study's files.")
+    Path,
+    typer.Option("--runs-dir", help="Folder that holds every study's files.", callback=usable),
 ]
 StorageOption = Annotated[
     str | None,
@@ -61,7 +72,9 @@ PixelsOption = Annotated[
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Print what it would do, and do nothing.")
 ]
-OutOption = Annotated[Path, typer.Option("--out", help="Folder to write; made if it is missing.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", help="Folder to write; made if it is missing.", callback=usable)
+]
 
 RUNS_DIR = Path("runs")
 
@@ -75,6 +88,9 @@ _EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {}
 
 REFUSAL = "distilfront: "
 """Before what a command says when it ends without having done what was asked."""
+
+_LONGEST_LINE, _END = 2_000, 500
+"""Characters; and those kept of the end of a longer one, where the rule or its alternatives are."""
 
 EXIT_FAULT = 1
 EXIT_INPUT = 2
@@ -159,5 +175,20 @@ def _close_what_is_full() -> None:
 
 def fail(words: str, code: int) -> NoReturn:
     """Print `words` to standard error and exit with `code`."""
-    print(f"{REFUSAL}{words}", file=sys.stderr)
+    print(f"{REFUSAL}{_printable(words)}", file=sys.stderr)
     sys.exit(code)
+
+
+def _printable(words: str) -> str:
+    """Return words in the lines that were meant: what they cite may be long, or have breaks.
+
+    The lines of a list begin with two spaces.
+    """
+    lines = [
+        "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
+        for line in re.split(r"\n(?=  )", words)
+    ]
+    return "\n".join(
+        line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE // 2]} … {line[-_END:]}"
+        for line in lines
+    )
