@@ -56,7 +56,7 @@ def new(
     data = load_data(DataConfig(f"imagefolder:{images.absolute()}", image_size=size))
     count = sum(data.images_in(split) for split in ("train", "validation", "test"))
     found = f"{data.classes} classes, {count} images"
-    network = Network(architecture or "resnet18", stem=stem_for(size))
+    network = Network("resnet18" if architecture is None else architecture, stem=stem_for(size))
     if checkpoint is not None and architecture is None:
         network = recognised(checkpoint, data.classes)
     text = first_study(

@@ -149,9 +149,11 @@ def _longer(student: "StudentConfig", epochs: int | None, seed: int) -> "Student
     if epochs is None:
         return replace(student, seed=seed)
     first, *others = student.stages
-    share = epochs / first.epochs
-    longer = [replace(stage, epochs=max(1, round(stage.epochs * share))) for stage in others]
-    return replace(student, stages=(replace(first, epochs=epochs), *longer), seed=seed)
+    longer = [replace(first, epochs=epochs)]
+    for stage in others:
+        share = epochs / first.epochs
+        longer.append(replace(stage, epochs=max(1, round(stage.epochs * share))))
+    return replace(student, stages=tuple(longer), seed=seed)
 
 
 def _metrics_beside(config: Path, name: str) -> dict[str, Any]:

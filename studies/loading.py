@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from spaces import DEFAULT_CHAIN, STAGES, DataConfig, InputError, UnknownNameError, check_texts
 from studies.old_form import renamed_keys
-from studies.paths import beside, in_current_folder
+from studies.paths import beside, in_current_folder, usable
 from studies.schema import SPACE_FAULTS, StudyConfig
 from studies.space_table import settled_where_silent
 
@@ -69,7 +69,7 @@ def _overridden(values: dict[str, Any], overrides: Sequence[str], source: str) -
 def study_values(name_or_path: str) -> dict[str, Any]:
     """Return what a built-in study or a file says, as TOML has it; raises as `load_study`."""
     if name_or_path.endswith(".toml"):
-        text = _read(Path(name_or_path))
+        text = _read(usable(Path(name_or_path)))
     elif name_or_path in built_in_studies():
         text = resources.files("studies").joinpath(f"{name_or_path}.toml").read_text("utf-8")
     else:
@@ -153,7 +153,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
 def _toml_value(text: str) -> Any:
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         if text.startswith(("[", "{")):
             raise InputError(
                 f"an override's list or table is written as in TOML, words in quotes, got {text}"

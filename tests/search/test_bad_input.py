@@ -1,7 +1,6 @@
 """Bad input: one clear line, exit code 2, nothing written."""
 
 import json
-import shutil
 import socket
 import sqlite3
 from pathlib import Path
@@ -14,41 +13,10 @@ from objectives.models import build_model
 from objectives.models.weights import save_weights
 from spaces import Network
 from studies import open_storage
-from tests.search.commands_run import run_command, run_here, tree
+from tests.search.commands_run import one_refusal, refused, run_command, tree
 from tests.search.searching import STUDY, Searched
 
 TRAINED = "[teacher.training]\nepochs = 2\nlearning_rate = 0.01\nbatch_size = 32\n"
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A folder with the tiny study's file and nothing else."""
-    (tmp_path / "tiny.toml").write_text(STUDY)
-    return tmp_path
-
-
-@pytest.fixture
-def begun(searched: Searched, tmp_path: Path) -> Path:
-    """A folder with a finished study, to be done with as one likes; its cache stays behind."""
-    place = tmp_path / "begun"
-    shutil.copytree(searched.file.parent, place, ignore=shutil.ignore_patterns("cache", "exported"))
-    return place
-
-
-def refused(*arguments: object, cwd: Path, lines: int = 1) -> str:
-    """Run a command that must refuse, and return what it says."""
-    before = tree(cwd)
-    ended = run_here(*arguments, cwd=cwd)
-    assert ended.returncode == 2, ended.stderr
-    assert tree(cwd) == before
-    return one_refusal(ended.stderr, lines)
-
-
-def one_refusal(said: str, lines: int = 1) -> str:
-    """Return the words of a refusal that has as many lines as it should."""
-    assert said.startswith("distilfront: ")
-    assert len(said.splitlines()) == lines, said
-    return said.removeprefix("distilfront: ").rstrip("\n")
 
 
 def study_file(place: Path, old: str, new: str) -> Path:
