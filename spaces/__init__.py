@@ -22,7 +22,7 @@ from spaces.schemes import (
     scheme_named,
 )
 from spaces.settings import PLACES, SEED, Declared, Number, Setting
-from spaces.setup import THREADS, LoadTeacher, StudySetup, TeacherConfig, TrainTeacher
+from spaces.setup import THREADS, LoadTeacher, MeasureName, StudySetup, TeacherConfig, TrainTeacher
 from spaces.space import Space
 from spaces.stages import (
     BASE_WEIGHTS,
@@ -70,6 +70,7 @@ __all__ = [
     "Leaf",
     "LoadTeacher",
     "Logit",
+    "MeasureName",
     "Method",
     "Network",
     "NoTeacher",

@@ -20,9 +20,7 @@ class Schedule(Settings):
     """Passes over the training split."""
     learning_rate: float = setting(0.002, LEARNING_RATE)
     """Peak learning rate."""
-    batch_size: int = setting(
-        64, Setting("batch size", Number(least=2, most=65_536, whole=True))
-    )
+    batch_size: int = setting(64, Setting("batch size", Number(least=2, most=65_536, whole=True)))
     """Images per step; batch norm cannot learn from one."""
     optimizer: OptimizerName = setting("adamw", Setting("optimizer", Word(get_args(OptimizerName))))
     """Which torch optimizer; SGD uses Nesterov-free momentum 0.9."""

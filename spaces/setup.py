@@ -10,6 +10,7 @@ from spaces.network import Network
 from spaces.schedule import Schedule
 from spaces.settings import SEED, Number, check_numbers
 
+MeasureName = Literal["accuracy", "balanced_accuracy", "f1"]
 THREADS = Number(least=1, most=1024, whole=True)
 
 
@@ -53,7 +54,7 @@ class StudySetup:
     """Where training happens; artifacts are always run by their runtime on the CPU."""
     runtime: Literal["onnxruntime", "executorch"] = "onnxruntime"
     """What runs the artifacts."""
-    measure: Literal["accuracy", "balanced_accuracy", "f1"] = "accuracy"
+    measure: MeasureName = "accuracy"
     """What a network is judged by (objectives.measures), in training and as a point."""
     modules: tuple[str, ...] = ()
     """Folders in which a `module:function` is looked for, after the current one."""

@@ -27,7 +27,7 @@ def _texts(
     value: Any, path: tuple[str, ...], source: str, depth: int = 0
 ) -> Iterator[tuple[tuple[str, ...], str]]:
     if depth > _DEEPEST:
-        raise InputError(f"{source}: {path[0]} is {_DEEPEST} tables or lists deep, which nothing is")
+        raise InputError(f"{source}: {path[0]} is more than {_DEEPEST} tables or lists deep")
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):

@@ -73,7 +73,7 @@ class StudyFolder:
 
 @contextmanager
 def made_folders(*folders: Path, hint: str) -> Iterator[None]:
-    """Make folders and their parents; when the block raises, take back those that are empty.
+    """Make folders and their parents; when the block raises, take back those without a file.
 
     hint: what the user can do where they cannot be written, which raises InputError too.
     """
@@ -99,7 +99,8 @@ def made_folders(*folders: Path, hint: str) -> Iterator[None]:
                 raise _unwritable(folder, error, hint) from error
         yield
     except BaseException:
-        for path in reversed(made):
+        below = [each for path in made for each in path.rglob("*") if each.is_dir()]
+        for path in sorted({*made, *below}, reverse=True):
             with suppress(OSError):  # Something lies there by now.
                 path.rmdir()
         raise

@@ -86,11 +86,14 @@ def stored_config(study: optuna.Study) -> StudyConfig:
             f"study {study.study_name!r} is of format {attrs[StudyAttr.FORMAT]}, and this program "
             f"reads format {FORMAT}"
         )
+    source = f"the settings stored in {study.study_name!r}"
     try:
-        return parse_stored(attrs[StudyAttr.CONFIG], "its settings")
+        return parse_stored(attrs[StudyAttr.CONFIG], source)
     except (InputError, AttributeError, KeyError, TypeError) as error:
+        # What is no table at all has no fault of its own.
+        words = in_one_line(error) if isinstance(error, InputError) else f"{source} are none"
         raise InputError(
-            f"the record of study {study.study_name!r} is damaged: {in_one_line(error)}"
+            f"{words}; the study's record is damaged, or another version's of this program"
         ) from error
 
 

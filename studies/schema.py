@@ -2,13 +2,22 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import Field, ValidationInfo, field_serializer, field_validator
 from pydantic_core import PydanticCustomError
 
 from objectives import MEASURES
-from spaces import SEED, THREADS, InputError, Space, StudySetup, digest, is_users_function
+from spaces import (
+    SEED,
+    THREADS,
+    InputError,
+    MeasureName,
+    Space,
+    StudySetup,
+    digest,
+    is_users_function,
+)
 from studies.folder import check_name
 from studies.paths import with_absolute_paths
 from studies.space_table import SpaceTable, is_default, nested, read_space, written
@@ -22,7 +31,7 @@ _MOST_TRIALS = 100_000
 SPACE_FAULTS = "space_faults"
 """Type of the error that holds all faults of [space]."""
 
-Objective = Literal["accuracy", "balanced_accuracy", "f1", "size_bytes", "latency_ms"]
+Objective = MeasureName | Literal["size_bytes", "latency_ms"]
 
 OBJECTIVES: tuple[Objective, ...] = ("accuracy", "size_bytes", "latency_ms")
 """In this order everywhere; accuracy is maximised, the others are minimised."""
@@ -219,7 +228,7 @@ class StudyConfig(Table):
             threads=self.runtime.threads,
             device=self.runtime.device,
             runtime=self.runtime.name,
-            measure=self.objectives[0],
+            measure=cast("MeasureName", self.objectives[0]),
             modules=self.modules,
         )
 

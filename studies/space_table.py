@@ -191,13 +191,8 @@ def _count_networks(domains: Mapping[str, Domain], faults: Faults) -> None:
     of_network = [one for name, one in domains.items() if name.startswith(f"{NETWORK}.")]
     count = math.prod(len(domain.values) for domain in of_network)
     if count > _MOST_NETWORKS:
-        faults.append(
-            (
-                NETWORK,
-                f"has at most {_MOST_NETWORKS:,} networks, as each is built and timed under every "
-                f"scheme, got {count:,}",
-            )
-        )
+        rule = f"has at most {_MOST_NETWORKS:,} networks, each built and timed under every scheme"
+        faults.append((NETWORK, f"{rule}, got {count:,}"))
 
 
 def _is_had(meanings: Sequence[Key], values: Mapping[str, Sequence[Any]]) -> bool:

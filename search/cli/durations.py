@@ -22,7 +22,7 @@ def parse_duration_s(text: str) -> float:
             seconds = float("nan")
     if not 0 < seconds <= _LONGEST_S:
         raise InputError(
-            "a duration must be a positive time such as 45s, 30m or 1h30m, of ten years at most, "
+            "a duration must be a positive time of ten years at most, such as 45s, 30m or 1h30m, "
             f"got {text!r}"
         )
     return seconds

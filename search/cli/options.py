@@ -17,7 +17,6 @@ from search.cli.stand_ins import use_stand_ins
 from spaces import DistilfrontError, InputError
 
 
-
 def usable(path: Path | None) -> Path | None:
     """Return a path that a command was given; raises InputError where no file can be there."""
     from studies import usable as usable_path
@@ -144,7 +143,8 @@ def run_app(app: typer.Typer) -> NoReturn:
     except KeyboardInterrupt:
         fail("interrupted", EXIT_INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - told, and the command ends with it
-        _close_what_is_full()
+        if full := _full_output():
+            fail(f"cannot write to standard output: {full}", EXIT_INPUT)
         fail(_told(error), EXIT_FAULT)
     if code == EXIT_INTERRUPTED:
         fail("interrupted", EXIT_INTERRUPTED)
@@ -165,12 +165,17 @@ def _told(error: Exception) -> str:
     return f"a fault of the program's own, {words}; please report it with {log.name}"
 
 
-def _close_what_is_full() -> None:
-    """Let the interpreter not try once more to write to a pipe or a disk that takes nothing."""
+def _full_output() -> str:
+    """Say why the standard output, a pipe or a disk, takes nothing; empty where it does.
+
+    The interpreter is kept from trying once more.
+    """
     try:
         sys.stdout.flush()
-    except OSError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return error.strerror or type(error).__name__
+    return ""
 
 
 def fail(words: str, code: int) -> NoReturn:
@@ -189,6 +194,6 @@ def _printable(words: str) -> str:
         for line in re.split(r"\n(?=  )", words)
     ]
     return "\n".join(
-        line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE // 2]} … {line[-_END:]}"
+        line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE // 2]} … {line[-_END:]}"
         for line in lines
     )

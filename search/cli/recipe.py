@@ -89,7 +89,8 @@ def read_recipe(path: Path) -> Recipe:
         raise InputError(f"{path} has format {values['format']}, and this program reads {FORMAT}")
     try:
         scheme = scheme_named(str(values["scheme"]))
-        chain = {"student": values["student"], "scheme": scheme.name} if "student" in values else None
+        student = values.get("student")
+        chain = None if student is None else {"student": student, "scheme": scheme.name}
         names = values.keys() & {"setup", "study", "trial", "inputs", "digest"}
         kept = {name: values[name] for name in names}
         return from_dict(Recipe, {**kept, "chain": chain, "scheme": scheme})

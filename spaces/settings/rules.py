@@ -58,7 +58,7 @@ class Number:
         if low is not None and high is not None:
             opening = "[" if self.least is not None else "("
             closing = "]" if self.most is not None else ")"
-            return f"in {opening}{low:g}, {high:g}{closing}"
+            return f"in {opening}{low:.10g}, {high:.10g}{closing}"
         if low is not None:
             return f"at least {low:g}" if self.least is not None else f"greater than {low:g}"
         return f"at most {high:g}" if self.most is not None else f"less than {high:g}"
@@ -113,7 +113,8 @@ def check_numbers(config: object) -> None:
     A rule stands in the field's annotation: `Annotated[int, Number(least=1, most=9, whole=True)]`.
     None, where a field can be that, is left alone.
     """
-    for name, rule in _number_rules(type(config)):
+    kind: type = type(config)
+    for name, rule in _number_rules(kind):
         if (value := getattr(config, name)) is not None:
             rule.read(name, value)
 

@@ -59,9 +59,7 @@ class Adapt(Stage):
     """Rank of the update."""
     lora_alpha: float = setting(
         16.0,
-        Setting(
-            "LoRA alpha", Number(least=0.01, most=10_000), Choice((8, 16, 32)), length=_LITTLE
-        ),
+        Setting("LoRA alpha", Number(least=0.01, most=10_000), Choice((8, 16, 32)), length=_LITTLE),
     )
     """Scale of the update before division by the rank."""
     dropout: float = setting(

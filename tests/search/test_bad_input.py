@@ -92,6 +92,18 @@ def test_a_file_with_many_faults_gets_all_of_them_at_once(place):
             "sampler: with least_gain_per_hour = 0.01 it must be ehvi, or the pruner freeze_thaw",
         ),
         (["--seed", "-1"], "seed: must be greater than or equal to 0, got -1"),
+        (["--workers", "1000000000"], "workers: must be less than or equal to 256, got 10"),
+        (["--set", "space.adapt.rank=[1000000]"], "adapt.rank: must be in [1, 1024], got 1000000"),
+        (
+            ["--set", "space.distill.alpha={low=0, high=1, step=1e-12}"],
+            "space.distill.alpha: a range has at most 1,000 values",
+        ),
+        (
+            ["--set", "data.train_limit=1"],
+            "data.train_limit must be at least 20, 2 for each of 10 classes, got 1",
+        ),
+        (["--set", f"modules={'x' * 300}"], "x: File name too long"),
+        (["--set", "data.root=a\nb"], "data.root: must have no control characters, got '/"),
         (["--sampler", "best"], "must be 'ehvi', 'tpe', 'nsgaii', 'gp', 'random' or 'qmc'"),
         (["--pruner", "hyperband"], "pruning.name: must be 'freeze_thaw', 'known_costs' or 'none'"),
         (["--timeout", "soon"], "such as 45s, 30m or 1h30m, got 'soon'"),

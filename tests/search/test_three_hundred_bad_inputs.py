@@ -24,7 +24,7 @@ import pytest
 import tomli_w
 
 from search.cli import Recipe
-from spaces import DEFAULT_CHAIN, keys_of, scheme_named
+from spaces import DEFAULT_CHAIN, ChainConfig, keys_of, scheme_named
 from studies import StudyConfig, parse_study
 from studies.records import StudyAttr
 from tests.search.commands_run import refused
@@ -130,8 +130,6 @@ def study() -> StudyConfig:
 
 def recipe() -> Recipe:
     student, scheme = next(study().search_space().students()), scheme_named("int8_static")
-    from spaces import ChainConfig
-
     return Recipe(study().setup(), ChainConfig(student, scheme), scheme, "tiny", 3, {"a": "b"})
 
 
@@ -143,7 +141,6 @@ def check(cases: Iterable[Case], place: Path) -> None:
             (place / name).write_bytes(content)
         tried += 1
         before = set(place.rglob("*"))
-        import time, sys; print(time.strftime("%T"), case.shown[:150], file=sys.__stderr__, flush=True)
         try:
             said = refused(*case.words, cwd=place)
             assert len(said) <= 2_600
@@ -167,7 +164,8 @@ def keys_of_file() -> list[str]:
             yield f"{prefix}{name}"
             for each in (declared, *declared.get("anyOf", ()), *declared.get("allOf", ())):
                 if "$ref" in each:
-                    yield from of(schema["$defs"][each["$ref"].rpartition("/")[2]], f"{prefix}{name}.")
+                    kind = each["$ref"].rpartition("/")[2]
+                    yield from of(schema["$defs"][kind], f"{prefix}{name}.")
 
     found = [*of(schema, ""), "space", *(f"space.{name}" for name in keys_of(DEFAULT_CHAIN))]
     assert set(found) | TABLES == {*found, *TABLES}
@@ -193,6 +191,10 @@ def alike(one: object, other: object) -> bool:
     return type(one) is type(other) and one == other
 
 
+def of_file(content: bytes, what: str) -> Case:
+    return Case(("run", "--study", "bad.toml"), {"bad.toml": content}, what)
+
+
 def absurd(key: str, right: Mapping[str, tuple[Any, ...]] = RIGHT) -> list[Any]:
     return [one for one in ABSURD if not any(alike(one, each) for each in right.get(key, ()))]
 
@@ -200,7 +202,7 @@ def absurd(key: str, right: Mapping[str, tuple[Any, ...]] = RIGHT) -> list[Any]:
 def test_every_key_of_a_study_file(place: Path) -> None:
     values = tomllib.loads(STUDY)
     cases = [
-        Case(("run", "--study", "bad.toml"), {"bad.toml": toml(changed(values, key, value))}, f"{key} = {value!r}")
+        of_file(toml(changed(values, key, value)), f"{key} = {value!r}")
         for key in keys_of_file()
         for value in absurd(key)
     ]
@@ -213,7 +215,8 @@ def test_study_files_that_are_none(place: Path) -> None:
         "name = ", "[[data]]\n[data]", "[data]\n[data]", "\0", "=", "seed = 2026-13-01", "a\nb = 1",
         f"seed = 1{'0' * 5000}", f"seed = {'[' * 5000}", f"seed = {'[' * 90}{']' * 90}",
         f"{STUDY}\n[a{'.a' * 2000}]", f'"a\\nb" = 1\n{STUDY}', f"{'x' * 5000} = 1\n{STUDY}",
-        STUDY.replace("[chain]", "[chains]"), f"width = 1\n{STUDY}", STUDY.replace('"tiny"', "tiny"),
+        STUDY.replace("[chain]", "[chains]"), f"width = 1\n{STUDY}", STUDY.replace('"tiny"',
+        "tiny"),
         STUDY.replace("[space.adapt]", "[space.adopt]"), STUDY.replace('name = "digits"', ""),
         f"{STUDY}\n[space.finetune]\nepochs = 1", STUDY.replace('name = "tiny"', ""),
         STUDY.replace('stages = ["distill", "adapt"]', 'stages = ["adapt", "distill"]'),
@@ -221,15 +224,18 @@ def test_study_files_that_are_none(place: Path) -> None:
         STUDY.replace("seed = 7", "seed = 07:30:00"), STUDY.replace("[bounds]", "[bounds.bounds]"),
     )  # fmt: skip
     files = [*(text.encode() for text in texts), b"\xff\xfe\x00", b"PK\x03\x04", bytes(range(256))]
-    check([Case(("run", "--study", "bad.toml"), {"bad.toml": each}, repr(each[-60:])) for each in files], place)
+    check([of_file(each, repr(each[-60:])) for each in files], place)
 
 
 def test_overrides(place: Path) -> None:
     overrides = (
         "", "=", "=3", "seed", "seed.=3", ".seed=3", "seed.of=3", "space=3", "name=", "name=..",
-        "name=a/b", "name=a b", f"name={LONG}", "name=\udcff", "data.root=\udcff", "data=[", "data={",
-        f"seed=1{'0' * 5000}", f"a{'.a' * 2000}=1", VERY_LONG, f"{VERY_LONG}=1", "seed=inf", "a\nb=1",
-        "trials=nan", "workers=1e9", "space.adapt.rank=[1000000]", "space.distill.learning_rate=[inf]",
+        "name=a/b", "name=a b", f"name={LONG}", "name=\udcff", "data.root=\udcff", "data=[",
+        "data={",
+        f"seed=1{'0' * 5000}", f"a{'.a' * 2000}=1", VERY_LONG, f"{VERY_LONG}=1", "seed=inf",
+        "a\nb=1",
+        "trials=nan", "workers=1e9", "space.adapt.rank=[1000000]",
+        "space.distill.learning_rate=[inf]",
         "data.train_limit=1", "data.train_limit=19", "data.validation_limit=3", "data.test_limit=9",
         "teacher.weights=", "modules=", "modules=~nobody-of-this-name", "data.name=imagefolder:",
         "data.name=imagefolder:~nobody-of-this-name", f"data.name=imagefolder:{LONG}",
@@ -256,12 +262,24 @@ def test_spaces_that_are_too_large(place: Path) -> None:
     cases = []
     for each in spaces:
         network = {**values["space"]["network"], **each}
-        files = {"bad.toml": toml(changed(values, "space.network", network))}
-        cases.append(Case(("run", "--study", "bad.toml"), files))
+        cases.append(of_file(toml(changed(values, "space.network", network)), repr(network)))
     check(cases, place)
 
 
-WRONG_NUMBERS = ("inf", "nan", "-1", "1e9", "1e400", str(HUGE), "true", "", "x", "[]", "[[1]]", "0x1")
+WRONG_NUMBERS = (
+    "inf",
+    "nan",
+    "-1",
+    "1e9",
+    "1e400",
+    str(HUGE),
+    "true",
+    "",
+    "x",
+    "[]",
+    "[[1]]",
+    "0x1",
+)
 WRONG_NAMES = (
     "", " ", ".", "..", "a/b", "../x", "/", LONG, VERY_LONG, "a\0b", "a\nb", "\udcff", "nobody's",
     "-", "[]", "nan", "missing.toml", ".toml", f"{LONG}.toml", f"{VERY_LONG}.toml", "a\0b.toml",
@@ -295,7 +313,8 @@ def options(command: str, *rest: object, **wrong: Iterable[object]) -> Iterator[
 def test_options_of_run(place: Path) -> None:
     cases = options(
         "run", "--study=tiny.toml", trials=(*WRONG_NUMBERS, "0", "1.5"),
-        workers=(*WRONG_NUMBERS, "0", "1.5"), seed=(*(n for n in WRONG_NUMBERS if n != "1e9"), "1.5"),
+        workers=(*WRONG_NUMBERS, "0", "1.5"), seed=(*(n for n in WRONG_NUMBERS if n != "1e9"),
+        "1.5"),
         least_gain=WRONG_NUMBERS, timeout=WRONG_TIMES, runs_dir=WRONG_PATHS,
         sampler=("", "best", "TPE", "[]", LONG), pruner=("", "best", "hyperband", "[]", LONG),
         costs=(*WRONG_PATHS, "missing.json", "empty", "tiny.toml", "dangling"),
@@ -304,7 +323,9 @@ def test_options_of_run(place: Path) -> None:
     check([*cases, *options("run", study=WRONG_NAMES)], place)
 
 
-@pytest.mark.parametrize("command", ["status", "report", "export", "confirm", "dashboard", "profile"])
+@pytest.mark.parametrize(
+    "command", ["status", "report", "export", "confirm", "dashboard", "profile"]
+)
 def test_studies_that_are_none(begun: Path, command: str) -> None:
     check(options(command, study=WRONG_NAMES), begun)
 
@@ -324,7 +345,8 @@ def test_options_of_commands_that_look_at_a_study(begun: Path) -> None:
         *options("status", "--study=tiny", runs_dir=(*WRONG_PATHS, "missing", "empty", "dangling")),
         *options("report", "--study=tiny", out=(*WRONG_PATHS, "/proc/none", "dangling")),
         *options(
-            "export", "--study=tiny", pick=("", "best", "-1", "4000", "1e9", str(HUGE), "1.5", "²", "1" * 5000),
+            "export", "--study=tiny", pick=("", "best", "-1", "4000", "1e9", str(HUGE), "1.5",
+            "²", "1" * 5000),
             min_accuracy=(*limits, "2", "1e9"), max_size_mb=(*limits, "1e-12"),
             max_latency_ms=(*limits, "1e-12"), pixels=("", "int8", "true"),
             out=(*WRONG_PATHS, *taken),
@@ -344,7 +366,8 @@ def test_options_of_commands_that_look_at_a_study(begun: Path) -> None:
 def test_options_of_retrain(place: Path) -> None:
     cases = options(
         "retrain", "model.toml", epochs=(*WRONG_NUMBERS, "0", "1.5"), pixels=("", "int8", "true"),
-        seeds=("", "x", "1,1", "-1", "1.5", "inf", "1,", str(HUGE), "1" * 5000, "4294967296", "[1]"),
+        seeds=("", "x", "1,1", "-1", "1.5", "inf", "1,", str(HUGE), "1" * 5000, "4294967296",
+        "[1]"),
         out=(*WRONG_PATHS, "tiny.toml", ".", "/", "/proc/none", "dangling"),
         runs_dir=(*WRONG_PATHS, "dangling", "/proc/none"),
     )  # fmt: skip
@@ -363,7 +386,14 @@ def test_options_of_new(place: Path) -> None:
     (place / "garbage.pth").write_bytes(b"garbage")
     (place / "nothing.safetensors").write_bytes(b"")
     (place / "object.pth").write_bytes(pickle.dumps({"a": Path}))
-    checkpoints = ("missing.pth", "empty", "dangling", "garbage.pth", "nothing.safetensors", "object.pth")
+    checkpoints = (
+        "missing.pth",
+        "empty",
+        "dangling",
+        "garbage.pth",
+        "nothing.safetensors",
+        "object.pth",
+    )
     images = (*WRONG_PATHS, "missing", "empty", "one", "dangling", "")
     cases = [
         *(Case(("new", each, "--out=new.toml")) for each in images),
@@ -394,17 +424,28 @@ def is_table(value: object) -> bool:
     return isinstance(value, dict)
 
 
+def damaged(values: Any, right: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, Any]]:
+    """Yield what tables of a file become with one value that it cannot have, and which that is."""
+    for key in leaves(values):
+        for value in (*NUMBERS, *TEXTS, *LISTS, {"a": 1}):
+            if not any(alike(value, each) for each in right.get(key.rpartition(".")[2], ())):
+                yield f"{key} = {value!r}", changed(values, key, value)
+
+
 def test_recipes_that_are_damaged(place: Path) -> None:
     whole = tomllib.loads(recipe().to_toml())
-    anything = (*TEXTS[:3], *NUMBERS)
-    right: dict[str, tuple[Any, ...]] = {
-        key.replace("space.", "student.stages.0."): values for key, values in RIGHT.items()
-    }
-    cases = []
-    for key in leaves(whole):
-        for value in (True, *NUMBERS, *TEXTS, *LISTS, {"a": 1}):
-            files = {"bad.toml": toml(changed(whole, key, value))}
-            cases.append(Case(("retrain", "bad.toml"), files, f"{key} = {value!r}"))
+    origin = {name: whole.pop(name) for name in ("study", "trial", "digest")}
+    right = {
+        "root": TEXTS, "modules": ([], [":"]), "augment": (0,), "views": (0,), "weight_decay": (0,
+        1e-12),
+        "seed": (0, 1e9), "split_seed": (0, 1e9), "alpha": (0, 1e-12), "dropout": (0, 1e-12),
+        "inputs": ({"a": 1},),
+        "a": TEXTS,
+    }  # fmt: skip
+    cases = [
+        Case(("retrain", "bad.toml"), {"bad.toml": toml({**origin, **values})}, what)
+        for what, values in damaged(whole, right)
+    ]
     check(cases, place)
 
 
@@ -412,7 +453,9 @@ def test_records_that_are_damaged(begun: Path) -> None:
     url = f"sqlite:///{begun / 'runs' / 'tiny' / 'study.db'}"
     record = optuna.load_study(study_name="tiny", storage=url)
     config = record.user_attrs[StudyAttr.CONFIG]
-    damaged = [changed(config, key, value) for key in leaves(config) for value in ([[[]]], {"a": 1}, -9)]
+    damaged = [
+        changed(config, key, value) for key in leaves(config) for value in ([[[]]], {"a": 1}, -9)
+    ]
     for values in (*damaged, None, [], 3, "x", {}, {"chain": {"stages": [[]]}}):
         record.set_user_attr(StudyAttr.CONFIG.value, values)
         check([Case(("status", "--study=tiny"))], begun)
@@ -420,14 +463,17 @@ def test_records_that_are_damaged(begun: Path) -> None:
 
 def test_costs_that_are_damaged(searched: Searched, place: Path) -> None:
     whole = json.loads(searched.costs.read_text())
+    right = {
+        "warmup": (0,), "flops": (0, 1e9), "parameters": (0, 1e9), "size_bytes": (1e9,),
+        **dict.fromkeys(whole["device"], ("", "absurd", ":", VERY_LONG)),
+    }  # fmt: skip
     cases = [
         Case(
             ("run", "--study=tiny.toml", "--costs=bad.json"),
-            {"bad.json": json.dumps(changed(whole, key, value)).encode()},
-            f"{key} = {value!r}",
+            {"bad.json": json.dumps(values).encode()},
+            what,
         )
-        for key in leaves(whole)
-        if not key.startswith("artifacts.") or key.startswith("artifacts.0")
-        for value in (True, *NUMBERS, *TEXTS, *LISTS, {"a": 1})
+        for what, values in damaged(whole, right)
+        if not what.startswith("artifacts.") or what.startswith("artifacts.0")
     ]
     check(cases, place)
