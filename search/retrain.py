@@ -137,7 +137,7 @@ def _seeds(text: str | None, own: int) -> list[int]:
         seeds = [int(part) for part in text.split(",")]
     except ValueError:
         seeds = []
-    if not seeds or len(set(seeds)) != len(seeds):
+    if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
         raise InputError(f"--seeds takes different whole numbers, as 42,518,1993, got {text!r}")
     for seed in seeds:
         SEED.read("--seeds", seed)

@@ -23,7 +23,7 @@ each of the modules."""
 def usable(path: Path) -> Path:
     """Return `path`; raises InputError where no system can look for it: too long, or with a NUL."""
     try:
-        path.lstat()
+        path.stat()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         pass
     except (OSError, ValueError) as error:
