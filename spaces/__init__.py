@@ -28,8 +28,8 @@ from spaces.schemes import (
     WeightOnly,
     scheme_named,
 )
-from spaces.settings import PLACES, Declared, Setting
-from spaces.setup import LoadTeacher, StudySetup, TeacherConfig, TrainTeacher
+from spaces.settings import PLACES, SEED, Declared, Number, Setting
+from spaces.setup import THREADS, LoadTeacher, MeasureName, StudySetup, TeacherConfig, TrainTeacher
 from spaces.space import Space
 from spaces.stages import (
     BASE_WEIGHTS,
@@ -43,6 +43,7 @@ from spaces.stages import (
     TargetLayers,
 )
 from spaces.student import ChainConfig, StudentConfig, student_key
+from spaces.texts import check_texts
 
 __all__ = [
     "BASE_WEIGHTS",
@@ -52,7 +53,9 @@ __all__ = [
     "PLACES",
     "SCHEMES",
     "SCHEME_KEY",
+    "SEED",
     "STAGES",
+    "THREADS",
     "Adapt",
     "AugmentName",
     "Calibration",
@@ -74,9 +77,11 @@ __all__ = [
     "Leaf",
     "LoadTeacher",
     "Logit",
+    "MeasureName",
     "Method",
     "Network",
     "NoTeacher",
+    "Number",
     "OptimizerName",
     "Prior",
     "Schedule",
@@ -98,6 +103,7 @@ __all__ = [
     "WeightOnly",
     "canonical_json",
     "check_class_names",
+    "check_texts",
     "digest",
     "essence",
     "first_study",

@@ -68,7 +68,7 @@ class Softened(Method):
         4.0,
         Setting(
             "temperature",
-            Number(above=0),
+            Number(least=0.01, most=1000),
             Steps(1.0, 10.0, 1.0),
             lambda known: known["alpha"] > 0,
             shared=True,

@@ -9,6 +9,8 @@ from studies.records import costs_of
 from tests.search.searching import STUDY, Command, Searched, study_in, write_costs
 from tests.shared import made_once
 
+pytest.register_assert_rewrite("tests.search.commands_run")
+
 
 @pytest.fixture(scope="session")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
@@ -19,6 +21,21 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
     file, runs, costs = (folder / name for name in ("tiny.toml", "runs", "costs.json"))
     output = runs.with_suffix(".out").read_text().replace(str(shared), str(folder))
     return Searched(file, runs, output, costs)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with the tiny study's file and nothing else."""
+    (tmp_path / "tiny.toml").write_text(STUDY)
+    return tmp_path
+
+
+@pytest.fixture
+def begun(searched: Searched, tmp_path: Path) -> Path:
+    """A folder with a finished study, to be done with as one likes; its cache stays behind."""
+    place = tmp_path / "begun"
+    shutil.copytree(searched.file.parent, place, ignore=shutil.ignore_patterns("cache", "exported"))
+    return place
 
 
 def _search(folder: Path) -> None:
