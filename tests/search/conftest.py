@@ -9,8 +9,6 @@ from studies.records import costs_of
 from tests.search.searching import STUDY, Command, Searched, study_in, write_costs
 from tests.shared import made_once
 
-pytest.register_assert_rewrite("tests.search.commands_run")
-
 
 @pytest.fixture(scope="session")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
