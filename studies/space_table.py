@@ -151,9 +151,8 @@ def _flat_table(
         elif isinstance(value, Mapping) and any(key.startswith(f"{name}.") for key in keys):
             yield from _flat_table(name, value, keys, faults)
         else:
-            beside = [
-                key.removeprefix(f"{prefix}.") for key in keys if key.startswith(f"{prefix}.")
-            ]
+            below = (key.removeprefix(f"{prefix}.") for key in keys if key.startswith(f"{prefix}."))
+            beside = dict.fromkeys(key.partition(".")[0] for key in below)
             faults.append((name, f"unknown key: known are {', '.join(beside)}"))
 
 

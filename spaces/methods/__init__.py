@@ -5,6 +5,7 @@ What a method computes stands under the same name in objectives.training.methods
 
 from collections.abc import Mapping
 
+from spaces.methods.dkd import Dkd
 from spaces.methods.logit import Logit
 from spaces.methods.logit_std import LogitStd
 from spaces.methods.method import Method, NoTeacher, Softened
@@ -13,7 +14,8 @@ METHODS: Mapping[str, type[Method]] = {
     "none": NoTeacher,
     "logit": Logit,
     "logit_std": LogitStd,
+    "dkd": Dkd,
 }
 """By name, as a study file has it under `distill.method`."""
 
-__all__ = ["METHODS", "Logit", "LogitStd", "Method", "NoTeacher", "Softened"]
+__all__ = ["METHODS", "Dkd", "Logit", "LogitStd", "Method", "NoTeacher", "Softened"]

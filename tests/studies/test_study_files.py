@@ -323,7 +323,12 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
         ("space.prune.share=[0.5]", "space.prune: unknown table: this chain has network, distill"),
         (
             "space.distill.logit.alpha=0.5",
-            "space.distill.logit: unknown key: known are method, alpha, temperature, epochs",
+            "space.distill.logit: unknown key: known are method, alpha, temperature, ",
+        ),
+        ("space.distill.dkd.beta=-1", "space.distill.dkd.beta: must be in [0, 100], got -1"),
+        (
+            "space.distill.dkd.warmup_epochs=0.5",
+            "space.distill.dkd.warmup_epochs: must be a whole number, got 0.5",
         ),
     ],
 )
