@@ -13,7 +13,7 @@ from spaces.errors import (
 )
 from spaces.first_study import first_study, stem_for
 from spaces.keys import NETWORK, SCHEME_KEY, Key, keys_of
-from spaces.methods import METHODS, Dkd, Logit, Method, NoTeacher, Softened
+from spaces.methods import METHODS, Dist, Dkd, Logit, Method, NoTeacher, Softened
 from spaces.network import Network, has_width, is_users_function
 from spaces.schedule import DecayName, OptimizerName, Schedule
 from spaces.schemes import (
@@ -62,6 +62,7 @@ __all__ = [
     "DataConfig",
     "DecayName",
     "Declared",
+    "Dist",
     "DistilfrontError",
     "Distill",
     "Dkd",

@@ -5,6 +5,7 @@ What a method computes stands under the same name in objectives.training.methods
 
 from collections.abc import Mapping
 
+from spaces.methods.dist import Dist
 from spaces.methods.dkd import Dkd
 from spaces.methods.logit import Logit
 from spaces.methods.logit_std import LogitStd
@@ -15,7 +16,8 @@ METHODS: Mapping[str, type[Method]] = {
     "logit": Logit,
     "logit_std": LogitStd,
     "dkd": Dkd,
+    "dist": Dist,
 }
 """By name, as a study file has it under `distill.method`."""
 
-__all__ = ["METHODS", "Dkd", "Logit", "LogitStd", "Method", "NoTeacher", "Softened"]
+__all__ = ["METHODS", "Dist", "Dkd", "Logit", "LogitStd", "Method", "NoTeacher", "Softened"]
