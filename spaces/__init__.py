@@ -13,7 +13,7 @@ from spaces.errors import (
 )
 from spaces.first_study import first_study, stem_for
 from spaces.keys import NETWORK, SCHEME_KEY, Key, keys_of
-from spaces.methods import METHODS, Dist, Dkd, Logit, Method, NoTeacher, Softened
+from spaces.methods import METHODS, Dist, Dkd, Logit, Method, NoTeacher, Softened, Wttm
 from spaces.network import Network, has_width, is_users_function
 from spaces.schedule import DecayName, OptimizerName, Schedule
 from spaces.schemes import (
@@ -98,6 +98,7 @@ __all__ = [
     "UnknownNameError",
     "Value",
     "WeightOnly",
+    "Wttm",
     "canonical_json",
     "check_class_names",
     "digest",

@@ -10,6 +10,7 @@ from spaces.methods.dkd import Dkd
 from spaces.methods.logit import Logit
 from spaces.methods.logit_std import LogitStd
 from spaces.methods.method import Method, NoTeacher, Softened
+from spaces.methods.wttm import Wttm
 
 METHODS: Mapping[str, type[Method]] = {
     "none": NoTeacher,
@@ -17,7 +18,8 @@ METHODS: Mapping[str, type[Method]] = {
     "logit_std": LogitStd,
     "dkd": Dkd,
     "dist": Dist,
+    "wttm": Wttm,
 }
 """By name, as a study file has it under `distill.method`."""
 
-__all__ = ["METHODS", "Dist", "Dkd", "Logit", "LogitStd", "Method", "NoTeacher", "Softened"]
+__all__ = ["METHODS", "Dist", "Dkd", "Logit", "LogitStd", "Method", "NoTeacher", "Softened", "Wttm"]
