@@ -13,7 +13,17 @@ from spaces.errors import (
 )
 from spaces.first_study import first_study, stem_for
 from spaces.keys import NETWORK, SCHEME_KEY, Key, keys_of
-from spaces.methods import METHODS, Dist, Dkd, Logit, Method, NoTeacher, Softened, Wttm
+from spaces.methods import (
+    METHODS,
+    Dist,
+    Dkd,
+    LabelSmoothing,
+    Logit,
+    Method,
+    NoTeacher,
+    Softened,
+    Wttm,
+)
 from spaces.network import Network, has_width, is_users_function
 from spaces.schedule import DecayName, OptimizerName, Schedule
 from spaces.schemes import (
@@ -72,6 +82,7 @@ __all__ = [
     "Float32",
     "InputError",
     "Key",
+    "LabelSmoothing",
     "Layout",
     "Leaf",
     "LoadTeacher",

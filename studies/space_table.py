@@ -177,7 +177,7 @@ def _check_methods(
         if _is_had(keys[name], {each: domain.values for each, domain in domains.items()}):
             continue
         where = _methods_of(keys[name][0])
-        methods = " and ".join(str(key.method) for key in keys[name])
+        methods = ", ".join(str(key.method) for key in keys[name])
         having = ", ".join(map(str, domains[where].values))
         faults.append((name, f"is a setting of {methods}, and {where} has only {having}"))
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from spaces.methods.dist import Dist
 from spaces.methods.dkd import Dkd
+from spaces.methods.label_smoothing import LabelSmoothing
 from spaces.methods.logit import Logit
 from spaces.methods.logit_std import LogitStd
 from spaces.methods.method import Method, NoTeacher, Softened
@@ -19,7 +20,19 @@ METHODS: Mapping[str, type[Method]] = {
     "dkd": Dkd,
     "dist": Dist,
     "wttm": Wttm,
+    "label_smoothing": LabelSmoothing,
 }
 """By name, as a study file has it under `distill.method`."""
 
-__all__ = ["METHODS", "Dist", "Dkd", "Logit", "LogitStd", "Method", "NoTeacher", "Softened", "Wttm"]
+__all__ = [
+    "METHODS",
+    "Dist",
+    "Dkd",
+    "LabelSmoothing",
+    "Logit",
+    "LogitStd",
+    "Method",
+    "NoTeacher",
+    "Softened",
+    "Wttm",
+]

@@ -56,7 +56,7 @@ def faults_of(more: str) -> list[str]:
 
 def with_alpha() -> str:
     """The methods that have an alpha, as a sentence names them."""
-    return " and ".join(name for name, method in METHODS.items() if issubclass(method, Softened))
+    return ", ".join(name for name, method in METHODS.items() if issubclass(method, Softened))
 
 
 def tables() -> str:

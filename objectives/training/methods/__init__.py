@@ -5,6 +5,7 @@ from typing import Any
 
 from objectives.training.methods.dist import DistTraining
 from objectives.training.methods.dkd import DkdTraining
+from objectives.training.methods.label_smoothing import LabelSmoothingTraining
 from objectives.training.methods.logit import LogitTraining
 from objectives.training.methods.logit_std import LogitStdTraining
 from objectives.training.methods.method import Seen, TrainingMethod
@@ -19,6 +20,7 @@ METHODS: Mapping[str, Callable[[Any], TrainingMethod]] = {
     "dkd": DkdTraining,
     "dist": DistTraining,
     "wttm": WttmTraining,
+    "label_smoothing": LabelSmoothingTraining,
 }
 """By the kind of their settings."""
 
