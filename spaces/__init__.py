@@ -13,7 +13,17 @@ from spaces.errors import (
 )
 from spaces.first_study import first_study, stem_for
 from spaces.keys import NETWORK, SCHEME_KEY, Key, keys_of
-from spaces.methods import METHODS, Logit, Method, NoTeacher, Softened
+from spaces.methods import (
+    METHODS,
+    Dist,
+    Dkd,
+    LabelSmoothing,
+    Logit,
+    Method,
+    NoTeacher,
+    Softened,
+    Wttm,
+)
 from spaces.network import Network, has_width, is_users_function
 from spaces.schedule import DecayName, OptimizerName, Schedule
 from spaces.schemes import (
@@ -65,14 +75,17 @@ __all__ = [
     "DataConfig",
     "DecayName",
     "Declared",
+    "Dist",
     "DistilfrontError",
     "Distill",
+    "Dkd",
     "Domain",
     "DynamicLinear",
     "Float16",
     "Float32",
     "InputError",
     "Key",
+    "LabelSmoothing",
     "Layout",
     "Leaf",
     "LoadTeacher",
@@ -101,6 +114,7 @@ __all__ = [
     "UnknownNameError",
     "Value",
     "WeightOnly",
+    "Wttm",
     "canonical_json",
     "check_class_names",
     "check_texts",

@@ -5,15 +5,34 @@ What a method computes stands under the same name in objectives.training.methods
 
 from collections.abc import Mapping
 
+from spaces.methods.dist import Dist
+from spaces.methods.dkd import Dkd
+from spaces.methods.label_smoothing import LabelSmoothing
 from spaces.methods.logit import Logit
 from spaces.methods.logit_std import LogitStd
 from spaces.methods.method import Method, NoTeacher, Softened
+from spaces.methods.wttm import Wttm
 
 METHODS: Mapping[str, type[Method]] = {
     "none": NoTeacher,
     "logit": Logit,
     "logit_std": LogitStd,
+    "dkd": Dkd,
+    "dist": Dist,
+    "wttm": Wttm,
+    "label_smoothing": LabelSmoothing,
 }
 """By name, as a study file has it under `distill.method`."""
 
-__all__ = ["METHODS", "Logit", "LogitStd", "Method", "NoTeacher", "Softened"]
+__all__ = [
+    "METHODS",
+    "Dist",
+    "Dkd",
+    "LabelSmoothing",
+    "Logit",
+    "LogitStd",
+    "Method",
+    "NoTeacher",
+    "Softened",
+    "Wttm",
+]

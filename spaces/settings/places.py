@@ -25,6 +25,13 @@ PLACES = (
     "adapt.optimizer",
     "adapt.weight_decay",
     "adapt.decay",
+    "distill.dkd.alpha",
+    "distill.dkd.beta",
+    "distill.dkd.warmup_epochs",
+    "distill.dist.beta",
+    "distill.dist.gamma",
+    "distill.wttm.beta",
+    "distill.label_smoothing.smoothing",
 )
 """Append only, never reorder: a setting's coordinate is its place here, and a study that goes on
 must draw on as it began. A setting that is not listed is drawn at random instead."""

@@ -22,7 +22,7 @@ class Distill(Stage):
     prior: ClassVar[Prior] = Prior(fall=0.75, noise=0.23, taught=0.03)
 
     method: Annotated[Method, *one_of(METHODS)] = choice_of(
-        METHODS, Logit(), Setting("method", Word(METHODS), alone="none")
+        METHODS, Logit(), Setting("method", Word(METHODS))
     )
     """How it learns from the teacher."""
     epochs: int = setting(8, EPOCHS)

@@ -13,12 +13,16 @@ from spaces import (
     SCHEMES,
     Adapt,
     ChainConfig,
+    Dist,
     Distill,
+    Dkd,
+    LabelSmoothing,
     Logit,
     Network,
     NoTeacher,
     Stage,
     StudentConfig,
+    Wttm,
     digest,
     essence,
     student_key,
@@ -50,6 +54,23 @@ UNUSUAL = StudentConfig(
 )
 def test_the_key_of_a_student_never_changes(student, key):
     assert student_key(student) == key
+
+
+@pytest.mark.parametrize(
+    ("method", "key"),
+    [
+        (Dkd(), "4043e802522c"),
+        (Dkd(2, 4, 1, 20), "1a7e3b2dfb12"),
+        (Dist(), "2ed307cb434f"),
+        (Dist(1, 4, 1), "16fd8eb6fd4d"),
+        (Wttm(), "470a3d498eef"),
+        (Wttm(1, 10), "9227c884f273"),
+        (LabelSmoothing(), "d21f6c242c2b"),
+        (LabelSmoothing(0.2), "35f2bc489e92"),
+    ],
+)
+def test_the_key_of_a_student_of_a_method_never_changes(method, key):
+    assert student_key(StudentConfig(Network(), (Distill(method=method),), seed=0)) == key
 
 
 @pytest.mark.parametrize(

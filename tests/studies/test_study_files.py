@@ -323,7 +323,21 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
         ("space.prune.share=[0.5]", "space.prune: unknown table: this chain has network, distill"),
         (
             "space.distill.logit.alpha=0.5",
-            "space.distill.logit: unknown key: known are method, alpha, temperature, epochs",
+            "space.distill.logit: unknown key: known are method, alpha, temperature, ",
+        ),
+        (
+            "space.distill.label_smoothing.smoothing=1",
+            "space.distill.label_smoothing.smoothing: must be in [0, 1), got 1",
+        ),
+        ("space.distill.wttm.beta=101", "space.distill.wttm.beta: must be in [0, 100], got 101"),
+        (
+            "space.distill.dist.gamma=nan",
+            "space.distill.dist.gamma: must be a finite number, got nan",
+        ),
+        ("space.distill.dkd.beta=-1", "space.distill.dkd.beta: must be in [0, 100], got -1"),
+        (
+            "space.distill.dkd.warmup_epochs=0.5",
+            "space.distill.dkd.warmup_epochs: must be a whole number, got 0.5",
         ),
     ],
 )

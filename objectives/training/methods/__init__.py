@@ -3,16 +3,24 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from objectives.training.methods.dist import DistTraining
+from objectives.training.methods.dkd import DkdTraining
+from objectives.training.methods.label_smoothing import LabelSmoothingTraining
 from objectives.training.methods.logit import LogitTraining
 from objectives.training.methods.logit_std import LogitStdTraining
 from objectives.training.methods.method import Seen, TrainingMethod
 from objectives.training.methods.no_teacher import NoTeacherTraining
+from objectives.training.methods.wttm import WttmTraining
 from spaces import Method, UnknownNameError
 
 METHODS: Mapping[str, Callable[[Any], TrainingMethod]] = {
     "none": NoTeacherTraining,
     "logit": LogitTraining,
     "logit_std": LogitStdTraining,
+    "dkd": DkdTraining,
+    "dist": DistTraining,
+    "wttm": WttmTraining,
+    "label_smoothing": LabelSmoothingTraining,
 }
 """By the kind of their settings."""
 
