@@ -25,7 +25,7 @@ WIDTHS = (0.25, 0.5, 1.0)
 
 def chain(student: int, width: float = 0.5, scheme: str = "fp32") -> ChainConfig:
     """Return a chain; students of different numbers have different keys."""
-    method = Logit(alpha=0.5, temperature=1 + student)
+    method = Logit(alpha=0.5 + student // 900 / 10_000, temperature=1 + student % 900)
     return ChainConfig(
         StudentConfig(
             Network("mobilenet_v2", width),

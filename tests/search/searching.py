@@ -230,7 +230,7 @@ class Command:
 
 def search_here(file: Path, runs: Path, *settings: str, costs: Path | None = None) -> list[Event]:
     """Search the study in this process as a worker would; return what it told."""
-    session = open_session(str(file), settings, runs, None, costs)
+    session = open_session(str(file), settings, runs, None, costs, trust_modules=True)
     events: list[Event] = []
     work(str(file), settings, runs, None, 0, StopSignal(), events.append)
     session.storage.engine.dispose()

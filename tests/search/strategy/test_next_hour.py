@@ -110,7 +110,7 @@ def test_nobody_is_paused_for_students_that_will_not_be_trained(enough, ruling):
 def ended(searched, tmp_path):
     """A study that its least gain ended after the student that must be trained."""
     runs = searched.prepare(tmp_path / "runs", teacher=True)
-    search_here(searched.file, runs, "least_gain_per_hour=1e6", costs=searched.costs)
+    search_here(searched.file, runs, "least_gain_per_hour=100", costs=searched.costs)
     return runs
 
 
@@ -123,17 +123,17 @@ def test_a_study_ends_by_its_least_gain_and_goes_on_with_a_smaller_one(searched,
         return open_session(str(searched.file), settings, ended, None)
 
     assert not session().is_finished()
-    stopped = session("least_gain_per_hour=1e6")
+    stopped = session("least_gain_per_hour=100")
     assert stopped.is_finished()
     assert stopped.study_end().ended_by == "least_gain"
     before = tree(ended / "cache")
     run = ("run", "--study", searched.file, "--runs-dir", ended)
-    said = run_here(*run, "--least-gain", "1e6", cwd=ended)
+    said = run_here(*run, "--least-gain", "100", cwd=ended)
     assert said.returncode == 0, said.stderr
     words = said.stdout.splitlines()[-1]
     assert words == stopped.study_end().words
     assert words.startswith(f"Stopped after {first} of 4 trials: the next hour is expected to add ")
-    assert "less than the 100000000 % set with --least-gain; for more: --least-gain " in words
+    assert "less than the 10000 % set with --least-gain; for more: --least-gain " in words
     assert tree(ended / "cache") == before
     smaller = float(words.rpartition(" ")[2])
     assert smaller < stopped.study_end().next_hour.share
