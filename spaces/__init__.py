@@ -13,7 +13,7 @@ from spaces.errors import (
 )
 from spaces.first_study import first_study, stem_for
 from spaces.keys import NETWORK, SCHEME_KEY, Key, keys_of
-from spaces.methods import METHODS, Logit, Method, NoTeacher, Softened
+from spaces.methods import METHODS, FeatureMethod, Hint, Logit, Method, NoTeacher, Softened
 from spaces.network import Network, has_width, is_users_function
 from spaces.schedule import DecayName, OptimizerName, Schedule
 from spaces.schemes import (
@@ -66,8 +66,10 @@ __all__ = [
     "Distill",
     "Domain",
     "DynamicLinear",
+    "FeatureMethod",
     "Float16",
     "Float32",
+    "Hint",
     "InputError",
     "Key",
     "Layout",

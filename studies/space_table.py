@@ -151,9 +151,8 @@ def _flat_table(
         elif isinstance(value, Mapping) and any(key.startswith(f"{name}.") for key in keys):
             yield from _flat_table(name, value, keys, faults)
         else:
-            beside = [
-                key.removeprefix(f"{prefix}.") for key in keys if key.startswith(f"{prefix}.")
-            ]
+            below = (key.removeprefix(f"{prefix}.") for key in keys if key.startswith(f"{prefix}."))
+            beside = dict.fromkeys(key.partition(".")[0] for key in below)
             faults.append((name, f"unknown key: known are {', '.join(beside)}"))
 
 
@@ -178,7 +177,7 @@ def _check_methods(
         if _is_had(keys[name], {each: domain.values for each, domain in domains.items()}):
             continue
         where = _methods_of(keys[name][0])
-        methods = " and ".join(str(key.method) for key in keys[name])
+        methods = ", ".join(str(key.method) for key in keys[name])
         having = ", ".join(map(str, domains[where].values))
         faults.append((name, f"is a setting of {methods}, and {where} has only {having}"))
 

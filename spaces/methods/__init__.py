@@ -5,6 +5,8 @@ What a method computes stands under the same name in objectives.training.methods
 
 from collections.abc import Mapping
 
+from spaces.methods.features import FeatureMethod
+from spaces.methods.hint import Hint
 from spaces.methods.logit import Logit
 from spaces.methods.logit_std import LogitStd
 from spaces.methods.method import Method, NoTeacher, Softened
@@ -13,7 +15,17 @@ METHODS: Mapping[str, type[Method]] = {
     "none": NoTeacher,
     "logit": Logit,
     "logit_std": LogitStd,
+    "hint": Hint,
 }
 """By name, as a study file has it under `distill.method`."""
 
-__all__ = ["METHODS", "Logit", "LogitStd", "Method", "NoTeacher", "Softened"]
+__all__ = [
+    "METHODS",
+    "FeatureMethod",
+    "Hint",
+    "Logit",
+    "LogitStd",
+    "Method",
+    "NoTeacher",
+    "Softened",
+]

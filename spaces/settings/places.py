@@ -25,6 +25,9 @@ PLACES = (
     "adapt.optimizer",
     "adapt.weight_decay",
     "adapt.decay",
+    "distill.hint.student_layer",
+    "distill.hint.teacher_layer",
+    "distill.hint.weight",
 )
 """Append only, never reorder: a setting's coordinate is its place here, and a study that goes on
 must draw on as it began. A setting that is not listed is drawn at random instead."""

@@ -24,6 +24,7 @@ from spaces import (
     Softened,
     Steps,
     digest,
+    keys_of,
 )
 from spaces.settings import Number, setting
 from studies import StudyConfig, built_in_studies, load_study, parse_stored, parse_study
@@ -55,7 +56,13 @@ def faults_of(more: str) -> list[str]:
 
 def with_alpha() -> str:
     """The methods that have an alpha, as a sentence names them."""
-    return " and ".join(name for name, method in METHODS.items() if issubclass(method, Softened))
+    return ", ".join(name for name, method in METHODS.items() if issubclass(method, Softened))
+
+
+def tables() -> str:
+    """The methods that have settings of their own, as a sentence names their tables."""
+    keys = (key.split(".") for key in keys_of(["distill"]))
+    return ", ".join(dict.fromkeys(path[1] for path in keys if len(path) == 3))
 
 
 def test_the_least_study_names_data_and_teacher_and_has_the_declared_defaults() -> None:
@@ -76,7 +83,7 @@ def test_the_least_study_names_data_and_teacher_and_has_the_declared_defaults() 
         "adapt.learning_rate": Choice((0.001, 0.003, 0.01)),
         "quantize.scheme": Choice(tuple(SCHEMES)),
     }
-    settled = {name: space.values(name) for name in space.keys if name not in space.searched}
+    settled = {name: space.values(name) for name in space.domains if name not in space.searched}
     assert settled == {
         "network.architecture": ("mobilenet_v2",),
         "network.stem": ("imagenet",),
@@ -206,8 +213,8 @@ lora_alpha = { low = 1, high = 4, step = 2 }
         "space.distill.epochs: a range is a table of three numbers: low, high and step",
         "space.distill.learning_rate: high must be at least low, got low 1 and high 0",
         (
-            "space.distill.lr: unknown key: known are method, alpha, temperature, epochs, "
-            "learning_rate, batch_size, optimizer, weight_decay, decay"
+            f"space.distill.lr: unknown key: known are method, alpha, temperature, {tables()}, "
+            "epochs, learning_rate, batch_size, optimizer, weight_decay, decay"
         ),
         "space.distill.temperature: step must be greater than 0, got 0",
         "space.network.depth: unknown key: known are architecture, width, stem, image_size",
@@ -269,8 +276,8 @@ def test_a_methods_setting_without_that_method_is_refused(monkeypatch: pytest.Mo
     ]
     assert faults_of("[space.distill]\nrelation = 3") == [
         (
-            "space.distill.relation: unknown key: known are method, alpha, temperature, "
-            "relation.order, epochs, learning_rate, batch_size, optimizer, weight_decay, decay"
+            f"space.distill.relation: unknown key: known are method, alpha, temperature, {tables()}"
+            ", epochs, learning_rate, batch_size, optimizer, weight_decay, decay"
         )
     ]
 
@@ -382,7 +389,7 @@ def without(values: dict[str, Any], name: str) -> dict[str, Any]:
     return older
 
 
-@pytest.mark.parametrize("name", list(least().search_space().keys))
+@pytest.mark.parametrize("name", list(least().search_space().domains))
 def test_a_stored_study_that_lacks_a_setting_had_it_at_its_default(name: str) -> None:
     """A new study may search what came later; one that is there never did."""
     study = least()

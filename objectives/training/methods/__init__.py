@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from objectives.training.methods.hint import HintTraining
 from objectives.training.methods.logit import LogitTraining
 from objectives.training.methods.logit_std import LogitStdTraining
 from objectives.training.methods.method import Seen, TrainingMethod
@@ -13,6 +14,7 @@ METHODS: Mapping[str, Callable[[Any], TrainingMethod]] = {
     "none": NoTeacherTraining,
     "logit": LogitTraining,
     "logit_std": LogitStdTraining,
+    "hint": HintTraining,
 }
 """By the kind of their settings."""
 

@@ -65,10 +65,10 @@ class HintTraining(TrainingMethod):
         super().__init__(settings)
         self.made.append(self)
 
-    def student_taps(self, _):
+    def student_taps(self, _, __):
         return ("layer3",)
 
-    def teacher_taps(self, _):
+    def teacher_taps(self, _, __):
         return ("layer2", "layer3")
 
     def prepare(self, student, teacher):
@@ -186,7 +186,7 @@ class Idle(TrainingMethod):
 
     learns = True
 
-    def student_taps(self, _):
+    def student_taps(self, _, __):
         return ("layer1", "fc")
 
     def prepare(self, student, teacher):
@@ -284,10 +284,10 @@ def test_a_method_without_taps_is_told_recorded_logits_where_views_are_fixed(
     class Blind(HintTraining):
         learns = False
 
-        def student_taps(self, _):
+        def student_taps(self, _, __):
             return ()
 
-        def teacher_taps(self, _):
+        def teacher_taps(self, _, __):
             return ()
 
         def forward(self, student, teacher, _, __):
