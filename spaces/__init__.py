@@ -13,7 +13,16 @@ from spaces.errors import (
 )
 from spaces.first_study import first_study, stem_for
 from spaces.keys import NETWORK, SCHEME_KEY, Key, keys_of
-from spaces.methods import METHODS, FeatureMethod, Hint, Logit, Method, NoTeacher, Softened
+from spaces.methods import (
+    METHODS,
+    Attention,
+    FeatureMethod,
+    Hint,
+    Logit,
+    Method,
+    NoTeacher,
+    Softened,
+)
 from spaces.network import Network, has_width, is_users_function
 from spaces.schedule import DecayName, OptimizerName, Schedule
 from spaces.schemes import (
@@ -54,6 +63,7 @@ __all__ = [
     "SCHEME_KEY",
     "STAGES",
     "Adapt",
+    "Attention",
     "AugmentName",
     "Calibration",
     "ChainConfig",

@@ -5,6 +5,7 @@ What a method computes stands under the same name in objectives.training.methods
 
 from collections.abc import Mapping
 
+from spaces.methods.attention import Attention
 from spaces.methods.features import FeatureMethod
 from spaces.methods.hint import Hint
 from spaces.methods.logit import Logit
@@ -16,11 +17,13 @@ METHODS: Mapping[str, type[Method]] = {
     "logit": Logit,
     "logit_std": LogitStd,
     "hint": Hint,
+    "attention": Attention,
 }
 """By name, as a study file has it under `distill.method`."""
 
 __all__ = [
     "METHODS",
+    "Attention",
     "FeatureMethod",
     "Hint",
     "Logit",

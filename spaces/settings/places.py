@@ -28,6 +28,9 @@ PLACES = (
     "distill.hint.student_layer",
     "distill.hint.teacher_layer",
     "distill.hint.weight",
+    "distill.attention.student_layer",
+    "distill.attention.teacher_layer",
+    "distill.attention.weight",
 )
 """Append only, never reorder: a setting's coordinate is its place here, and a study that goes on
 must draw on as it began. A setting that is not listed is drawn at random instead."""

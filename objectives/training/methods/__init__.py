@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from objectives.training.methods.attention import AttentionTraining
 from objectives.training.methods.hint import HintTraining
 from objectives.training.methods.logit import LogitTraining
 from objectives.training.methods.logit_std import LogitStdTraining
@@ -15,6 +16,7 @@ METHODS: Mapping[str, Callable[[Any], TrainingMethod]] = {
     "logit": LogitTraining,
     "logit_std": LogitStdTraining,
     "hint": HintTraining,
+    "attention": AttentionTraining,
 }
 """By the kind of their settings."""
 
