@@ -21,6 +21,7 @@ from spaces.methods import (
     Logit,
     Method,
     NoTeacher,
+    Rkd,
     Softened,
 )
 from spaces.network import Network, has_width, is_users_function
@@ -91,6 +92,7 @@ __all__ = [
     "NoTeacher",
     "OptimizerName",
     "Prior",
+    "Rkd",
     "Schedule",
     "Scheme",
     "Setting",

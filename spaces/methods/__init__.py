@@ -11,6 +11,7 @@ from spaces.methods.hint import Hint
 from spaces.methods.logit import Logit
 from spaces.methods.logit_std import LogitStd
 from spaces.methods.method import Method, NoTeacher, Softened
+from spaces.methods.rkd import Rkd
 
 METHODS: Mapping[str, type[Method]] = {
     "none": NoTeacher,
@@ -18,6 +19,7 @@ METHODS: Mapping[str, type[Method]] = {
     "logit_std": LogitStd,
     "hint": Hint,
     "attention": Attention,
+    "rkd": Rkd,
 }
 """By name, as a study file has it under `distill.method`."""
 
@@ -30,5 +32,6 @@ __all__ = [
     "LogitStd",
     "Method",
     "NoTeacher",
+    "Rkd",
     "Softened",
 ]

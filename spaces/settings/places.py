@@ -31,6 +31,10 @@ PLACES = (
     "distill.attention.student_layer",
     "distill.attention.teacher_layer",
     "distill.attention.weight",
+    "distill.rkd.student_layer",
+    "distill.rkd.teacher_layer",
+    "distill.rkd.distance_weight",
+    "distill.rkd.angle_weight",
 )
 """Append only, never reorder: a setting's coordinate is its place here, and a study that goes on
 must draw on as it began. A setting that is not listed is drawn at random instead."""

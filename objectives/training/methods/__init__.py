@@ -9,6 +9,7 @@ from objectives.training.methods.logit import LogitTraining
 from objectives.training.methods.logit_std import LogitStdTraining
 from objectives.training.methods.method import Seen, TrainingMethod
 from objectives.training.methods.no_teacher import NoTeacherTraining
+from objectives.training.methods.rkd import RkdTraining
 from spaces import Method, UnknownNameError
 
 METHODS: Mapping[str, Callable[[Any], TrainingMethod]] = {
@@ -17,6 +18,7 @@ METHODS: Mapping[str, Callable[[Any], TrainingMethod]] = {
     "logit_std": LogitStdTraining,
     "hint": HintTraining,
     "attention": AttentionTraining,
+    "rkd": RkdTraining,
 }
 """By the kind of their settings."""
 
