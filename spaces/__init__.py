@@ -16,6 +16,7 @@ from spaces.keys import NETWORK, SCHEME_KEY, Key, keys_of
 from spaces.methods import (
     METHODS,
     Attention,
+    Crd,
     FeatureMethod,
     Hint,
     Logit,
@@ -70,6 +71,7 @@ __all__ = [
     "ChainConfig",
     "Channels",
     "Choice",
+    "Crd",
     "DataConfig",
     "DecayName",
     "Declared",

@@ -146,7 +146,8 @@ def _prepare_method(
     with seeded("method", run.seed, run.stage), evaluating(model), torch.no_grad():
         with tapping(model, taps) as tapped:
             student = Seen(model(resized(batch.images, run.image_size)), tapped)
-        run.method.prepare(student, None if run.teacher is None else run.teacher(batch, 1))
+        teacher = None if run.teacher is None else run.teacher(batch, 1)
+        run.method.prepare(student, teacher, ground.images.labels)
     run.method.to(ground.device)
 
 

@@ -25,7 +25,7 @@ def try_method(settings: Method, student: Sized, teacher: Sized) -> None:
     method = training_method(settings)
     network, size = student
     taps = method.student_taps(network, size)
-    labels = torch.zeros(_IMAGES, dtype=torch.int64)
+    labels = torch.arange(_IMAGES) % 2
     with torch.random.fork_rng(devices=[]), evaluating(network), torch.no_grad():
         torch.manual_seed(0)
         images = torch.randn(_IMAGES, 3, size, size)
@@ -35,5 +35,5 @@ def try_method(settings: Method, student: Sized, teacher: Sized) -> None:
             told = AskedTeacher(*teacher, method)(batch, 1)
         with tapping(network, taps) as tapped:
             seen = Seen(network(images), tapped)
-        method.prepare(seen, told)
+        method.prepare(seen, told, labels)
         method(seen, told, batch, 1)

@@ -6,6 +6,7 @@ What a method computes stands under the same name in objectives.training.methods
 from collections.abc import Mapping
 
 from spaces.methods.attention import Attention
+from spaces.methods.crd import Crd
 from spaces.methods.features import FeatureMethod
 from spaces.methods.hint import Hint
 from spaces.methods.logit import Logit
@@ -20,12 +21,14 @@ METHODS: Mapping[str, type[Method]] = {
     "hint": Hint,
     "attention": Attention,
     "rkd": Rkd,
+    "crd": Crd,
 }
 """By name, as a study file has it under `distill.method`."""
 
 __all__ = [
     "METHODS",
     "Attention",
+    "Crd",
     "FeatureMethod",
     "Hint",
     "Logit",

@@ -35,6 +35,13 @@ PLACES = (
     "distill.rkd.teacher_layer",
     "distill.rkd.distance_weight",
     "distill.rkd.angle_weight",
+    "distill.crd.student_layer",
+    "distill.crd.teacher_layer",
+    "distill.crd.weight",
+    "distill.crd.embedded",
+    "distill.crd.negatives",
+    "distill.crd.contrast_temperature",
+    "distill.crd.memory_momentum",
 )
 """Append only, never reorder: a setting's coordinate is its place here, and a study that goes on
 must draw on as it began. A setting that is not listed is drawn at random instead."""

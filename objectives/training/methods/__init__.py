@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from objectives.training.methods.attention import AttentionTraining
+from objectives.training.methods.crd import CrdTraining
 from objectives.training.methods.hint import HintTraining
 from objectives.training.methods.logit import LogitTraining
 from objectives.training.methods.logit_std import LogitStdTraining
@@ -19,6 +20,7 @@ METHODS: Mapping[str, Callable[[Any], TrainingMethod]] = {
     "hint": HintTraining,
     "attention": AttentionTraining,
     "rkd": RkdTraining,
+    "crd": CrdTraining,
 }
 """By the kind of their settings."""
 

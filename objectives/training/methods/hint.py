@@ -27,7 +27,7 @@ class HintTraining(MapTraining):
         ends = super().chosen(network, image_size)
         return (ends[len(ends) // 2],)
 
-    def prepare(self, student: Seen, teacher: Seen | None) -> None:
+    def prepare(self, student: Seen, teacher: Seen | None, labels: Tensor) -> None:  # noqa: ARG002
         """Make the regressors."""
         self.regressors = nn.ModuleList(
             _regressor(ours.shape[1], theirs.shape[1])

@@ -49,10 +49,11 @@ class TrainingMethod(nn.Module):
         """
         return ()
 
-    def prepare(self, student: Seen, teacher: Seen | None) -> None:
+    def prepare(self, student: Seen, teacher: Seen | None, labels: Tensor) -> None:
         """Make the parts that are learned, whose shapes depend on what is tapped.
 
         Called once with what both make of a batch, before the optimizer is made; global RNG.
+        labels: int64 [n], of all training images, by Batch.positions.
         """
 
     def forward(self, student: Seen, teacher: Seen | None, batch: Batch, epoch: int) -> Tensor:

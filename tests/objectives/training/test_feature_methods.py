@@ -26,7 +26,7 @@ STUDENT = Network("resnet8x4", 0.125, image_size=SIZE)
 TEACHER = Network("cifar_resnet20", 0.5, image_size=SIZE)
 DATA = DataConfig("digits", SIZE, train_limit=100, validation_limit=40, test_limit=20)
 SETUP = StudySetup(DATA, TeacherConfig(TEACHER, TrainTeacher(Schedule(1, 0.01))), seed=1)
-KINDS = ["hint", "attention", "rkd"]
+KINDS = ["hint", "attention", "rkd", "crd"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -24,7 +24,7 @@ def a_method(student, teacher, **settings):
     """Return the method with the weights of PUBLISHED, and both networks as it sees them."""
     method = training_method(HINT(**settings))
     seen = Seen(LOGITS, {"a": student}), Seen(GUIDE, {"b": teacher})
-    method.prepare(*seen)
+    method.prepare(*seen, LABELS)
     method.double()
     (regressor,) = method.regressors
     channels, _, *kernel = regressor[0].weight.shape
@@ -66,12 +66,12 @@ def test_several_layers_are_compared_in_the_order_in_which_they_are_named():
     method = training_method(settings)
     student = Seen(LOGITS, {"y": STUDENT, "x": STUDENT[:, :1]})
     teacher = Seen(GUIDE, {"v": TEACHER[:, :3], "w": TEACHER})
-    method.prepare(student, teacher)
+    method.prepare(student, teacher, LABELS)
     shapes = [tuple(regressor[0].weight.shape[:2]) for regressor in method.regressors]
     assert sorted(shapes) == [(3, 1), (5, 2)]
     fewer = training_method(HINT(student_layer="x,y"))
     with pytest.raises(InputError, match=r"hint\.student_layer names 2 layers, to be compared wi"):
-        fewer.prepare(student, Seen(GUIDE, {"w": TEACHER}))
+        fewer.prepare(student, Seen(GUIDE, {"w": TEACHER}), LABELS)
 
 
 def test_it_says_in_words_what_was_set():

@@ -71,7 +71,7 @@ class HintTraining(TrainingMethod):
     def teacher_taps(self, _, __):
         return ("layer2", "layer3")
 
-    def prepare(self, student, teacher):
+    def prepare(self, student, teacher, _):
         assert teacher.taps.keys() == {"layer2", "layer3"}
         channels_in, channels = (seen.taps["layer3"].shape[1] for seen in (student, teacher))
         self.regressor = nn.Conv2d(channels_in, channels, 1)
@@ -189,7 +189,7 @@ class Idle(TrainingMethod):
     def student_taps(self, _, __):
         return ("layer1", "fc")
 
-    def prepare(self, student, teacher):
+    def prepare(self, student, teacher, _):
         assert teacher is None
         assert student.taps["fc"].shape == student.logits.shape
         self.regressor = nn.Linear(student.logits.shape[1], 4)
