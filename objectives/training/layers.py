@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from objectives.seeding import seeded
 from objectives.training.float_accuracy import evaluating
 from objectives.training.taps import INPUT
 from spaces import InputError
@@ -111,7 +112,7 @@ def _calls_of(network: nn.Module, image_size: int) -> tuple[Sequence[_Call], int
         for name, module in network.named_modules()
     ]
     try:
-        with torch.random.fork_rng(), evaluating(network), torch.no_grad():
+        with seeded("layers"), evaluating(network), torch.no_grad():
             logits = network(images.contiguous(memory_format=torch.channels_last))
     finally:
         for hook in hooks:

@@ -17,10 +17,10 @@ def tapping(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tens
 
     A name is a module's and means its output; with INPUT after it, its first input.
     """
-    seen: dict[str, Tensor] = {}
+    seen: dict[str, Any] = {}
 
     def keep(name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:  # noqa: ARG001
-        seen[name] = inputs[0] if name.endswith(INPUT) else output
+        seen[name] = next(iter(inputs), None) if name.endswith(INPUT) else output
 
     hooks = [tapped(network, name).register_forward_hook(partial(keep, name)) for name in names]
     try:
@@ -31,5 +31,11 @@ def tapping(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tens
 
 
 def tapped(network: nn.Module, name: str) -> nn.Module:
-    """Return the module that a tap's name means; raises AttributeError where there is none."""
-    return network.get_submodule(name.removesuffix(INPUT))
+    """Return the module that a tap's name means; raises AttributeError where there is none.
+
+    The whole network, which has no name, is none.
+    """
+    module = network.get_submodule(name.removesuffix(INPUT))
+    if module is network:
+        raise AttributeError("a tap must have a module's name")
+    return module

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from objectives.data import Batch
+from objectives.seeding import seeded
 from objectives.training.float_accuracy import evaluating
 from objectives.training.methods import Seen, training_method
 from objectives.training.taps import tapping
@@ -26,8 +27,7 @@ def try_method(settings: Method, student: Sized, teacher: Sized) -> None:
     network, size = student
     taps = method.student_taps(network, size)
     labels = torch.arange(_IMAGES) % 2
-    with torch.random.fork_rng(devices=[]), evaluating(network), torch.no_grad():
-        torch.manual_seed(0)
+    with seeded("trial step"), evaluating(network), torch.no_grad():
         images = torch.randn(_IMAGES, 3, size, size)
         batch = Batch(images, labels, torch.arange(_IMAGES))
         told = None

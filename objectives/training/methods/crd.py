@@ -40,9 +40,8 @@ class CrdTraining(EmbeddingTraining):
     def compared(self, pairs: Pairs, batch: Batch) -> Tensor:
         """Return the weighed contrast, and remember the batch."""
         others = self.negatives(batch.labels, self.settings.negatives)
-        chosen = torch.cat([batch.positions[:, None], others], dim=1)
         both = zip(self.contrasts, pairs, strict=True)
-        parts = [contrast(ours, theirs, chosen) for contrast, (ours, theirs) in both]
+        parts = [contrast(*pair, batch.positions, others) for contrast, pair in both]
         return self.settings.weight * torch.stack(parts).sum()
 
 
@@ -66,37 +65,45 @@ class Contrast(nn.Module):
             self.register_buffer(f"memory_{name}", memory)
             self.register_buffer(f"scale_{name}", torch.zeros(()))
 
-    def forward(self, student: Tensor, teacher: Tensor, chosen: Tensor) -> Tensor:
+    def forward(
+        self, student: Tensor, teacher: Tensor, positions: Tensor, others: Tensor
+    ) -> Tensor:
         """Return the contrast, and remember the batch.
 
-        student [b, e_s], teacher [b, e_t]; chosen [b, 1 + K]: positions of the images themselves,
-        then of those that they are contrasted with.
+        student [b, e_s], teacher [b, e_t]; positions [b] of the images, others [b, K]: of those
+        that each is contrasted with.
         """
         ours, theirs = normalize(self.student(student)), normalize(self.teacher(teacher))
-        loss, self.scale_student = self._contrast(
-            ours, self.memory_teacher, chosen, self.scale_student
-        )
-        other, self.scale_teacher = self._contrast(
-            theirs, self.memory_student, chosen, self.scale_teacher
-        )
-        self.memory_student = self._remembering(self.memory_student, ours, chosen[:, 0])
-        self.memory_teacher = self._remembering(self.memory_teacher, theirs, chosen[:, 0])
+        # To gather K rows an image takes much memory, and a GPU sums the gradient of that in no
+        # fixed order. So all are compared, and count as often as they were drawn.
+        times = ours.new_zeros(len(ours), len(self.memory_student))
+        times = times.scatter_add(1, others, torch.ones_like(others, dtype=times.dtype))
+        ours_with, theirs_with = ours @ self.memory_teacher.T, theirs @ self.memory_student.T
+        own = positions[:, None]
+        loss, self.scale_student = self._contrast(ours_with, own, times, self.scale_student)
+        other, self.scale_teacher = self._contrast(theirs_with, own, times, self.scale_teacher)
+        self.memory_student = self._remembering(self.memory_student, ours, positions)
+        self.memory_teacher = self._remembering(self.memory_teacher, theirs, positions)
         return loss + other
 
     def _contrast(
-        self, embedding: Tensor, memory: Tensor, chosen: Tensor, scale: Tensor
+        self, likeness: Tensor, own: Tensor, times: Tensor, scale: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return the loss and the scale Z, which is 0 before the first batch."""
-        images = len(memory)
-        # With all, then those that are chosen: to gather K rows an image takes K times the memory.
-        likeness = (embedding @ memory.T).gather(1, chosen)
+        """Return the loss and the scale Z, which is 0 before the first batch.
+
+        likeness [b, n] with every image remembered; own [b, 1]: which of them is the image itself;
+        times [b, n]: how often each is contrasted with it.
+        """
+        images, drawn = likeness.shape[1], times.sum(1).mean()
         likely = torch.exp(likeness / self._settings.contrast_temperature)
-        scale = torch.where(scale > 0, scale, likely.detach().mean() * images)
-        likely = likely / scale
-        noise = (chosen.shape[1] - 1) / images
-        itself = torch.log(likely[:, 0] / (likely[:, 0] + noise + _TINY))
-        others = torch.log(noise / (likely[:, 1:] + noise + _TINY))
-        return -(itself.sum() + others.sum()) / len(chosen), scale
+        itself = likely.gather(1, own)
+        if not scale:
+            mean = (itself[:, 0] + (likely * times).sum(1)).mean() / (1 + drawn)
+            scale = mean.detach() * images
+        noise = drawn / images
+        right = torch.log(itself / (itself + scale * (noise + _TINY)))
+        wrong = torch.log(noise / (likely / scale + noise + _TINY)) * times
+        return -(right.sum() + wrong.sum()) / len(own), scale
 
     def _remembering(self, memory: Tensor, embedding: Tensor, positions: Tensor) -> Tensor:
         """Return another tensor: the gradient of the loss still needs the old one."""

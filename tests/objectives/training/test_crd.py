@@ -13,7 +13,7 @@ CRD = METHODS["crd"]
 
 STUDENT, TEACHER = waves(6, 3, step=0.7), waves(6, 4, step=1.3)
 POSITIONS = torch.tensor([3, 0, 7, 19, 5, 11])
-CHOSEN = torch.cat([POSITIONS[:, None], (torch.arange(30).reshape(6, 5) * 7) % 20], dim=1)
+OTHERS = (torch.arange(30).reshape(6, 5) * 7) % 20
 IMAGES = 20
 PUBLISHED = (7.751903555764791, 13.196049135311242)
 """What the authors' CRDLoss says of two such batches after each other: the second one is what
@@ -32,7 +32,7 @@ def test_the_loss_is_the_authors_own_and_so_is_what_it_remembers():
         contrast.memory_student.copy_(waves(IMAGES, 8, step=0.31) / 3)
         contrast.memory_teacher.copy_(waves(IMAGES, 8, step=0.77) / 3)
     for published in PUBLISHED:
-        loss = contrast(STUDENT, TEACHER, CHOSEN)
+        loss = contrast(STUDENT, TEACHER, POSITIONS, OTHERS)
         assert loss.item() == pytest.approx(published, rel=1e-9)
     loss.backward()  # What was remembered meanwhile does not disturb it.
     assert contrast.student.weight.grad.abs().sum() > 0

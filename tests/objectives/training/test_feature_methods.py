@@ -63,6 +63,7 @@ def test_a_layer_that_does_not_exist_is_refused_with_those_that_do(kind):
     assert line.startswith(f"{STUDENT.key}: unknown layer of the student 'layer9': known are conv1")
     assert "layer3.0, avgpool, fc" in line
     assert "\n" not in line
+    assert "unknown layer of the student ''" in refused(METHODS[kind](student_layer="layer2,"))
     line = refused(METHODS[kind](teacher_layer="fc,head"))
     assert line.startswith(f"{STUDENT.key}: unknown layer of the teacher 'head': known are conv1")
 
