@@ -34,8 +34,9 @@ def pick(
     `min_accuracy` says otherwise: the smallest point of all is seldom one that works.
     Raises InputError saying what is possible when nothing fits.
     """
-    if choice.removeprefix("-").isdigit():
-        candidates = [_by_number(summary, int(choice))]
+    number = _number(choice)
+    if number is not None:
+        candidates = [_by_number(summary, number)]
     elif choice in PICKS:
         candidates = [member.point for member in summary.front]
         bounds = summary.bounds
@@ -74,6 +75,13 @@ def _knee(points: Sequence[Point], objectives: Sequence[str]) -> Point:
     """Return the knee; the uncompressed teacher, which one has, only if there is nothing else."""
     compressed = [p for p in points if p.chain is not None or p.scheme != "fp32"] or points
     return compressed[knee(losses_of(compressed, objectives))]
+
+
+def _number(choice: str) -> int | None:
+    try:
+        return int(choice)
+    except ValueError:  # A word, or more digits than Python reads.
+        return None
 
 
 def _by_number(summary: StudySummary, number: int) -> Point:

@@ -59,12 +59,10 @@ def confirm(
 
     The search is left as it is: repeats are neither trials nor points.
     """
-    from spaces import InputError
+    from spaces import InputError, Number
 
-    if repeats < 1:
-        raise InputError(f"--repeats must be 1 or more, got {repeats}")
-    if not 0 < doubt <= 1:
-        raise InputError(f"--doubt must be in (0, 1], got {doubt}")
+    Number(least=1, most=100, whole=True).read("--repeats", repeats)
+    Number(above=0, most=1).read("--doubt", doubt)
     deadline = None if timeout is None else time.monotonic() + parse_duration_s(timeout)
 
     from search.cli import interruptible, open_existing

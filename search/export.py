@@ -58,8 +58,15 @@ def export(
     """Write a point's recipe, weights, adapter, artifact, metrics and card into a folder."""
     from reports import pick as pick_point
     from search.cli import Recipe, new_folder, open_existing, pixel_kind, write_model
-    from spaces import scheme_named
+    from spaces import Number, scheme_named
 
+    for name, limit, most in (
+        ("--min-accuracy", min_accuracy, 1),
+        ("--max-size-mb", max_size_mb, 1e6),
+        ("--max-latency-ms", max_latency_ms, 1e6),
+    ):
+        if limit is not None:
+            Number(least=0, most=most).read(name, limit)
     session = open_existing(study, runs_dir, storage)
     summary = session.summary()
     point = pick_point(

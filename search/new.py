@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli import make_app, run_app, with_examples
+from search.cli import make_app, run_app, usable, with_examples
 
 _LARGEST, _SMALLEST, _STEP = 224, 32, 8
 _LOOKS = 200
@@ -17,11 +17,18 @@ _LOOKS = 200
     "photos teacher.pth --out study.toml",
 )
 def new(
-    images: Annotated[Path, typer.Argument(help="Folder with a folder of images per class.")],
+    images: Annotated[
+        Path, typer.Argument(help="Folder with a folder of images per class.", callback=usable)
+    ],
     checkpoint: Annotated[
-        Path | None, typer.Argument(help="Weights of the teacher: safetensors or a state dict.")
+        Path | None,
+        typer.Argument(
+            help="Weights of the teacher: safetensors or a state dict.", callback=usable
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Study file to write.")] = Path("study.toml"),
+    out: Annotated[
+        Path, typer.Option("--out", help="Study file to write.", callback=usable)
+    ] = Path("study.toml"),
     architecture: Annotated[
         str | None,
         typer.Option(
@@ -39,7 +46,7 @@ def new(
     from spaces import DataConfig, InputError, Network, first_study, stem_for
     from studies import parse_study
 
-    if out.exists():
+    if out.exists() or out.is_symlink():
         raise InputError(f"{out} is there: choose another --out, or remove it")
     if out.suffix != ".toml":
         raise InputError(f"a study file ends in .toml, got --out {out}")
@@ -49,7 +56,7 @@ def new(
     data = load_data(DataConfig(f"imagefolder:{images.absolute()}", image_size=size))
     count = sum(data.images_in(split) for split in ("train", "validation", "test"))
     found = f"{data.classes} classes, {count} images"
-    network = Network(architecture or "resnet18", stem=stem_for(size))
+    network = Network("resnet18" if architecture is None else architecture, stem=stem_for(size))
     if checkpoint is not None and architecture is None:
         network = recognised(checkpoint, data.classes)
     text = first_study(

@@ -46,7 +46,7 @@ def profile(
     setup = config.setup()
     space, teacher = config.search_space(), setup.teacher.network
     networks = (teacher, *space.networks)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if (out.exists() or out.is_symlink()) and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} is there and is no empty folder: choose another --out")
     check_study(config)
     cache = StudyFolder(runs_dir, config.name).cache

@@ -12,6 +12,7 @@ from search.cli import (
     StudyOption,
     make_app,
     run_app,
+    usable,
     with_examples,
 )
 
@@ -24,7 +25,11 @@ def report(
     study: StudyOption = "kd_lora_q",
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder to write; default: report in the study's folder."),
+        typer.Option(
+            "--out",
+            help="Folder to write; default: report in the study's folder.",
+            callback=usable,
+        ),
     ] = None,
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,

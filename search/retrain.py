@@ -16,6 +16,7 @@ from search.cli import (
     TrustOption,
     make_app,
     run_app,
+    usable,
     with_examples,
 )
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     "best/config.toml --epochs 30 --seeds 42,518,1993 --out final",
 )
 def retrain(
-    config: Annotated[Path, typer.Argument(help="config.toml of an exported model.")],
+    config: Annotated[
+        Path, typer.Argument(help="config.toml of an exported model.", callback=usable)
+    ],
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -131,7 +134,7 @@ def retrain(
 
 
 def _seeds(text: str | None, own: int) -> list[int]:
-    from spaces import InputError
+    from spaces import SEED, InputError
 
     if text is None:
         return [own]
@@ -141,6 +144,8 @@ def _seeds(text: str | None, own: int) -> list[int]:
         seeds = []
     if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
         raise InputError(f"--seeds takes different whole numbers, as 42,518,1993, got {text!r}")
+    for seed in seeds:
+        SEED.read("--seeds", seed)
     return seeds
 
 
@@ -149,9 +154,11 @@ def _longer(student: "StudentConfig", epochs: int | None, seed: int) -> "Student
     if epochs is None:
         return replace(student, seed=seed)
     first, *others = student.stages
-    share = epochs / first.epochs
-    longer = [replace(stage, epochs=max(1, round(stage.epochs * share))) for stage in others]
-    return replace(student, stages=(replace(first, epochs=epochs), *longer), seed=seed)
+    longer = [replace(first, epochs=epochs)]
+    for stage in others:
+        share = epochs / first.epochs
+        longer.append(replace(stage, epochs=max(1, round(stage.epochs * share))))
+    return replace(student, stages=tuple(longer), seed=seed)
 
 
 def _metrics_beside(config: Path, name: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from search.cli import (
     make_app,
     parse_duration_s,
     run_app,
+    usable,
     with_examples,
 )
 
@@ -74,7 +75,11 @@ def run(
     ] = None,
     costs: Annotated[
         Path | None,
-        typer.Option("--costs", help="costs.json that search.profile's bundle wrote on a device."),
+        typer.Option(
+            "--costs",
+            help="costs.json that search.profile's bundle wrote on a device.",
+            callback=usable,
+        ),
     ] = None,
     overrides: SetOption = None,
     trust_modules: TrustOption = False,

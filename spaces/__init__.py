@@ -17,13 +17,17 @@ from spaces.methods import (
     METHODS,
     Attention,
     Crd,
+    Dist,
+    Dkd,
     FeatureMethod,
     Hint,
+    LabelSmoothing,
     Logit,
     Method,
     NoTeacher,
     Rkd,
     Softened,
+    Wttm,
 )
 from spaces.network import Network, has_width, is_users_function
 from spaces.schedule import DecayName, OptimizerName, Schedule
@@ -39,8 +43,8 @@ from spaces.schemes import (
     WeightOnly,
     scheme_named,
 )
-from spaces.settings import PLACES, Declared, Setting
-from spaces.setup import LoadTeacher, StudySetup, TeacherConfig, TrainTeacher
+from spaces.settings import PLACES, SEED, Declared, Number, Setting
+from spaces.setup import THREADS, LoadTeacher, MeasureName, StudySetup, TeacherConfig, TrainTeacher
 from spaces.space import Space
 from spaces.stages import (
     BASE_WEIGHTS,
@@ -54,6 +58,7 @@ from spaces.stages import (
     TargetLayers,
 )
 from spaces.student import ChainConfig, StudentConfig, student_key
+from spaces.texts import check_texts
 
 __all__ = [
     "BASE_WEIGHTS",
@@ -63,7 +68,9 @@ __all__ = [
     "PLACES",
     "SCHEMES",
     "SCHEME_KEY",
+    "SEED",
     "STAGES",
+    "THREADS",
     "Adapt",
     "Attention",
     "AugmentName",
@@ -75,8 +82,10 @@ __all__ = [
     "DataConfig",
     "DecayName",
     "Declared",
+    "Dist",
     "DistilfrontError",
     "Distill",
+    "Dkd",
     "Domain",
     "DynamicLinear",
     "FeatureMethod",
@@ -85,13 +94,16 @@ __all__ = [
     "Hint",
     "InputError",
     "Key",
+    "LabelSmoothing",
     "Layout",
     "Leaf",
     "LoadTeacher",
     "Logit",
+    "MeasureName",
     "Method",
     "Network",
     "NoTeacher",
+    "Number",
     "OptimizerName",
     "Prior",
     "Rkd",
@@ -112,8 +124,10 @@ __all__ = [
     "UnknownNameError",
     "Value",
     "WeightOnly",
+    "Wttm",
     "canonical_json",
     "check_class_names",
+    "check_texts",
     "digest",
     "essence",
     "first_study",

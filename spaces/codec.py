@@ -58,7 +58,7 @@ def one_of(kinds: Mapping[str, type]) -> tuple[PlainValidator, PlainSerializer]:
             return value
         if not isinstance(value, Mapping) or "kind" not in value:
             raise ValueError(f"must be a table with a kind, one of {', '.join(kinds)}")
-        if value["kind"] not in kinds:
+        if value["kind"] not in tuple(kinds):  # It may be no word, and not to be hashed.
             raise UnknownNameError("kind", value["kind"], tuple(kinds))
         return from_dict(kinds[value["kind"]], value)
 

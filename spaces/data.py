@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from spaces.errors import InputError
+from spaces.settings import SEED, Number, check_numbers
 
 Channels = tuple[float, float, float]
 """A number for each of red, green and blue."""
@@ -13,6 +14,10 @@ AugmentName = Literal["none", "shift", "mirror", "crop", "randaugment"]
 NormalisationName = Literal["dataset", "imagenet", "none"]
 
 _FOLDER = "imagefolder:"
+_SHARE = Number(least=0.001, below=1)
+_MOST_IMAGES = 100_000_000
+_LIMIT = Number(least=1, most=_MOST_IMAGES, whole=True)
+_WEIGHT = Number(least=1e-6, most=1e6)
 
 
 @dataclass(frozen=True)
@@ -21,28 +26,28 @@ class DataConfig:
 
     name: str
     """`digits`, `cifar10`, `cifar100`, another torchvision set, or `imagefolder:PATH`."""
-    image_size: int = 32
+    image_size: Annotated[int, Number(least=8, most=1024, whole=True)] = 32
     """Height and width in pixels that every network sees."""
     root: str = "data"
     """Folder that holds (or receives) a set that is not embedded."""
-    validation_fraction: float = 0.2
+    validation_fraction: Annotated[float, _SHARE] = 0.2
     """Share held back for search and stopping, where the set has no validation images."""
-    test_fraction: float = 0.2
+    test_fraction: Annotated[float, _SHARE] = 0.2
     """Share held back for the final score, where the set has no test split of its own."""
-    train_limit: int | None = None
-    """At most this many training images (stratified); None takes all."""
-    validation_limit: int | None = None
-    """At most this many validation images; None takes all."""
-    test_limit: int | None = None
-    """At most this many test images; None takes all."""
-    calibration_images: int = 128
+    train_limit: Annotated[int | None, _LIMIT] = None
+    """At most this many training images (stratified), two a class or more; None takes all."""
+    validation_limit: Annotated[int | None, _LIMIT] = None
+    """At most this many validation images, one a class or more; None takes all."""
+    test_limit: Annotated[int | None, _LIMIT] = None
+    """At most this many test images, one a class or more; None takes all."""
+    calibration_images: Annotated[int, _LIMIT] = 128
     """Training images that calibrate static quantization."""
-    split_seed: int = 0
+    split_seed: Annotated[int, SEED] = 0
     """Seed of the split."""
     augment: bool | AugmentName | tuple[AugmentName, ...] = True
     """Random changes in training: `true` shifts (and mirrors, where mirror images keep their
     class); or by name, one or several in turn: `shift`, `mirror`, `crop`, `randaugment`, `none`."""
-    views: int = 0
+    views: Annotated[int, Number(least=0, most=1000, whole=True)] = 0
     """Fixed augmented views of each training image, one an epoch in turn, so that the teacher's
     logits are computed once per study; 0 draws anew every epoch and asks the teacher every time."""
     classes: tuple[str, ...] | str | None = None
@@ -60,7 +65,7 @@ class DataConfig:
     std: Channels | float | NormalisationName | None = None
     """Deviation, as `mean`."""
 
-    white_level: float | None = None
+    white_level: Annotated[float | None, Number(least=1e-6, most=2**32)] = None
     """Level of white in image files of more than 8 bits of grey, 4095 for cameras of 12 bits; None:
     the greatest there is, 65535, or 1 in floats."""
     class_weights: Literal["balanced"] | tuple[float, ...] | None = None
@@ -70,27 +75,14 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.name.startswith(_FOLDER) and not self.name.removeprefix(_FOLDER).strip():
             raise InputError(f"name must say which folder, as {_FOLDER}PATH, got {self.name!r}")
-        if not 8 <= self.image_size <= 1024:
-            raise InputError(f"image_size must be in [8, 1024], got {self.image_size}")
-        for what in ("validation_fraction", "test_fraction"):
-            if not 0 < getattr(self, what) < 1:
-                raise InputError(f"{what} must be in (0, 1), got {getattr(self, what)}")
-        if self.views < 0:
-            raise InputError(f"views must not be negative, got {self.views}")
-        for what in ("train_limit", "validation_limit", "test_limit", "calibration_images"):
-            value = getattr(self, what)
-            if value is not None and value < 1:
-                raise InputError(f"{what} must be at least 1, got {value}")
+        check_numbers(self)
         if self.validation is not None and not self.validation.strip():
             raise InputError(f"validation must be a folder, got {self.validation!r}")
-        if self.white_level is not None and self.white_level <= 0:
-            raise InputError(f"white_level must be positive, got {self.white_level}")
-        if isinstance(self.class_weights, tuple) and not all(one > 0 for one in self.class_weights):
-            raise InputError(f"class_weights must be positive, got {list(self.class_weights)}")
         _check_augment(self.augment)
         _check_classes(self.classes)
         _check_statistic("mean", self.mean)
         _check_statistic("std", self.std)
+        _check_class_weights(self.class_weights)
 
     @property
     def augmentations(self) -> Literal[True] | tuple[AugmentName, ...]:
@@ -157,6 +149,17 @@ def _check_classes(value: object) -> None:
             f"line, got {value!r}"
         )
     check_class_names("classes", value)
+
+
+def _check_class_weights(value: object) -> None:
+    if value is None or value == "balanced":
+        return
+    if not isinstance(value, list | tuple) or not value or not all(map(_is_number, value)):
+        raise InputError(
+            f"class_weights must be balanced, or a list of numbers, one a class, got {value!r}"
+        )
+    for weight in value:
+        _WEIGHT.read("class_weights", weight)
 
 
 def check_class_names(what: str, names: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """The values a setting may take, and how a trial is asked for one."""
 
-import math
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -26,7 +26,7 @@ class TrialLike(Protocol):
 
 
 MOST_VALUES = 1_000
-"""Of a range: finer steps than that tell no two students apart, and all are gone through."""
+"""Of a setting: finer steps than that tell no two students apart, and all are gone through."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Steps:
     kind: Literal["steps"] = "steps"
 
     def __post_init__(self) -> None:
-        if not all(map(math.isfinite, (self.low, self.high, self.step))):
+        # A whole number can be beyond what floats are.
+        if not all(abs(one) <= sys.float_info.max for one in (self.low, self.high, self.step)):
             raise InputError(
                 f"a range needs finite numbers, got low {self.low}, high {self.high} and step "
                 f"{self.step}"
@@ -48,7 +49,7 @@ class Steps:
             raise InputError(f"step must be greater than 0, got {self.step}")
         if self.high < self.low:
             raise InputError(f"high must be at least low, got low {self.low} and high {self.high}")
-        count = (self.high - self.low) / self.step
+        count = (float(self.high) - float(self.low)) / float(self.step)
         if count >= MOST_VALUES:
             raise InputError(
                 f"a range has at most {MOST_VALUES:,} values, got [{self.low}, {self.high}] in "
@@ -79,8 +80,11 @@ class Choice:
     kind: Literal["choice"] = "choice"
 
     def __post_init__(self) -> None:
-        if not self.values:
-            raise InputError("a choice needs at least one value")
+        if not 1 <= len(self.values) <= MOST_VALUES:
+            raise InputError(
+                f"a choice needs at least one value, and has at most {MOST_VALUES:,}, got "
+                f"{len(self.values):,}"
+            )
         if others := [value for value in self.values if not isinstance(value, str | int | float)]:
             raise InputError(f"a choice's values must be words or numbers, got {others[0]!r}")
         if len(set(self.values)) != len(self.values):

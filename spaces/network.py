@@ -41,7 +41,7 @@ class Network(Settings):
         1.0,
         Setting(
             "width",
-            Number(above=0, most=4),
+            Number(least=0.01, most=4),
             Choice((0.25, 0.5, 0.75, 1.0)),
             lambda known: has_width(known["architecture"]),
             decides_costs=True,

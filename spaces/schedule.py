@@ -8,8 +8,8 @@ from spaces.settings import Number, Setting, Settings, Word, setting
 OptimizerName = Literal["adam", "adamw", "sgd"]
 DecayName = Literal["constant", "one_cycle", "cosine", "step"]
 
-EPOCHS = Setting("epochs", Number(least=1, whole=True))
-LEARNING_RATE = Setting("learning rate", Number(above=0))
+EPOCHS = Setting("epochs", Number(least=1, most=10_000, whole=True))
+LEARNING_RATE = Setting("learning rate", Number(least=1e-8, most=10))
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Schedule(Settings):
     """Passes over the training split."""
     learning_rate: float = setting(0.002, LEARNING_RATE)
     """Peak learning rate."""
-    batch_size: int = setting(64, Setting("batch size", Number(least=2, whole=True)))
+    batch_size: int = setting(64, Setting("batch size", Number(least=2, most=65_536, whole=True)))
     """Images per step; batch norm cannot learn from one."""
     optimizer: OptimizerName = setting("adamw", Setting("optimizer", Word(get_args(OptimizerName))))
     """Which torch optimizer; SGD uses Nesterov-free momentum 0.9."""
-    weight_decay: float = setting(0.01, Setting("weight decay", Number(least=0)))
+    weight_decay: float = setting(0.01, Setting("weight decay", Number(least=0, most=10)))
     """Decay of the weights, as the optimizer defines it."""
     decay: DecayName = setting(
         "one_cycle", Setting("learning rate decay", Word(get_args(DecayName)))

@@ -8,6 +8,10 @@ from pydantic import Field
 from spaces.data import DataConfig
 from spaces.network import Network
 from spaces.schedule import Schedule
+from spaces.settings import SEED, Number, check_numbers
+
+MeasureName = Literal["accuracy", "balanced_accuracy", "f1"]
+THREADS = Number(least=1, most=1024, whole=True)
 
 
 @dataclass(frozen=True)
@@ -42,15 +46,18 @@ class StudySetup:
 
     data: DataConfig
     teacher: TeacherConfig
-    seed: int
+    seed: Annotated[int, SEED]
     """Seed of the teacher and of every student."""
-    threads: int = 1
+    threads: Annotated[int, THREADS] = 1
     """CPU threads of training and evaluation; part of what decides the bits of a result."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where training happens; artifacts are always run by their runtime on the CPU."""
     runtime: Literal["onnxruntime", "executorch"] = "onnxruntime"
     """What runs the artifacts."""
-    measure: str = "accuracy"
+    measure: MeasureName = "accuracy"
     """What a network is judged by (objectives.measures), in training and as a point."""
     modules: tuple[str, ...] = ()
     """Folders in which a `module:function` is looked for, after the current one, once trusted."""
+
+    def __post_init__(self) -> None:
+        check_numbers(self)

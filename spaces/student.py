@@ -9,6 +9,7 @@ from spaces.errors import InputError
 from spaces.methods import Method, NoTeacher
 from spaces.network import Network
 from spaces.schemes import Scheme, scheme_named
+from spaces.settings import SEED, check_numbers
 from spaces.stages import STAGES, Stage
 
 
@@ -19,9 +20,10 @@ class StudentConfig:
     network: Network
     stages: tuple[Annotated[Stage, *one_of(STAGES)], ...]
     """In order; one that the student leaves out is not among them."""
-    seed: int
+    seed: Annotated[int, SEED]
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         if not self.stages:
             raise InputError("a student needs at least one stage of training")
         if not self.stages[0].can_begin:

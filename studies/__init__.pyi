@@ -21,6 +21,7 @@ from .opening import create_or_resume as create_or_resume
 from .opening import open_study as open_study
 from .opening import stored_config as stored_config
 from .opening import study_names as study_names
+from .paths import usable as usable
 from .patience import was_cut_off as was_cut_off
 from .schema import OBJECTIVES as OBJECTIVES
 from .schema import BoundsTable as BoundsTable

@@ -16,7 +16,18 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from spaces import METHODS, NETWORK, STAGES, DataConfig, Key, Network, Schedule, Steps, keys_of
+from spaces import (
+    METHODS,
+    NETWORK,
+    STAGES,
+    DataConfig,
+    Key,
+    Network,
+    Number,
+    Schedule,
+    Steps,
+    keys_of,
+)
 from spaces.schemes import Quantize
 from studies.schema import StudyConfig
 from studies.tables import DataTable, TeacherTable, TrainingTable
@@ -81,7 +92,8 @@ def _keys(kind: type) -> Iterator[tuple[str, ...]]:
             for bound, words in _LIMITS.items()
             if getattr(each, bound, None) is not None
         ]
-        takes = ", ".join([_type_in_words(field.annotation), *limits])
+        rules = [each.in_words for each in field.metadata if isinstance(each, Number)]
+        takes = ", ".join(rules or [_type_in_words(field.annotation), *limits])
         yield f"`{name}`", takes, _default(field.default), meanings.get(name, "")
 
 

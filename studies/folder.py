@@ -1,5 +1,6 @@
 """Where a study's files lie."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -8,6 +9,17 @@ from tempfile import TemporaryFile
 
 from spaces import InputError
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+def check_name(name: str) -> None:
+    """Raise InputError unless a study, and so a folder, can have that name."""
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            "name must be at most 100 letters, digits, dots, dashes and underscores, the first a "
+            f"letter or a digit, got {name!r}"
+        )
+
 
 @dataclass(frozen=True)
 class StudyFolder:
@@ -15,6 +27,9 @@ class StudyFolder:
 
     runs_dir: Path
     name: str
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
 
     @property
     def path(self) -> Path:
@@ -58,7 +73,7 @@ class StudyFolder:
 
 @contextmanager
 def made_folders(*folders: Path, hint: str) -> Iterator[None]:
-    """Make folders and their parents; when the block raises, take back those that are empty.
+    """Make folders and their parents; when the block raises, take back those without a file.
 
     hint: what the user can do where they cannot be written, which raises InputError too.
     """
@@ -84,7 +99,8 @@ def made_folders(*folders: Path, hint: str) -> Iterator[None]:
                 raise _unwritable(folder, error, hint) from error
         yield
     except BaseException:
-        for path in reversed(made):
+        below = [each for path in made for each in path.rglob("*") if each.is_dir()]
+        for path in sorted({*made, *below}, reverse=True):
             with suppress(OSError):  # Something lies there by now.
                 path.rmdir()
         raise

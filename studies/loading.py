@@ -10,11 +10,14 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from spaces import DEFAULT_CHAIN, STAGES, DataConfig, InputError, UnknownNameError
+from spaces import DEFAULT_CHAIN, STAGES, DataConfig, InputError, UnknownNameError, check_texts
 from studies.old_form import renamed_keys
-from studies.paths import beside, in_current_folder
+from studies.paths import beside, in_current_folder, usable
 from studies.schema import SPACE_FAULTS, StudyConfig
 from studies.space_table import settled_where_silent
+
+_MOST_FAULTS = 50
+"""That are told of a file: a list of a thousand wrong words has one each."""
 
 
 def built_in_studies() -> list[str]:
@@ -66,14 +69,14 @@ def _overridden(values: dict[str, Any], overrides: Sequence[str], source: str) -
 def study_values(name_or_path: str) -> dict[str, Any]:
     """Return what a built-in study or a file says, as TOML has it; raises as `load_study`."""
     if name_or_path.endswith(".toml"):
-        text = _read(Path(name_or_path))
+        text = _read(usable(Path(name_or_path)))
     elif name_or_path in built_in_studies():
         text = resources.files("studies").joinpath(f"{name_or_path}.toml").read_text("utf-8")
     else:
         raise UnknownNameError("study", name_or_path, [*built_in_studies(), "a FILE.toml"])
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # Digits and brackets can be too many to read.
         raise InputError(f"{name_or_path} is not valid TOML: {error}") from error
 
 
@@ -94,6 +97,7 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 def parse_study(values: Mapping[str, Any], source: str) -> StudyConfig:
     """Return `values` as a study; raises InputError that names `source` and every fault."""
+    check_texts(values, source)
     if renamed := renamed_keys(values):
         instead = ", ".join(f"{now} for {old}" for old, now in renamed.items())
         raise InputError(
@@ -105,7 +109,9 @@ def parse_study(values: Mapping[str, Any], source: str) -> StudyConfig:
         faults = [words for fault in error.errors() for words in _words(fault)]
     if len(faults) == 1:
         raise InputError(f"{source}: {faults[0]}")
-    raise InputError("\n  ".join([f"{source} has {len(faults)} faults:", *faults]))
+    told = faults[:_MOST_FAULTS]
+    more = [f"and {len(faults) - len(told):,} more"] if told != faults else []
+    raise InputError("\n  ".join([f"{source} has {len(faults):,} faults:", *told, *more]))
 
 
 def parse_stored(values: Mapping[str, Any], source: str) -> StudyConfig:
@@ -147,7 +153,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
 def _toml_value(text: str) -> Any:
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         if text.startswith(("[", "{")):
             raise InputError(
                 f"an override's list or table is written as in TOML, words in quotes, got {text}"

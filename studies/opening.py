@@ -8,7 +8,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 
 from objectives import MEASURES
-from spaces import InputError
+from spaces import InputError, in_one_line
 from studies.loading import parse_stored
 from studies.locks import study_lock
 from studies.paths import with_moved_files
@@ -86,7 +86,15 @@ def stored_config(study: optuna.Study) -> StudyConfig:
             f"study {study.study_name!r} is of format {attrs[StudyAttr.FORMAT]}, and this program "
             f"reads format {FORMAT}"
         )
-    return parse_stored(attrs[StudyAttr.CONFIG], f"the settings stored in {study.study_name!r}")
+    source = f"the settings stored in {study.study_name!r}"
+    try:
+        return parse_stored(attrs[StudyAttr.CONFIG], source)
+    except (InputError, AttributeError, KeyError, TypeError) as error:
+        # What is no table at all has no fault of its own.
+        words = in_one_line(error) if isinstance(error, InputError) else f"{source} are none"
+        raise InputError(
+            f"{words}; the study's record is damaged, or another version's of this program"
+        ) from error
 
 
 def _create(config: StudyConfig, storage: RDBStorage) -> optuna.Study:

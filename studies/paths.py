@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from spaces import InputError
+
 _PREFIX = "imagefolder:"
 _KEYS = (
     "teacher.weights",
@@ -16,6 +18,17 @@ _KEYS = (
 )
 """Settings that are a path: the data's name behind its prefix, its classes where they are no list,
 each of the modules."""
+
+
+def usable(path: Path) -> Path:
+    """Return `path`; raises InputError where no system can look for it: too long, or with a NUL."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass
+    except (OSError, ValueError) as error:
+        raise InputError(f"no file can be {path}: {getattr(error, 'strerror', error)}") from error
+    return path
 
 
 def beside(values: dict[str, Any], folder: Path) -> list[str]:
@@ -76,7 +89,10 @@ def _change_all(values: dict[str, Any], change: Callable[[str], str]) -> None:
         for name in tables:
             table = table.get(name) if isinstance(table, dict) else None
         if isinstance(table, dict) and last in table:
-            table[last] = _changed(table[last], key, change)
+            try:
+                table[last] = _changed(table[last], key, change)
+            except InputError as error:
+                raise InputError(f"{key}: {error}") from error
 
 
 def _changed(value: Any, key: str, change: Callable[[str], str]) -> Any:
@@ -92,5 +108,8 @@ def _changed(value: Any, key: str, change: Callable[[str], str]) -> Any:
 
 
 def _absolute(value: str, place: Callable[[Path], Path]) -> str:
-    path = Path(value).expanduser()
+    try:
+        path = usable(Path(value).expanduser())
+    except RuntimeError as error:
+        raise InputError(f"no file can be {value}: {error}") from error
     return os.path.abspath(path if path.is_absolute() else place(path))  # noqa: PTH100 - lexical

@@ -1,15 +1,24 @@
 """What a study file says: one named search, whole and valid."""
 
 import math
-import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import Field, ValidationInfo, field_serializer, field_validator
 from pydantic_core import PydanticCustomError
 
 from objectives import MEASURES
-from spaces import Space, StudySetup, digest, is_users_function
+from spaces import (
+    SEED,
+    THREADS,
+    InputError,
+    MeasureName,
+    Space,
+    StudySetup,
+    digest,
+    is_users_function,
+)
+from studies.folder import check_name
 from studies.paths import with_absolute_paths
 from studies.space_table import SpaceTable, is_default, nested, read_space, written
 from studies.tables import ChainTable, DataTable, Table, TeacherTable
@@ -17,7 +26,7 @@ from studies.tables import ChainTable, DataTable, Table, TeacherTable
 if TYPE_CHECKING:
     from objectives.fronts import Bounds, Costs
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_MOST_TRIALS = 100_000
 
 SPACE_FAULTS = "space_faults"
 """Type of the error that holds all faults of [space]."""
@@ -33,7 +42,7 @@ class RuntimeTable(Table):
 
     name: Literal["onnxruntime", "executorch"] = "onnxruntime"
     """What runs the artifacts; their costs and accuracies are its own."""
-    threads: int = Field(1, ge=1)
+    threads: int = Field(1, ge=THREADS.least, le=THREADS.most)
     """CPU threads of training, of scoring and of the latency measured."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where training happens."""
@@ -44,7 +53,7 @@ class PruningTable(Table):
 
     name: Literal["freeze_thaw", "known_costs", "none"] = "freeze_thaw"
     """`freeze_thaw` also pauses what others are worth more than; `known_costs` only stops."""
-    delta: float = Field(0.1, gt=0, lt=1)
+    delta: float = Field(0.1, ge=1e-6, lt=1)
     """Level: the share of students whose final accuracy may lie above the bound."""
     audit_share: float = Field(0.2, ge=0, le=1)
     """Share of the students to be stopped that run on, to see whether stopping was right."""
@@ -55,16 +64,16 @@ class SamplerTable(Table):
 
     name: Literal["ehvi", "tpe", "nsgaii", "gp", "random", "qmc"] = "ehvi"
     """`ehvi`: by expected hypervolume per second of training; the others are Optuna's."""
-    startup: int = Field(10, ge=1)
+    startup: int = Field(10, ge=1, le=_MOST_TRIALS)
     """Sampled trials drawn at random before the sampler learns."""
 
 
 class CostsTable(Table):
     """[costs]: how latency is measured."""
 
-    processes: int = Field(3, ge=1)
+    processes: int = Field(3, ge=1, le=100)
     """Fresh processes each artifact is timed in."""
-    calls: int = Field(200, ge=20)
+    calls: int = Field(200, ge=20, le=100_000)
     """Timed calls per process, after warm-up."""
 
 
@@ -73,13 +82,13 @@ class BoundsTable(Table):
 
     accuracy_of_teacher: float = Field(0.9, gt=0, le=1)
     """Accuracy floor as a share of the teacher's."""
-    size_of_teacher: float | None = Field(None, gt=0)
+    size_of_teacher: float | None = Field(None, ge=1e-6, le=1e3)
     """Most bytes, as a share of the teacher's fp32 file."""
-    latency_of_teacher: float | None = Field(None, gt=0)
+    latency_of_teacher: float | None = Field(None, ge=1e-6, le=1e3)
     """Longest latency, as a share of the teacher's as fp32."""
-    size_mb: float | None = Field(None, gt=0)
+    size_mb: float | None = Field(None, ge=1e-6, le=1e6)
     """Most megabytes (10^6 bytes); beside size_of_teacher the tighter of both counts."""
-    latency_ms: float | None = Field(None, gt=0)
+    latency_ms: float | None = Field(None, ge=1e-6, le=1e6)
     """Longest latency of one image; beside latency_of_teacher the tighter of both counts."""
 
     def of(self, accuracy: float, teacher: "Costs") -> "Bounds":
@@ -119,14 +128,14 @@ class StudyConfig(Table):
     """Of the study and its folder."""
     objectives: tuple[Objective, ...] = OBJECTIVES
     """Two or all three, accuracy first."""
-    seed: int = Field(0, ge=0, lt=2**31)
+    seed: int = Field(0, ge=SEED.least, lt=SEED.below)
     """Of the teacher, of every student and of the sampler."""
-    trials: int = Field(40, ge=1)
+    trials: int = Field(40, ge=1, le=_MOST_TRIALS)
     """Sampled trials in all."""
-    least_gain_per_hour: float = Field(0.0, ge=0)
+    least_gain_per_hour: float = Field(0.0, ge=0, le=100)
     """The study ends when its next hour is expected to add less than this share of the
     hypervolume; at 0 it never ends before its trials."""
-    workers: int = Field(1, ge=1)
+    workers: int = Field(1, ge=1, le=256)
     """Processes that run trials on this machine."""
     modules: tuple[str, ...] = ()
     """Folders in which a `module:function` is looked for, after the current one; that of the
@@ -144,11 +153,10 @@ class StudyConfig(Table):
     @field_validator("name")
     @classmethod
     def _names_a_folder(cls, name: str) -> str:
-        if not _NAME.fullmatch(name):
-            raise ValueError(
-                "must be at most 100 letters, digits, dots, dashes and underscores, the first a "
-                "letter or a digit"
-            )
+        try:
+            check_name(name)
+        except InputError as error:
+            raise ValueError(str(error)) from error
         return name
 
     @field_validator("space", mode="plain")
@@ -220,7 +228,7 @@ class StudyConfig(Table):
             threads=self.runtime.threads,
             device=self.runtime.device,
             runtime=self.runtime.name,
-            measure=self.objectives[0],
+            measure=cast("MeasureName", self.objectives[0]),
             modules=self.modules,
         )
 

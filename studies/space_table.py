@@ -4,15 +4,17 @@
 are, their rules and what is searched where a file says nothing, the settings declare themselves.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spaces import Choice, Domain, InputError, Key, Steps, Value, has_width, keys_of
+from spaces import NETWORK, Choice, Domain, InputError, Key, Steps, Value, has_width, keys_of
 
 Faults = list[tuple[str, str]]
 """Key and what is wrong with it."""
 
+_MOST_NETWORKS = 1_000
 _IMAGE_SIZE = "network.image_size"
 """The one setting whose default is the data's: networks see the images as they are held."""
 
@@ -51,6 +53,7 @@ def read_space(
     domains = {name: given.get(name, _default(key, image_size)) for name, (key, *_) in keys.items()}
     _settle_width(domains, given, faults)
     _check_methods(domains, given, keys, faults)
+    _count_networks(domains, faults)
     methods = {name: domain.values for name, domain in domains.items()}
     has = {name for name, meanings in keys.items() if _is_had(meanings, methods)}
     return SpaceTable({name: domains[name] for name in keys if name in has}), faults
@@ -180,6 +183,15 @@ def _check_methods(
         methods = ", ".join(str(key.method) for key in keys[name])
         having = ", ".join(map(str, domains[where].values))
         faults.append((name, f"is a setting of {methods}, and {where} has only {having}"))
+
+
+def _count_networks(domains: Mapping[str, Domain], faults: Faults) -> None:
+    """Find a grid of networks that is too large, before any of them is made."""
+    of_network = [one for name, one in domains.items() if name.startswith(f"{NETWORK}.")]
+    count = math.prod(len(domain.values) for domain in of_network)
+    if count > _MOST_NETWORKS:
+        rule = f"has at most {_MOST_NETWORKS:,} networks, each built and timed under every scheme"
+        faults.append((NETWORK, f"{rule}, got {count:,}"))
 
 
 def _is_had(meanings: Sequence[Key], values: Mapping[str, Sequence[Any]]) -> bool:

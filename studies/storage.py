@@ -14,6 +14,7 @@ from sqlalchemy import exc
 from objectives import FileLock
 from spaces import InputError
 from studies.locks import removed, server_lock
+from studies.paths import usable
 from studies.patience import Tell, be_patient, first_line
 from studies.stored_trials import READS_ONLY
 
@@ -106,19 +107,23 @@ def _told(url: sqlalchemy.URL) -> Iterator[None]:
 
 
 def _parsed(target: str | Path) -> sqlalchemy.URL:
-    if isinstance(target, Path) or "://" not in target:
-        return sqlalchemy.URL.create("sqlite", database=str(target))
     try:
-        url = sqlalchemy.make_url(target)
+        if isinstance(target, Path) or "://" not in target:
+            url = sqlalchemy.URL.create("sqlite", database=str(target))
+        else:
+            url = sqlalchemy.make_url(target)
         backend = url.get_backend_name()
     except (exc.SQLAlchemyError, ValueError) as error:
         raise InputError(f"not a storage URL: {first_line(error)}") from error
-    if backend not in {"sqlite", *_DRIVERS}:
+    # Of its drivers, ours is the one that Python has.
+    if url.drivername != "sqlite" and backend not in _DRIVERS:
         raise InputError(
-            f"a storage is sqlite:///FILE, postgresql://… or mysql://…, got {backend}://"
+            f"a storage is sqlite:///FILE, postgresql://… or mysql://…, got {url.drivername}://"
         )
-    if backend == "sqlite" and url.database in {None, "", ":memory:"}:
-        raise InputError("a study outlives its process: an SQLite storage needs a file")
+    if backend == "sqlite":
+        if (url.database or "").strip() in {"", ":memory:"}:
+            raise InputError("a study outlives its process: an SQLite storage needs a file")
+        usable(_file(url))
     if url.drivername in _DRIVERS:
         url = url.set(drivername=_DRIVERS[url.drivername][0])
     return url

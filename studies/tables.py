@@ -30,7 +30,7 @@ STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _DATA = DataConfig("digits")
 _SCHEDULE = Schedule()
 _NO_SWITCHES = [name for name, value in asdict(_DATA).items() if not isinstance(value, bool)]
-_SEVERAL_FORMS = ("augment", "classes", "mean", "std")
+_SEVERAL_FORMS = ("augment", "classes", "mean", "std", "class_weights")
 """Keys of more than one type: DataConfig says in one line what they can be, pydantic in several."""
 
 

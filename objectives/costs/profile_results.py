@@ -7,13 +7,13 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from objectives.costs.table import Cost, CostTable, with_levels
-from spaces import InputError
+from spaces import THREADS, InputError, check_texts
 
 LEAST_REPEATABILITY = 0.03
 """Latencies closer than this are ties even where the few processes agree better: fp32, fp16 and
 weight-only artifacts are the same float graph once loaded, and medians differ by 2.6 percent."""
 
-Positive = Annotated[FiniteFloat, Field(gt=0)]
+Milliseconds = Annotated[FiniteFloat, Field(ge=1e-6, le=1e6)]
 
 
 class _Strict(BaseModel):
@@ -23,8 +23,8 @@ class _Strict(BaseModel):
 class Timing(_Strict):
     """One artifact in one process."""
 
-    median_ms: Positive
-    p95_ms: Positive
+    median_ms: Milliseconds
+    p95_ms: Milliseconds
 
 
 class TimedArtifact(_Strict):
@@ -32,10 +32,10 @@ class TimedArtifact(_Strict):
 
     network: str
     layout: str
-    image_size: int = Field(gt=0)
-    flops: int = Field(ge=0)
-    parameters: int = Field(ge=0)
-    size_bytes: int = Field(gt=0)
+    image_size: int = Field(gt=0, le=1024)
+    flops: int = Field(ge=0, le=10**18)
+    parameters: int = Field(ge=0, le=10**12)
+    size_bytes: int = Field(gt=0, le=10**12)
     timings: tuple[Timing, ...] = Field(min_length=1)
     """One a process."""
 
@@ -46,10 +46,10 @@ class ProfileResults(_Strict):
     format: int = Field(ge=2, le=2)
     runtime: str
     teacher: str
-    processes: int = Field(gt=0)
-    calls: int = Field(gt=0)
-    warmup: int = Field(ge=0)
-    threads: int = Field(gt=0)
+    processes: int = Field(gt=0, le=100)
+    calls: int = Field(gt=0, le=10**6)
+    warmup: int = Field(ge=0, le=10**6)
+    threads: int = Field(gt=0, le=THREADS.most)
     device: dict[str, str]
     artifacts: tuple[TimedArtifact, ...] = Field(min_length=1)
 
@@ -68,6 +68,7 @@ def read_results(path: Path) -> ProfileResults:
         raise InputError(
             f"costs {path} are not what a bundle's profile.py writes: {faults}"
         ) from error
+    check_texts(results.model_dump(), f"costs {path}")
     names = [(artifact.network, artifact.layout) for artifact in results.artifacts]
     if twice := {name for name in names if names.count(name) > 1}:
         raise InputError(f"costs {path} have more than one {_words(twice)}")

@@ -14,6 +14,9 @@ Sources = dict[SplitName, SplitName]
 """From a split that the set lacks to the one that it is a share of."""
 
 _MOST_NAMED = 20
+_LEAST_OF_A_CLASS: dict[SplitName, int] = {"train": 2, "validation": 1, "test": 1}
+"""Images, on average over the classes, that a limit leaves: of fewer nothing can be learned, or
+told."""
 
 
 def split_images(found: ImageSet, config: DataConfig) -> tuple[dict[SplitName, Part], list[str]]:
@@ -84,7 +87,14 @@ def _limited(
     limit = limits[name]
     if limit is None or limit >= len(indices):
         return images, indices
-    return images, stratified(indices, images.labels[indices], limit, config.split_seed, name)
+    labels = images.labels[indices]
+    classes, each = len(np.unique(labels)), _LEAST_OF_A_CLASS[name]
+    if limit < classes * each:
+        raise InputError(
+            f"data.{name}_limit must be at least {classes * each:,}, {each} for each of "
+            f"{classes:,} classes, got {limit:,}"
+        )
+    return images, stratified(indices, labels, limit, config.split_seed, name)
 
 
 def _sources_in_words(sources: Sources, config: DataConfig) -> list[str]:

@@ -28,6 +28,7 @@ from .options import add_command as add_command
 from .options import fail as fail
 from .options import make_app as make_app
 from .options import run_app as run_app
+from .options import usable as usable
 from .options import with_examples as with_examples
 from .recipe import Recipe as Recipe
 from .recipe import read_recipe as read_recipe

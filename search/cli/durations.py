@@ -5,6 +5,7 @@ import re
 from spaces import InputError
 
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST_S = 10 * 365 * 86400.0
 _PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 
@@ -19,9 +20,10 @@ def parse_duration_s(text: str) -> float:
             seconds = float(compact)
         except ValueError:
             seconds = float("nan")
-    if not 0 < seconds < float("inf"):
+    if not 0 < seconds <= _LONGEST_S:
         raise InputError(
-            f"a duration must be a positive time such as 45s, 30m or 1h30m, got {text!r}"
+            "a duration must be a positive time of ten years at most, such as 45s, 30m or 1h30m, "
+            f"got {text!r}"
         )
     return seconds
 

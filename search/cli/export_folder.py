@@ -38,7 +38,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     A folder of an earlier export is replaced, anything else is left alone. Raises InputError when
     `out` is something else or cannot be written.
     """
-    if out.exists() and not _is_ours(out):
+    if (out.exists() or out.is_symlink()) and not _is_ours(out):
         raise InputError(f"{out} is there and is no earlier export: choose another --out")
     with made_folders(out.absolute().parent, hint="--out names another"):
         aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))

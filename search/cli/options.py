@@ -1,6 +1,7 @@
 """What all commands share: their options, and how an outcome becomes an exit code."""
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -15,6 +16,14 @@ from search.cli.interrupts import interruptible
 from search.cli.stand_ins import use_stand_ins
 from spaces import DistilfrontError, InputError, is_text, printable
 
+
+def usable(path: Path | None) -> Path | None:
+    """Return a path that a command was given; raises InputError where no file can be there."""
+    from studies import usable as usable_path
+
+    return None if path is None else usable_path(path)
+
+
 StudyOption = Annotated[
     str,
     typer.Option(
@@ -25,7 +34,8 @@ StudyOption = Annotated[
     ),
 ]
 RunsDirOption = Annotated[
-    Path, typer.Option("--runs-dir", help="Folder that holds every study's files.")
+    Path,
+    typer.Option("--runs-dir", help="Folder that holds every study's files.", callback=usable),
 ]
 StorageOption = Annotated[
     str | None,
@@ -68,7 +78,9 @@ TrustOption = Annotated[
         help="Import modules that a study or recipe names, wherever they lie: this runs them.",
     ),
 ]
-OutOption = Annotated[Path, typer.Option("--out", help="Folder to write; made if it is missing.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", help="Folder to write; made if it is missing.", callback=usable)
+]
 
 RUNS_DIR = Path("runs")
 
@@ -82,6 +94,9 @@ _EXAMPLES: dict[Callable[..., None], tuple[str, ...]] = {}
 
 REFUSAL = "distilfront: "
 """Before what a command says when it ends without having done what was asked."""
+
+_LONGEST_LINE, _END = 2_000, 500
+"""Characters; and those kept of the end of a longer one, where the rule or its alternatives are."""
 
 EXIT_FAULT = 1
 EXIT_INPUT = 2
@@ -136,7 +151,8 @@ def run_app(app: typer.Typer) -> NoReturn:
     except KeyboardInterrupt:
         fail("interrupted", EXIT_INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - told, and the command ends with it
-        _close_what_is_full()
+        if full := _full_output():
+            fail(f"cannot write to standard output: {full}", EXIT_INPUT)
         fail(_told(error), EXIT_FAULT)
     if code == EXIT_INTERRUPTED:
         fail("interrupted", EXIT_INTERRUPTED)
@@ -165,15 +181,32 @@ def _told(error: Exception) -> str:
     return f"a fault of the program's own, {words}; please report it with {log.name}"
 
 
-def _close_what_is_full() -> None:
-    """Let the interpreter not try once more to write to a pipe or a disk that takes nothing."""
+def _full_output() -> str:
+    """Say why the standard output, a pipe or a disk, takes nothing; empty where it does.
+
+    The interpreter is kept from trying once more.
+    """
     try:
         sys.stdout.flush()
-    except OSError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return error.strerror or type(error).__name__
+    return ""
 
 
 def fail(words: str, code: int) -> NoReturn:
     """Print `words` to standard error and exit with `code`."""
-    print(f"{REFUSAL}{words}", file=sys.stderr)
+    print(f"{REFUSAL}{_in_lines(words)}", file=sys.stderr)
     sys.exit(code)
+
+
+def _in_lines(words: str) -> str:
+    """Return words in the lines that were meant: what they cite may be long, or have breaks.
+
+    The lines of a list begin with two spaces.
+    """
+    lines = map(printable, re.split(r"\n(?=  )", words))
+    return "\n".join(
+        line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE // 2]} … {line[-_END:]}"
+        for line in lines
+    )

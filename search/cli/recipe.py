@@ -12,6 +12,7 @@ from spaces import (
     InputError,
     Scheme,
     StudySetup,
+    check_texts,
     digest,
     essence,
     from_dict,
@@ -76,8 +77,9 @@ def read_recipe(path: Path) -> Recipe:
         values = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise InputError(f"cannot read the config {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # Digits and brackets can be too many to read.
         raise InputError(f"{path} is not valid TOML: {error}") from error
+    check_texts(values, str(path))
     missing = sorted({"format", "study", "trial", "scheme", "setup"} - values.keys())
     if missing:
         raise InputError(
@@ -85,10 +87,12 @@ def read_recipe(path: Path) -> Recipe:
         )
     if values["format"] != FORMAT:
         raise InputError(f"{path} has format {values['format']}, and this program reads {FORMAT}")
-    scheme = scheme_named(str(values["scheme"]))
-    chain = None
-    if "student" in values:
-        chain = from_dict(ChainConfig, {"student": values["student"], "scheme": scheme.name})
-    setup = from_dict(StudySetup, values["setup"])
-    inputs, known = values.get("inputs", {}), str(values.get("digest", ""))
-    return Recipe(setup, chain, scheme, values["study"], values["trial"], inputs, known)
+    try:
+        scheme = scheme_named(str(values["scheme"]))
+        student = values.get("student")
+        chain = None if student is None else {"student": student, "scheme": scheme.name}
+        names = values.keys() & {"setup", "study", "trial", "inputs", "digest"}
+        kept = {name: values[name] for name in names}
+        return from_dict(Recipe, {**kept, "chain": chain, "scheme": scheme})
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error

@@ -84,9 +84,10 @@ def _chain(space: Space, network: Network, stages: int, *, alone: bool) -> Chain
             return values[0]
         if setting.skips is not None and table not in kept:
             return setting.skips
-        if alone and setting.alone in values:
-            return setting.alone
-        left = [value for value in values if value not in {setting.skips, setting.alone}]
+        teacherless = [value for value in declared.alone if value in values]
+        if alone and teacherless:
+            return teacherless[0]
+        left = [value for value in values if value not in {setting.skips, *teacherless}]
         return _baseline_value(left or list(values), setting.baseline)
 
     return space.chain(ask)

@@ -1,9 +1,10 @@
 """What all methods have in common, the one that needs no teacher, and the base of most others."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from spaces.domains import Steps
+from spaces.domains import Choice, Steps
 from spaces.settings import Number, Setting, Settings, own_settings, setting
 
 
@@ -17,12 +18,15 @@ class Method(Settings):
 
     @property
     def needs_teacher(self) -> bool:
-        """Whether the teacher is asked at all."""
-        return True
+        """Whether the teacher is asked at all: not where all that weighs its part is at 0."""
+        weights = [one for one in own_settings(type(self)) if one.alone]
+        return not weights or any(getattr(self, one.name) not in one.alone for one in weights)
 
     @property
     def in_words(self) -> str:
         """In a few words, as reports have it: `dkd, alpha 1, beta 8`."""
+        if not self.needs_teacher:
+            return "labels alone"
         values = {one.name: getattr(self, one.name) for one in own_settings(type(self))}
         said = (
             f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
@@ -42,10 +46,29 @@ class NoTeacher(Method):
         """False."""
         return False
 
-    @property
-    def in_words(self) -> str:
-        """In words."""
-        return "labels alone"
+
+def weight(default: float, words: str, values: tuple[float, ...]) -> Any:
+    """Return the field of what weighs the teacher's part, or one of them; 0 leaves it out.
+
+    values: what is searched where a study file is silent.
+    """
+    rule = Number(least=0, most=100)
+    return setting(default, Setting(words, rule, Choice(values), alone=0, baseline=default))
+
+
+def shared_temperature(applies: Callable[[Mapping[str, Any]], bool]) -> Any:
+    """Return the field of the temperature, which methods have in common."""
+    return setting(
+        4.0,
+        Setting(
+            "temperature",
+            Number(least=0.01, most=1000),
+            Steps(1.0, 10.0, 1.0),
+            applies,
+            shared=True,
+            baseline=4,
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -65,28 +88,13 @@ class Softened(Method):
     )
     """Weight of the teacher's logits, against the labels; at 0 a student learns from the labels
     alone, and from the inner tensors that `hint`, `attention`, `rkd` and `crd` compare."""
-    temperature: float = setting(
-        4.0,
-        Setting(
-            "temperature",
-            Number(above=0),
-            Steps(1.0, 10.0, 1.0),
-            lambda known: known["alpha"] > 0,
-            shared=True,
-            baseline=4,
-        ),
-    )
+    temperature: float = shared_temperature(lambda known: known["alpha"] > 0)
     """T: how far both distributions are softened."""
-
-    @property
-    def needs_teacher(self) -> bool:
-        """False at alpha 0."""
-        return self.alpha > 0
 
     @property
     def in_words(self) -> str:
         """`T 4, alpha 0.3`, after the name of any method but the plain one."""
         if not self.needs_teacher:
-            return "labels alone"
+            return super().in_words
         said = f"T {self.temperature:g}, alpha {self.alpha:g}"
         return said if self.kind == "logit" else f"{self.kind}, {said}"

@@ -13,10 +13,11 @@ from spaces.settings.declaration import (
     setting,
 )
 from spaces.settings.places import PLACES
-from spaces.settings.rules import Flag, Number, Rule, Word
+from spaces.settings.rules import SEED, Flag, Number, Rule, Word, check_numbers
 
 __all__ = [
     "PLACES",
+    "SEED",
     "Declared",
     "Flag",
     "Number",
@@ -24,6 +25,7 @@ __all__ = [
     "Setting",
     "Settings",
     "Word",
+    "check_numbers",
     "choice_of",
     "own_settings",
     "setting",

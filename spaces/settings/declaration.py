@@ -101,6 +101,13 @@ class Declared:
     kinds: Mapping[str, type] | None = None
     """By name, the classes of which the field holds one; None for a plain value."""
 
+    @property
+    def alone(self) -> tuple[Value, ...]:
+        """The values at which a student learns without its teacher, or the kinds that never ask."""
+        if self.kinds is not None:
+            return tuple(name for name, kind in self.kinds.items() if not kind().needs_teacher)
+        return () if self.setting.alone is None else (self.setting.alone,)
+
 
 def own_settings(kind: type) -> tuple[Declared, ...]:
     """Return the settings of a dataclass in the order in which they are asked.

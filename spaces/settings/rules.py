@@ -1,8 +1,10 @@
 """Which values a setting may have at all."""
 
-import math
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
+from typing import get_type_hints
 
 from spaces.errors import InputError
 
@@ -23,7 +25,7 @@ class Number:
         """Return `value` as the field has it; raises InputError with the rule and the value."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InputError(f"{name} must be a number, got {value!r}")
-        if not math.isfinite(value):
+        if not abs(value) <= sys.float_info.max:  # A whole number can be beyond what floats are.
             raise InputError(f"{name} must be a finite number, got {value}")
         if self.whole and value != int(value):
             raise InputError(f"{name} must be a whole number, got {value}")
@@ -56,7 +58,7 @@ class Number:
         if low is not None and high is not None:
             opening = "[" if self.least is not None else "("
             closing = "]" if self.most is not None else ")"
-            return f"in {opening}{low:g}, {high:g}{closing}"
+            return f"in {opening}{low:.10g}, {high:.10g}{closing}"
         if low is not None:
             return f"at least {low:g}" if self.least is not None else f"greater than {low:g}"
         return f"at most {high:g}" if self.most is not None else f"less than {high:g}"
@@ -101,3 +103,28 @@ class Flag:
 
 
 Rule = Number | Word | Flag
+
+SEED = Number(least=0, below=2**31, whole=True)
+
+
+def check_numbers(config: object) -> None:
+    """Raise InputError unless the rules allow all numbers of a dataclass.
+
+    A rule stands in the field's annotation: `Annotated[int, Number(least=1, most=9, whole=True)]`.
+    None, where a field can be that, is left alone.
+    """
+    kind: type = type(config)
+    for name, rule in _number_rules(kind):
+        if (value := getattr(config, name)) is not None:
+            rule.read(name, value)
+
+
+@cache
+def _number_rules(kind: type) -> tuple[tuple[str, Number], ...]:
+    hints = get_type_hints(kind, include_extras=True).items()
+    return tuple(
+        (name, rule)
+        for name, hint in hints
+        for rule in getattr(hint, "__metadata__", ())
+        if isinstance(rule, Number)
+    )

@@ -1,12 +1,12 @@
 """Low-rank adapters on some layers of a trained student, merged into its weights."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import ClassVar, Literal, get_args
 
 from spaces.domains import Choice
-from spaces.schedule import EPOCHS
+from spaces.schedule import EPOCHS, LEARNING_RATE
 from spaces.settings import Number, Setting, Word, setting
 from spaces.stages.stage import Leaf, Prior, Stage
 
@@ -50,7 +50,7 @@ class Adapt(Stage):
         8,
         Setting(
             "rank",
-            Number(least=1, whole=True),
+            Number(least=1, most=1024, whole=True),
             Choice((0, 2, 4, 8, 16, 32)),
             skips=0,
             length=_LITTLE,
@@ -58,7 +58,8 @@ class Adapt(Stage):
     )
     """Rank of the update."""
     lora_alpha: float = setting(
-        16.0, Setting("LoRA alpha", Number(above=0), Choice((8, 16, 32)), length=_LITTLE)
+        16.0,
+        Setting("LoRA alpha", Number(least=0.01, most=10_000), Choice((8, 16, 32)), length=_LITTLE),
     )
     """Scale of the update before division by the rank."""
     dropout: float = setting(
@@ -79,7 +80,7 @@ class Adapt(Stage):
     epochs: int = setting(3, EPOCHS)
     learning_rate: float = setting(
         0.003,
-        Setting("learning rate", Number(above=0), Choice((0.001, 0.003, 0.01)), length=_LITTLE),
+        replace(LEARNING_RATE, domain=Choice((0.001, 0.003, 0.01)), length=_LITTLE),
     )
 
     @property

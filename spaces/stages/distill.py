@@ -1,13 +1,13 @@
 """Training a student from fresh weights, or from a parent's, with the teacher's help."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 from spaces.codec import one_of
 from spaces.domains import Choice
 from spaces.methods import METHODS, Logit, Method
-from spaces.schedule import EPOCHS
-from spaces.settings import Number, Setting, Word, choice_of, setting
+from spaces.schedule import EPOCHS, LEARNING_RATE
+from spaces.settings import Setting, Word, choice_of, setting
 from spaces.stages.stage import Prior, Stage
 
 
@@ -22,13 +22,13 @@ class Distill(Stage):
     prior: ClassVar[Prior] = Prior(fall=0.75, noise=0.23, taught=0.03)
 
     method: Annotated[Method, *one_of(METHODS)] = choice_of(
-        METHODS, Logit(), Setting("method", Word(METHODS), alone="none")
+        METHODS, Logit(), Setting("method", Word(METHODS))
     )
     """How it learns from the teacher."""
     epochs: int = setting(8, EPOCHS)
     learning_rate: float = setting(
         0.002,
-        Setting("learning rate", Number(above=0), Choice((0.0005, 0.002, 0.01, 0.02)), length=0.5),
+        replace(LEARNING_RATE, domain=Choice((0.0005, 0.002, 0.01, 0.02)), length=0.5),
     )
     """It decides most."""
 

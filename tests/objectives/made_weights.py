@@ -6,6 +6,10 @@ from torch.nn.utils import parametrizations
 from torchvision.models import VisionTransformer
 from torchvision.models.convnext import CNBlock
 
+from objectives import trust_modules
+
+trust_modules([__name__])
+
 IMAGE_SIZE = 32
 
 

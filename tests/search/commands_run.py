@@ -58,6 +58,22 @@ def run_here(*arguments: object, cwd: Path) -> "subprocess.CompletedProcess[str]
     return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
+def refused(*arguments: object, cwd: Path, lines: int = 1) -> str:
+    """Run a command that must refuse, and return what it says."""
+    before = tree(cwd)
+    ended = run_here(*arguments, cwd=cwd)
+    assert ended.returncode == 2, ended.stderr
+    assert tree(cwd) == before
+    return one_refusal(ended.stderr, lines)
+
+
+def one_refusal(said: str, lines: int = 1) -> str:
+    """Return the words of a refusal that has as many lines as it should."""
+    assert said.startswith("distilfront: ")
+    assert len(said.splitlines()) == lines, said
+    return said.removeprefix("distilfront: ").rstrip("\n")
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     """Return every file under `folder` with its bytes, every folder, and what databases say."""
     return {
@@ -68,6 +84,8 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def _content(path: Path) -> bytes:
+    if path.is_symlink():
+        return f"(link to {path.readlink()})".encode()
     if path.is_dir():
         return b"(folder)"
     if path.suffix == ".db":

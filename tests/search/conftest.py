@@ -21,6 +21,21 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
     return Searched(file, runs, output, costs)
 
 
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with the tiny study's file and nothing else."""
+    (tmp_path / "tiny.toml").write_text(STUDY)
+    return tmp_path
+
+
+@pytest.fixture
+def begun(searched: Searched, tmp_path: Path) -> Path:
+    """A folder with a finished study, to be done with as one likes; its cache stays behind."""
+    place = tmp_path / "begun"
+    shutil.copytree(searched.file.parent, place, ignore=shutil.ignore_patterns("cache", "exported"))
+    return place
+
+
 def _search(folder: Path) -> None:
     folder.mkdir()
     file, runs = folder / "tiny.toml", folder / "runs"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import sqlite3
 from pathlib import Path
@@ -15,41 +14,10 @@ from objectives.models import build_model
 from objectives.models.weights import save_weights
 from spaces import Network
 from studies import open_storage
-from tests.search.commands_run import run_command, run_here, tree
+from tests.search.commands_run import one_refusal, refused, run_command, tree
 from tests.search.searching import STUDY, Searched
 
 TRAINED = "[teacher.training]\nepochs = 2\nlearning_rate = 0.01\nbatch_size = 32\n"
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A folder with the tiny study's file and nothing else."""
-    (tmp_path / "tiny.toml").write_text(STUDY)
-    return tmp_path
-
-
-@pytest.fixture
-def begun(searched: Searched, tmp_path: Path) -> Path:
-    """A folder with a finished study, to be done with as one likes; its cache stays behind."""
-    place = tmp_path / "begun"
-    shutil.copytree(searched.file.parent, place, ignore=shutil.ignore_patterns("cache", "exported"))
-    return place
-
-
-def refused(*arguments: object, cwd: Path, lines: int = 1) -> str:
-    """Run a command that must refuse, and return what it says."""
-    before = tree(cwd)
-    ended = run_here(*arguments, cwd=cwd)
-    assert ended.returncode == 2, ended.stderr
-    assert tree(cwd) == before
-    return one_refusal(ended.stderr, lines)
-
-
-def one_refusal(said: str, lines: int = 1) -> str:
-    """Return the words of a refusal that has as many lines as it should."""
-    assert said.startswith("distilfront: ")
-    assert len(said.splitlines()) == lines, said
-    return said.removeprefix("distilfront: ").rstrip("\n")
 
 
 def study_file(place: Path, old: str, new: str) -> Path:
@@ -125,6 +93,18 @@ def test_a_file_with_many_faults_gets_all_of_them_at_once(place):
             "sampler: with least_gain_per_hour = 0.01 it must be ehvi, or the pruner freeze_thaw",
         ),
         (["--seed", "-1"], "seed: must be greater than or equal to 0, got -1"),
+        (["--workers", "1000000000"], "workers: must be less than or equal to 256, got 10"),
+        (["--set", "space.adapt.rank=[1000000]"], "adapt.rank: must be in [1, 1024], got 1000000"),
+        (
+            ["--set", "space.distill.alpha={low=0, high=1, step=1e-12}"],
+            "space.distill.alpha: a range has at most 1,000 values",
+        ),
+        (
+            ["--set", "data.train_limit=1"],
+            "data.train_limit must be at least 20, 2 for each of 10 classes, got 1",
+        ),
+        (["--set", f"modules={'x' * 300}"], "x: File name too long"),
+        (["--set", "data.root=a\nb"], "data.root: must have no control characters, got '/"),
         (["--sampler", "best"], "must be 'ehvi', 'tpe', 'nsgaii', 'gp', 'random' or 'qmc'"),
         (["--pruner", "hyperband"], "pruning.name: must be 'freeze_thaw', 'known_costs' or 'none'"),
         (["--timeout", "soon"], "such as 45s, 30m or 1h30m, got 'soon'"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from spaces import InputError
+from spaces import METHODS, InputError
 from studies import StudyFolder, open_storage, open_study
 from studies.records import History, read_history
 from tests.search.commands_run import ROOT, run_here
@@ -73,7 +73,36 @@ rank = [0, 2]
 scheme = ["fp32", "int8_static"]
 """
 
-SPACES = {"one stage": ONE_STAGE, "three stages": THREE_STAGES, "two networks": TWO_NETWORKS}
+EVERY_METHOD = f"""
+[chain]
+stages = ["distill"]
+[space.network]
+architecture = "cifar_resnet20"
+width = [0.25]
+[space.distill]
+method = {list(METHODS)}
+epochs = 2
+batch_size = 32
+learning_rate = 0.01
+alpha = 0.9
+temperature = 4
+dkd = {{ alpha = 1, beta = 8 }}
+dist = {{ beta = 1, gamma = 1 }}
+wttm = {{ beta = 4 }}
+label_smoothing = {{ smoothing = 0.1 }}
+[space.quantize]
+scheme = ["fp32", "int8_static"]
+[pruning]
+name = "none"
+"""
+"""With one student a method."""
+
+SPACES = {
+    "one stage": ONE_STAGE,
+    "three stages": THREE_STAGES,
+    "two networks": TWO_NETWORKS,
+    "every method": EVERY_METHOD,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +138,11 @@ def run(*arguments: object, cwd: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["one stage", "three stages", pytest.param("two networks", marks=pytest.mark.long)]
+    "name",
+    [
+        *("one stage", "three stages"),
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("two networks", "every method")),
+    ],
 )
 def test_a_study_of_another_chain_is_searched_reported_exported_and_retrained(
     name: str, tmp_path: Path
@@ -147,8 +180,9 @@ def test_a_study_of_another_chain_is_searched_reported_exported_and_retrained(
 @pytest.mark.parametrize("name", SPACES)
 def test_a_study_of_another_chain_is_killed_and_goes_on(name: str, tmp_path: Path) -> None:
     file, runs = study_file(tmp_path, SPACES[name]), tmp_path / "runs"
+    trials = len(METHODS) if name == "every method" else 6
     for epochs in (1, 3, 5):
-        command = Command(file, runs, "--trials", "6")
+        command = Command(file, runs, "--trials", str(trials))
 
         def far_enough(epochs: int = epochs) -> bool:
             try:
@@ -161,7 +195,10 @@ def test_a_study_of_another_chain_is_killed_and_goes_on(name: str, tmp_path: Pat
         command.waits_until(far_enough)
         for worker in command.kill():
             os.kill(worker, signal.SIGKILL)
-    assert Command(file, runs, "--trials", "6").ends() == 0
+    assert Command(file, runs, "--trials", str(trials)).ends() == 0
     with history_in(runs) as history:
-        assert history.ended == 6
+        assert history.ended == trials
         assert not [failure for failure in history.failed if failure.kind != "interrupted"]
+        if name == "every method":
+            scored = {one.chain.student.teaching(0).kind for one in history.points if one.chain}
+            assert scored == METHODS.keys()

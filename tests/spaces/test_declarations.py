@@ -248,3 +248,15 @@ def test_a_field_that_holds_no_known_kind_is_refused():
     for method in (Unknown(), Disguised()):
         with pytest.raises(InputError, match=r"unknown method '(unknown|none)': known are"):
             STAGES["distill"](method=method)
+
+
+@pytest.mark.parametrize(
+    "kind", [Network, Calibration, *STAGES.values(), *METHODS.values(), *LAYOUTS.values()]
+)
+def test_every_number_has_a_range(kind):
+    """What has no bound takes what no machine can hold, or what trains nothing."""
+    rules = {each.name: each.setting.rule for each in own_settings(kind)}
+    for name, rule in rules.items():
+        if isinstance(rule, Number) and not rule.among:
+            assert (rule.least, rule.above) != (None, None), name
+            assert (rule.most, rule.below) != (None, None), name

@@ -12,13 +12,21 @@ import pytest
 from spaces import (
     SCHEMES,
     Adapt,
+    Attention,
     ChainConfig,
+    Crd,
+    Dist,
     Distill,
+    Dkd,
+    Hint,
+    LabelSmoothing,
     Logit,
     Network,
     NoTeacher,
+    Rkd,
     Stage,
     StudentConfig,
+    Wttm,
     digest,
     essence,
     student_key,
@@ -50,6 +58,31 @@ UNUSUAL = StudentConfig(
 )
 def test_the_key_of_a_student_never_changes(student, key):
     assert student_key(student) == key
+
+
+@pytest.mark.parametrize(
+    ("method", "key"),
+    [
+        (Dkd(), "4043e802522c"),
+        (Dkd(2, 4, 1, 20), "1a7e3b2dfb12"),
+        (Dist(), "2ed307cb434f"),
+        (Dist(1, 4, 1), "16fd8eb6fd4d"),
+        (Wttm(), "470a3d498eef"),
+        (Wttm(1, 10), "9227c884f273"),
+        (LabelSmoothing(), "d21f6c242c2b"),
+        (LabelSmoothing(0.2), "35f2bc489e92"),
+        (Hint(), "a72888ca4d03"),
+        (Hint(0.5, 2, "layer2", "layer3", 10), "7e4f3f9d14a7"),
+        (Attention(), "a9860830675a"),
+        (Attention(weight=10), "4c00cfc13097"),
+        (Rkd(), "56ddd532bb92"),
+        (Rkd(distance_weight=1, angle_weight=0), "8d1c8dfe0a05"),
+        (Crd(), "aa8560936a42"),
+        (Crd(0, 4, "auto", "auto", 1, 64, 4096, 0.1, 0.9), "03059d9f5b8f"),
+    ],
+)
+def test_the_key_of_a_student_of_a_method_never_changes(method, key):
+    assert student_key(StudentConfig(Network(), (Distill(method=method),), seed=0)) == key
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from objectives import Verdict
+from objectives import Verdict, trust_modules
 from objectives.chain.preflight import check_setup
 from objectives.chain.workbench import Workbench
 from objectives.costs.bundle import write_bundle
@@ -178,6 +178,7 @@ def needs_32(classes):
 
 def test_a_network_that_cannot_take_its_images_is_refused_before_anything_is_written():
     name = f"{__name__}:needs_32"
+    trust_modules([__name__])
     networks = [NETWORK, Network(name)]
     check_setup(SETUP, networks, SCHEMES)
     with pytest.raises(

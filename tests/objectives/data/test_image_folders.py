@@ -155,7 +155,8 @@ def test_classes_that_are_too_small_for_the_splits_are_named(tmp_path):
 
 
 def test_a_split_without_a_class_is_said(tmp_path):
-    data = loaded(fill(tmp_path), train_limit=2)
+    fill(tmp_path, 60, classes=CLASSES[1:])
+    data = loaded(fill(tmp_path, 6, classes=CLASSES[:1]), train_limit=6)
     assert "no train image of class c0" in data.described
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from objectives import trust_modules
 from objectives.costs.measurement import Candidate, measure_costs
 from objectives.models import save_weights
 from objectives.runtimes import runtime_named
@@ -17,7 +18,8 @@ from tests.objectives.networks import CLASSES, images, random_model
 
 pytest.importorskip("executorch")
 
-TINY = Network("tests.objectives.runtimes.test_executorch_runtime:tiny")
+TINY = Network(f"{__name__}:tiny")
+trust_modules([__name__])
 
 
 def tiny(classes: int) -> nn.Module:

@@ -1,10 +1,12 @@
 """The students that every report compares with: which, and in what order."""
 
+from dataclasses import replace
+
 import pytest
 
 from objectives.costs.table import Cost, CostTable
 from search.workers.baselines import STUDENT_ALONE, Baseline, student_baselines
-from spaces import Distill, Logit, Space
+from spaces import Choice, Distill, Dkd, LabelSmoothing, Logit, Method, NoTeacher, Space
 from studies import load_study
 
 NOT_ADAPTED = "student distilled, not adapted"
@@ -59,13 +61,45 @@ def test_a_space_without_plain_training_begins_with_a_distilled_student():
     assert said(*settings) == [(NOT_ADAPTED, 0.5, False)]
 
 
-@pytest.mark.parametrize("methods", ["['none', 'logit']", "['logit', 'none']"])
+@pytest.mark.parametrize(
+    "methods", ["['none', 'logit']", "['logit', 'none']", "['label_smoothing', 'logit']"]
+)
 def test_a_method_that_asks_no_teacher_is_the_student_s_alone_wherever_it_is_named(methods):
     settings = f"space.distill.method={methods}", "space.distill.alpha=[0.5,0.9]"
     assert said("space.network.width=[0.5]", *settings) == [
         (NOT_ADAPTED, 0.5, False),
         (STUDENT_ALONE, 0.5, False),
     ]
+
+
+def methods_of_baselines(**domains: Choice) -> dict[str, Method]:
+    space = load_study("kd_lora_q", ["space.network.width=[0.5]"]).search_space()
+    own = {f"distill.{name.replace('__', '.')}": domain for name, domain in domains.items()}
+    space = replace(space, domains={**space.domains, **own})
+    found = student_baselines(space, costs_of(space))
+    return {one.words: one.chain.student.teaching(0) for one in found}
+
+
+def test_a_method_whose_weights_may_all_be_0_has_its_own_student_alone():
+    only = Choice(("dkd",))
+    assert methods_of_baselines(method=only) == {NOT_ADAPTED: Dkd()}
+    weights = {"dkd__alpha": Choice((0, 1)), "dkd__beta": Choice((0, 2, 8))}
+    found = methods_of_baselines(method=only, **weights)
+    assert found == {NOT_ADAPTED: Dkd(), STUDENT_ALONE: Dkd(0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("methods", "alone"),
+    [
+        (("dkd", "none"), NoTeacher()),
+        (("dkd", "label_smoothing"), LabelSmoothing(0.1)),
+        (("label_smoothing", "dkd"), LabelSmoothing(0.1)),
+        (("label_smoothing", "none", "dkd"), NoTeacher()),
+    ],
+)
+def test_methods_that_never_ask_the_teacher_make_its_student_alone(methods, alone):
+    found = methods_of_baselines(method=Choice(methods))
+    assert found == {NOT_ADAPTED: Dkd(), STUDENT_ALONE: alone}
 
 
 def test_a_space_in_which_every_student_is_adapted_has_none():

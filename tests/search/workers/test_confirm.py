@@ -161,10 +161,10 @@ def test_an_interrupted_one_is_gone_on_with(searched, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--repeats", 0), "--repeats must be 1 or more, got 0"),
+        (("--repeats", 0), "--repeats must be in [1, 100], got 0"),
         (("--doubt", 0), "--doubt must be in (0, 1], got 0.0"),
         (("--doubt", 90), "--doubt must be in (0, 1], got 90.0"),
-        (("--doubt", "nan"), "--doubt must be in (0, 1], got nan"),
+        (("--doubt", "nan"), "--doubt must be a finite number, got nan"),
         (("--timeout", "soon"), "a duration must be a positive time"),
         (("--study", "other"), "there is no study 'other' in runs"),
     ],

@@ -1,0 +1,75 @@
+"""What holds of every method of distillation: odd batches, and training that is interrupted."""
+
+import pytest
+import torch
+
+from objectives.chain.cache import Draft
+from objectives.data import Batch, load_data
+from objectives.models import initialised_model
+from objectives.training import AskedTeacher, Seen, TrainingGround, TrainingRun, train
+from objectives.training import training_method as trained_by
+from objectives.training.taps import tapping
+from spaces import METHODS, DataConfig, Dkd, Method, Network, Schedule
+
+STUDENT = Network("resnet8x4", 0.125, image_size=8)
+TEACHER = Network("cifar_resnet20", 0.25, image_size=8)
+
+MADE: dict[str, Method] = {name: method() for name, method in METHODS.items()}
+MADE["dkd"] = Dkd(warmup_epochs=3)  # An epoch that goes on differs from the first.
+
+
+@pytest.fixture(scope="module")
+def ground():
+    torch.set_num_threads(1)
+    return TrainingGround(load_data(DataConfig("digits", 8, train_limit=64)), "cpu")
+
+
+def interrupted(name, ground, folder, stop_after=None):
+    """Train a fresh student from what lies in `folder`; return its weights and epochs reused."""
+    model, method = initialised_model(STUDENT, 10, seed=5), trained_by(MADE[name])
+    teacher = AskedTeacher(initialised_model(TEACHER, 10, seed=6), 8, method)
+    asked = teacher if MADE[name].needs_teacher else None
+    run = TrainingRun("distill", Schedule(3, 0.01, batch_size=32), 3, 8, method, asked)
+    reused = []
+
+    def after(epoch, _, was_reused):
+        reused.append(was_reused)
+        return epoch != stop_after
+
+    train(model, run, ground, Draft("key", folder / "entry", folder / "partial"), after)
+    return model.state_dict(), reused
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_training_that_was_interrupted_goes_on_to_the_same_bits(name, ground, tmp_path):
+    whole, _ = interrupted(name, ground, tmp_path / "whole")
+    interrupted(name, ground, tmp_path / "cut", stop_after=1)
+    resumed, reused = interrupted(name, ground, tmp_path / "cut")
+    assert reused == [True, False, False]
+    assert all(torch.equal(resumed[key], weights) for key, weights in whole.items())
+
+
+@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize(
+    ("classes", "labels"),
+    [(2, [0, 1, 1, 0]), (2, [1, 1]), (4, [0, 0, 2]), (4, [3])],
+    ids=["two classes", "one of two", "classes missing", "one image"],
+)
+def test_losses_and_gradients_of_odd_batches_are_finite(name, classes, labels):
+    student, teacher = (
+        initialised_model(STUDENT, classes, 1),
+        initialised_model(TEACHER, classes, 2),
+    )
+    draws = torch.Generator().manual_seed(0)
+    images = torch.randn(len(labels), 3, 8, 8, generator=draws)
+    batch = Batch(images, torch.tensor(labels), torch.arange(len(labels)), torch.ones(classes))
+    method = trained_by(MADE[name])
+    asked = AskedTeacher(teacher, 8, method)(batch, 1) if MADE[name].needs_teacher else None
+    with tapping(student, method.student_taps(student, 8)) as taps:
+        seen = Seen(student(images), taps)
+    if method.learns:
+        method.prepare(seen, asked, torch.arange(4) % classes)
+    loss = method(seen, asked, batch, 1)
+    loss.backward()
+    assert loss.isfinite()
+    assert all(weight.grad.isfinite().all() for weight in student.parameters())
