@@ -13,5 +13,5 @@ class Attention(FeatureMethod):
 
     kind: ClassVar[str] = "attention"
 
-    weight: float = setting(1000.0, Setting("weight", Number(above=0)))
+    weight: float = setting(1000.0, Setting("weight", Number(above=0, most=100_000)))
     """Of the squared differences, each mean over its values, summed over the layers."""

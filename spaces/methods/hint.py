@@ -13,5 +13,5 @@ class Hint(FeatureMethod):
 
     kind: ClassVar[str] = "hint"
 
-    weight: float = setting(100.0, Setting("weight", Number(above=0)))
+    weight: float = setting(100.0, Setting("weight", Number(above=0, most=100_000)))
     """Of the squared difference, mean over its values."""

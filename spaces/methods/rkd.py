@@ -13,7 +13,9 @@ class Rkd(FeatureMethod):
 
     kind: ClassVar[str] = "rkd"
 
-    distance_weight: float = setting(25.0, Setting("distance weight", Number(least=0)))
+    distance_weight: float = setting(
+        25.0, Setting("distance weight", Number(least=0, most=100_000))
+    )
     """Of the difference of distances between two images."""
-    angle_weight: float = setting(50.0, Setting("angle weight", Number(least=0)))
+    angle_weight: float = setting(50.0, Setting("angle weight", Number(least=0, most=100_000)))
     """Of the difference of angles among three images."""
