@@ -100,7 +100,8 @@ def retrain(
                 "ones back, or delete its table [inputs] to train on the new ones"
             )
         # After that: what is wrong with a changed teacher is that it was changed.
-        check_setup(setup, networks, [recipe.scheme.name])
+        methods = [stage.teaching for stage in recipe.chain.student.stages if stage.teaching]
+        check_setup(setup, networks, [recipe.scheme.name], methods)
         for student in students:
 
             def on_epoch(report: EpochReport, seed: int = student.seed) -> Verdict:

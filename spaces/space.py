@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from spaces.domains import Choice, Domain, TrialLike, Value
 from spaces.keys import NETWORK, QUANTIZE, SCHEME_KEY, Ask, Key, answers_of, built, keys_of
+from spaces.methods import Method
 from spaces.network import Network, network_in_words
 from spaces.schemes import Quantize, scheme_named
 from spaces.settings import Declared
@@ -61,6 +62,26 @@ class Space:
         grid = product(*(_ascending(self.values(name)) for name in names))
         made = (_network(dict(zip(names, values, strict=True))) for values in grid)
         return tuple(dict.fromkeys(made))
+
+    @cached_property
+    def methods(self) -> tuple[Method, ...]:
+        """Every method that a student can have, with each combination of its settings in words.
+
+        Each number is at one of its values: on words alone depends which layers a method looks at.
+        """
+
+        def values(name: str, declared: Declared) -> tuple[Value, ...]:
+            its = self.values(name)
+            told = declared.kinds is not None or self.keys[name][0].method is not None
+            return its if told and _are_words(its) else its[-1:]
+
+        found = (
+            stage.teaching
+            for kind in self.stages
+            for stage in self._answers(kind, STAGES[kind], values)
+            if stage is not None
+        )
+        return tuple(dict.fromkeys(method for method in found if method is not None))
 
     def suggest(self, trial: TrialLike) -> ChainConfig:
         """Ask `trial` for every searched setting that applies and return the chain they make."""
@@ -135,17 +156,20 @@ class Space:
         """How many students there are; None when they are more than a million."""
         count = 1
         for table, kind in ((NETWORK, Network), *((each, STAGES[each]) for each in self.stages)):
-            answers = sum(1 for _ in islice(self._answers(table, kind), _MOST_COUNTED + 1))
+            every = self._answers(table, kind, lambda name, _: self.values(name))
+            answers = sum(1 for _ in islice(every, _MOST_COUNTED + 1))
             count *= answers
             if count > _MOST_COUNTED:
                 return None
         return count
 
-    def _answers(self, table: str, kind: type) -> Iterator[Any]:
-        """Yield what each different way to answer the keys of one table makes."""
+    def _answers(
+        self, table: str, kind: type, values: Callable[[str, Declared], Sequence[Value]]
+    ) -> Iterator[Any]:
+        """Yield what each different way to answer the keys of one table with `values` makes."""
 
         def ask(walk: _Walk) -> Ask:
-            return lambda name, _: walk.suggest_categorical(name, self.values(name))
+            return lambda name, declared: walk.suggest_categorical(name, values(name, declared))
 
         return _every_walk(lambda walk: built(table, kind, ask(walk)))
 
@@ -185,7 +209,11 @@ def _network(values: Mapping[str, Value]) -> Network:
 
 def _ascending(values: Sequence[Value]) -> Sequence[Value]:
     """Return numbers in ascending order, and words as they stand."""
-    return values if any(isinstance(value, str) for value in values) else sorted(values)
+    return values if _are_words(values) else sorted(values)
+
+
+def _are_words(values: Sequence[Value]) -> bool:
+    return any(isinstance(value, str) for value in values)
 
 
 def _plain(declared: Declared) -> Value:

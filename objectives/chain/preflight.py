@@ -27,9 +27,11 @@ from objectives.models import (
     speed_up_small_maps,
 )
 from objectives.runtimes import runtime_named
+from objectives.training import try_method
 from spaces import (
     InputError,
     LoadTeacher,
+    Method,
     Network,
     StudySetup,
     TrainTeacher,
@@ -112,12 +114,16 @@ def _silence() -> Iterator[None]:
 
 
 def check_setup(
-    setup: StudySetup, networks: Sequence[Network], schemes: Iterable[str]
+    setup: StudySetup,
+    networks: Sequence[Network],
+    schemes: Iterable[str],
+    methods: Iterable[Method] = (),
 ) -> CheckedSetup:
     """Build and run every network, the teacher's too, as training, scoring and the cache will.
 
-    networks: the students'. Raises InputError when data or the runtime are missing, or with a line
-    for each network, or each kind of fault that several share, that cannot be used.
+    networks: the students', each of which is to learn by each of `methods`. Raises InputError when
+    data or the runtime are missing, or with a line for each network, or each kind of fault that
+    several share, that cannot be used.
     """
     runtime, schemes = runtime_named(setup.runtime), tuple(schemes)
     if beyond := sorted(set(schemes) - set(runtime.schemes())):
@@ -137,6 +143,8 @@ def check_setup(
             try_teacher(model, teacher, weights, data)
         except InputError as error:
             faults[str(error)] = []  # It names the network.
+    if not faults:
+        faults = _faults(networks, lambda one: _try_methods(one, teacher, methods, classes))
     _refuse(faults)
     words = "; ".join([data.described, *_unevenness(setup, data)])
     return CheckedSetup(setup, all_networks, schemes, classes, words)
@@ -195,6 +203,23 @@ def _try(network: Network, classes: int, *, learns: bool) -> None:
         with torch.inference_mode():
             expected = _logits(model.eval(), images, classes)
             _save_and_load(model, network, classes, images, expected)
+
+
+def _try_methods(
+    student: Network, teacher: Network, methods: Iterable[Method], classes: int
+) -> None:
+    """Raise InputError unless the student can learn from the teacher by all methods."""
+    faults = []
+    ours, theirs = (
+        (initialised_model(one, classes, seed=0), one.image_size) for one in (student, teacher)
+    )
+    for method in methods:
+        try:
+            try_method(method, ours, theirs)
+        except InputError as error:
+            faults.append(str(error))
+    if faults:
+        raise InputError("; ".join(dict.fromkeys(faults)))
 
 
 def _logits(model: nn.Module, images: Tensor, classes: int) -> Tensor:

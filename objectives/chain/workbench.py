@@ -250,7 +250,7 @@ class Workbench:
     def _signal_for(self, method: TrainingMethod) -> TeacherSignal:
         """Return what tells `method` of the teacher: recorded logits, where they serve."""
         teacher, size = self._teacher_model(), self.setup.teacher.network.image_size
-        if not self.data.fixed_views or method.teacher_taps(teacher):
+        if not self.data.fixed_views or method.teacher_taps(teacher, size):
             return AskedTeacher(teacher, size, method)
         if self._recorded is None:
             device = self.setup.device

@@ -198,14 +198,15 @@ class TrainingImages:
         train = data.splits["train"]
         self._data = data
         self._images = train.images.to(device)
-        self._labels = train.labels.to(device)
+        self.labels = train.labels.to(device)
+        """int64 [n]."""
         self._views: dict[int, Tensor] = {}
         self._augment = data.augmentation
         weights = data.class_weights
         self._class_weights = None if weights is None else weights.to(device)
 
     def __len__(self) -> int:
-        return len(self._labels)
+        return len(self.labels)
 
     def steps(self, batch_size: int) -> int:
         """Return how many batches `batches` yields."""
@@ -233,7 +234,7 @@ class TrainingImages:
             if view is None and self._augment is not None:
                 batch = self._augment(batch, draws)
             images_seen = self._data.normalise(batch)
-            yield Batch(images_seen, self._labels[positions], positions, self._class_weights)
+            yield Batch(images_seen, self.labels[positions], positions, self._class_weights)
 
     def _view(self, number: int) -> Tensor:
         if number not in self._views:

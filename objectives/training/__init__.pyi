@@ -15,3 +15,4 @@ from .teacher_signal import AskedTeacher as AskedTeacher
 from .teacher_signal import RecordedTeacher as RecordedTeacher
 from .teacher_signal import TeacherSignal as TeacherSignal
 from .teacher_signal import logits_on_views as logits_on_views
+from .trial_step import try_method as try_method

@@ -1,7 +1,7 @@
 """One training run: epochs that can be interrupted anywhere and go on with the same bits."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 
@@ -113,7 +113,8 @@ def train(
     """
     speed_up_small_maps(model)
     model.to(ground.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    _prepare_method(model, run, ground)
+    taps = run.method.student_taps(model, run.image_size)
+    _prepare_method(model, taps, run, ground)
     learning = nn.ModuleDict({"model": model, "method": run.method})
     optimizer = _optimizer(learning, run.schedule)
     results = _restore(learning, optimizer, draft)
@@ -122,7 +123,7 @@ def train(
             return None
     for epoch in range(len(results) + 1, run.schedule.epochs + 1):
         begun = time.perf_counter()
-        _train_epoch(model, optimizer, run, ground, epoch)
+        _train_epoch(model, taps, optimizer, run, ground, epoch)
         last = epoch == run.schedule.epochs
         accuracy = _accuracy(model, run, ground, epoch, keep_statistics=last)
         result = EpochResult(accuracy, time.perf_counter() - begun)
@@ -134,22 +135,25 @@ def train(
     return results
 
 
-def _prepare_method(model: nn.Module, run: TrainingRun, ground: TrainingGround) -> None:
+def _prepare_method(
+    model: nn.Module, taps: Sequence[str], run: TrainingRun, ground: TrainingGround
+) -> None:
     """Let the method make what it learns, by one batch in evaluation mode: no statistics move."""
     if not run.method.learns:
         return
-    taps = run.method.student_taps(model)
     draws = generator("method", run.seed, run.stage)
     batch = next(iter(ground.images.batches(1, run.schedule.batch_size, draws)))
     with seeded("method", run.seed, run.stage), evaluating(model), torch.no_grad():
         with tapping(model, taps) as tapped:
             student = Seen(model(resized(batch.images, run.image_size)), tapped)
-        run.method.prepare(student, None if run.teacher is None else run.teacher(batch, 1))
+        teacher = None if run.teacher is None else run.teacher(batch, 1)
+        run.method.prepare(student, teacher, ground.images.labels)
     run.method.to(ground.device)
 
 
 def _train_epoch(
     model: nn.Module,
+    taps: Sequence[str],
     optimizer: torch.optim.Optimizer,
     run: TrainingRun,
     ground: TrainingGround,
@@ -159,7 +163,6 @@ def _train_epoch(
     draws = generator("batches", run.seed, run.stage, epoch)
     steps = ground.images.steps(schedule.batch_size)
     total = torch.zeros((), device=ground.device)
-    taps = run.method.student_taps(model)
     with seeded("dropout", run.seed, run.stage, epoch), tapping(model, taps) as tapped:
         run.method.train()
         _set_training_mode(model, freeze_statistics=run.freeze_statistics)

@@ -1,4 +1,4 @@
-"""Outputs of modules inside a network, as its forward pass makes them."""
+"""Inner tensors of a network, as its forward pass makes them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,20 +7,35 @@ from typing import Any
 
 from torch import Tensor, nn
 
+INPUT = ":input"
+"""After a module's name: what it is given, not what it gives."""
+
 
 @contextmanager
 def tapping(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Give a dictionary in which every forward pass leaves the outputs of the modules `names`."""
-    seen: dict[str, Tensor] = {}
+    """Give a dictionary in which every forward pass leaves the tensors that `names` tap.
+
+    A name is a module's and means its output; with INPUT after it, its first input.
+    """
+    seen: dict[str, Any] = {}
 
     def keep(name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:  # noqa: ARG001
-        seen[name] = output
+        seen[name] = next(iter(inputs), None) if name.endswith(INPUT) else output
 
-    hooks = [
-        network.get_submodule(name).register_forward_hook(partial(keep, name)) for name in names
-    ]
+    hooks = [tapped(network, name).register_forward_hook(partial(keep, name)) for name in names]
     try:
         yield seen
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def tapped(network: nn.Module, name: str) -> nn.Module:
+    """Return the module that a tap's name means; raises AttributeError where there is none.
+
+    The whole network, which has no name, is none.
+    """
+    module = network.get_submodule(name.removesuffix(INPUT))
+    if module is network:
+        raise AttributeError("a tap must have a module's name")
+    return module

@@ -25,7 +25,7 @@ class AskedTeacher:
     def __init__(self, teacher: nn.Module, image_size: int, method: TrainingMethod) -> None:
         self._teacher = teacher.eval()
         self._image_size = image_size
-        self._taps = method.teacher_taps(teacher)
+        self._taps = method.teacher_taps(teacher, image_size)
 
     @torch.no_grad()
     def __call__(self, batch: Batch, epoch: int) -> Seen:  # noqa: ARG002 - TeacherSignal's

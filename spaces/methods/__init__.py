@@ -5,12 +5,17 @@ What a method computes stands under the same name in objectives.training.methods
 
 from collections.abc import Mapping
 
+from spaces.methods.attention import Attention
+from spaces.methods.crd import Crd
 from spaces.methods.dist import Dist
 from spaces.methods.dkd import Dkd
+from spaces.methods.features import FeatureMethod
+from spaces.methods.hint import Hint
 from spaces.methods.label_smoothing import LabelSmoothing
 from spaces.methods.logit import Logit
 from spaces.methods.logit_std import LogitStd
 from spaces.methods.method import Method, NoTeacher, Softened
+from spaces.methods.rkd import Rkd
 from spaces.methods.wttm import Wttm
 
 METHODS: Mapping[str, type[Method]] = {
@@ -21,18 +26,27 @@ METHODS: Mapping[str, type[Method]] = {
     "dist": Dist,
     "wttm": Wttm,
     "label_smoothing": LabelSmoothing,
+    "hint": Hint,
+    "attention": Attention,
+    "rkd": Rkd,
+    "crd": Crd,
 }
 """By name, as a study file has it under `distill.method`."""
 
 __all__ = [
     "METHODS",
+    "Attention",
+    "Crd",
     "Dist",
     "Dkd",
+    "FeatureMethod",
+    "Hint",
     "LabelSmoothing",
     "Logit",
     "LogitStd",
     "Method",
     "NoTeacher",
+    "Rkd",
     "Softened",
     "Wttm",
 ]

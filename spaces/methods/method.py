@@ -86,7 +86,8 @@ class Softened(Method):
             baseline=0.9,
         ),
     )
-    """Weight of the teacher's part; at 0 a student learns from the labels alone."""
+    """Weight of the teacher's logits, against the labels; at 0 a student learns from the labels
+    alone, and from the inner tensors that `hint`, `attention`, `rkd` and `crd` compare."""
     temperature: float = shared_temperature(lambda known: known["alpha"] > 0)
     """T: how far both distributions are softened."""
 

@@ -32,6 +32,23 @@ PLACES = (
     "distill.dist.gamma",
     "distill.wttm.beta",
     "distill.label_smoothing.smoothing",
+    "distill.hint.student_layer",
+    "distill.hint.teacher_layer",
+    "distill.hint.weight",
+    "distill.attention.student_layer",
+    "distill.attention.teacher_layer",
+    "distill.attention.weight",
+    "distill.rkd.student_layer",
+    "distill.rkd.teacher_layer",
+    "distill.rkd.distance_weight",
+    "distill.rkd.angle_weight",
+    "distill.crd.student_layer",
+    "distill.crd.teacher_layer",
+    "distill.crd.weight",
+    "distill.crd.embedded",
+    "distill.crd.negatives",
+    "distill.crd.contrast_temperature",
+    "distill.crd.memory_momentum",
 )
 """Append only, never reorder: a setting's coordinate is its place here, and a study that goes on
 must draw on as it began. A setting that is not listed is drawn at random instead."""

@@ -92,6 +92,8 @@ wttm = {{ beta = 4 }}
 label_smoothing = {{ smoothing = 0.1 }}
 [space.quantize]
 scheme = ["fp32", "int8_static"]
+[pruning]
+name = "none"
 """
 """With one student a method."""
 

@@ -10,6 +10,7 @@ from spaces import (
     ChainConfig,
     Choice,
     Distill,
+    Hint,
     InputError,
     Logit,
     Network,
@@ -291,3 +292,18 @@ def test_equal_settings_are_one_student_whatever_the_scheme():
     chain = SPACE.suggest(random_trials(1, seed=6)[0])
     other = ChainConfig(chain.student, SCHEMES[generator.choice(list(SCHEMES))])
     assert student_key(chain.student) == student_key(other.student)
+
+
+def test_a_spaces_methods_are_all_that_look_at_other_layers():
+    domains = {
+        "distill.method": Choice(("none", "hint")),
+        "distill.alpha": Steps(0.0, 1.0, 0.1),
+        "distill.hint.student_layer": Choice(("auto", "layer2")),
+        "distill.hint.weight": Choice((10.0, 100.0)),
+        "distill.decay": Choice(("cosine", "step")),
+        "adapt.rank": Choice((0, 2)),
+    }
+    space = Space(("distill", "adapt"), domains, seed=0)
+    hints = [(each.student_layer, each.weight) for each in space.methods if isinstance(each, Hint)]
+    assert hints == [("auto", 100.0), ("layer2", 100.0)]
+    assert [each for each in space.methods if not isinstance(each, Hint)] == [NoTeacher()]

@@ -3,13 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from objectives.training.methods.attention import AttentionTraining
+from objectives.training.methods.crd import CrdTraining
 from objectives.training.methods.dist import DistTraining
 from objectives.training.methods.dkd import DkdTraining
+from objectives.training.methods.hint import HintTraining
 from objectives.training.methods.label_smoothing import LabelSmoothingTraining
 from objectives.training.methods.logit import LogitTraining
 from objectives.training.methods.logit_std import LogitStdTraining
 from objectives.training.methods.method import Seen, TrainingMethod
 from objectives.training.methods.no_teacher import NoTeacherTraining
+from objectives.training.methods.rkd import RkdTraining
 from objectives.training.methods.wttm import WttmTraining
 from spaces import Method, UnknownNameError
 
@@ -21,6 +25,10 @@ METHODS: Mapping[str, Callable[[Any], TrainingMethod]] = {
     "dist": DistTraining,
     "wttm": WttmTraining,
     "label_smoothing": LabelSmoothingTraining,
+    "hint": HintTraining,
+    "attention": AttentionTraining,
+    "rkd": RkdTraining,
+    "crd": CrdTraining,
 }
 """By the kind of their settings."""
 

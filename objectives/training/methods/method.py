@@ -34,26 +34,32 @@ class TrainingMethod(nn.Module):
         super().__init__()
         self.settings = settings
 
-    def student_taps(self, student: nn.Module) -> tuple[str, ...]:  # noqa: ARG002
-        """Return the names of the student's modules whose outputs the loss needs."""
+    def student_taps(self, student: nn.Module, image_size: int) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the names of the student's modules whose outputs the loss needs.
+
+        With taps.INPUT after it, a name means what the module is given. image_size: of what the
+        network sees. Raises InputError where the settings name a module that there is not.
+        """
         return ()
 
-    def teacher_taps(self, teacher: nn.Module) -> tuple[str, ...]:  # noqa: ARG002
-        """Return the names of the teacher's modules whose outputs the loss needs.
+    def teacher_taps(self, teacher: nn.Module, image_size: int) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the names of the teacher's modules whose outputs the loss needs, as student_taps.
 
         With none, logits that were recorded once serve as well as the teacher itself.
         """
         return ()
 
-    def prepare(self, student: Seen, teacher: Seen | None) -> None:
+    def prepare(self, student: Seen, teacher: Seen | None, labels: Tensor) -> None:
         """Make the parts that are learned, whose shapes depend on what is tapped.
 
         Called once with what both make of a batch, before the optimizer is made; global RNG.
+        labels: int64 [n], of all training images, by Batch.positions.
         """
 
     def forward(self, student: Seen, teacher: Seen | None, batch: Batch, epoch: int) -> Tensor:
         """Return the loss, a scalar.
 
-        teacher: None when the settings need none. epoch: from 1.
+        teacher: None when the settings need none. epoch: from 1. Raises InputError, before any
+        training, where what was tapped cannot be compared (see `preflight`).
         """
         raise NotImplementedError

@@ -65,10 +65,10 @@ def test_losses_and_gradients_of_odd_batches_are_finite(name, classes, labels):
     batch = Batch(images, torch.tensor(labels), torch.arange(len(labels)), torch.ones(classes))
     method = trained_by(MADE[name])
     asked = AskedTeacher(teacher, 8, method)(batch, 1) if MADE[name].needs_teacher else None
-    with tapping(student, method.student_taps(student)) as taps:
+    with tapping(student, method.student_taps(student, 8)) as taps:
         seen = Seen(student(images), taps)
     if method.learns:
-        method.prepare(seen, asked)
+        method.prepare(seen, asked, torch.arange(4) % classes)
     loss = method(seen, asked, batch, 1)
     loss.backward()
     assert loss.isfinite()

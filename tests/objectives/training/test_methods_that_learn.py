@@ -65,13 +65,13 @@ class HintTraining(TrainingMethod):
         super().__init__(settings)
         self.made.append(self)
 
-    def student_taps(self, _):
+    def student_taps(self, _, __):
         return ("layer3",)
 
-    def teacher_taps(self, _):
+    def teacher_taps(self, _, __):
         return ("layer2", "layer3")
 
-    def prepare(self, student, teacher):
+    def prepare(self, student, teacher, _):
         assert teacher.taps.keys() == {"layer2", "layer3"}
         channels_in, channels = (seen.taps["layer3"].shape[1] for seen in (student, teacher))
         self.regressor = nn.Conv2d(channels_in, channels, 1)
@@ -186,10 +186,10 @@ class Idle(TrainingMethod):
 
     learns = True
 
-    def student_taps(self, _):
+    def student_taps(self, _, __):
         return ("layer1", "fc")
 
-    def prepare(self, student, teacher):
+    def prepare(self, student, teacher, _):
         assert teacher is None
         assert student.taps["fc"].shape == student.logits.shape
         self.regressor = nn.Linear(student.logits.shape[1], 4)
@@ -284,10 +284,10 @@ def test_a_method_without_taps_is_told_recorded_logits_where_views_are_fixed(
     class Blind(HintTraining):
         learns = False
 
-        def student_taps(self, _):
+        def student_taps(self, _, __):
             return ()
 
-        def teacher_taps(self, _):
+        def teacher_taps(self, _, __):
             return ()
 
         def forward(self, student, teacher, _, __):

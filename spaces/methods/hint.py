@@ -1,0 +1,17 @@
+"""Distillation of hints."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from spaces.methods.features import FeatureMethod
+from spaces.settings import Number, Setting, setting
+
+
+@dataclass(frozen=True)
+class Hint(FeatureMethod):
+    """Logit, and weight * the squared difference of regressed maps (FitNets, Romero 2015)."""
+
+    kind: ClassVar[str] = "hint"
+
+    weight: float = setting(100.0, Setting("weight", Number(above=0, most=100_000)))
+    """Of the squared difference, mean over its values."""

@@ -1,0 +1,82 @@
+"""Methods that compare inner tensors, in the chain: trained, stopped, resumed, and refused."""
+
+import pytest
+from safetensors.torch import load_file
+
+from objectives import TrainedStudent, Verdict, Workbench, check_setup
+from objectives.models import initialised_model
+from spaces import (
+    METHODS,
+    SCHEMES,
+    Adapt,
+    DataConfig,
+    Distill,
+    InputError,
+    Network,
+    Schedule,
+    StudentConfig,
+    StudySetup,
+    TeacherConfig,
+    TrainTeacher,
+)
+from tests.objectives.models import users_networks
+
+SIZE = 16
+STUDENT = Network("resnet8x4", 0.125, image_size=SIZE)
+TEACHER = Network("cifar_resnet20", 0.5, image_size=SIZE)
+DATA = DataConfig("digits", SIZE, train_limit=100, validation_limit=40, test_limit=20)
+SETUP = StudySetup(DATA, TeacherConfig(TEACHER, TrainTeacher(Schedule(1, 0.01))), seed=1)
+KINDS = ["hint", "attention", "rkd", "crd"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_chain_that_was_stopped_goes_on_to_the_same_bits(kind, tmp_path):
+    stages = (Distill(2, 0.01, method=METHODS[kind]()), Adapt(2, 0.005, rank=2, lora_alpha=4))
+    student = StudentConfig(STUDENT, stages, seed=1)
+    weights = []
+    for name, stops in (("whole", [None]), ("cut", [("distill", 1), ("adapt", 1), None])):
+        for stop_at in stops:
+
+            def stopping(report, stop_at=stop_at):
+                there = (report.stage, report.epoch) == stop_at
+                return Verdict.STOP if there else Verdict.GO_ON
+
+            with Workbench(SETUP, tmp_path / name) as bench:
+                trained = bench.train_student(student, stopping)
+                assert isinstance(trained, TrainedStudent) == (stop_at is None)
+        weights.append(trained.weights.read_bytes())
+    assert weights[0] == weights[1]
+    names = initialised_model(STUDENT, 10, seed=0).state_dict().keys()
+    assert load_file(trained.weights).keys() == names
+
+
+def refused(method, student=STUDENT, teacher=TEACHER):
+    setup = StudySetup(DATA, TeacherConfig(teacher, TrainTeacher(Schedule(1, 0.01))), seed=1)
+    with pytest.raises(InputError) as caught:
+        check_setup(setup, [student], SCHEMES, [METHODS["logit"](), method])
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_layer_that_does_not_exist_is_refused_with_those_that_do(kind):
+    line = refused(METHODS[kind](student_layer="layer9"))
+    assert line.startswith(f"{STUDENT.key}: unknown layer of the student 'layer9': known are conv1")
+    assert "layer3.0, avgpool, fc" in line
+    assert "\n" not in line
+    assert "unknown layer of the student ''" in refused(METHODS[kind](student_layer="layer2,"))
+    line = refused(METHODS[kind](teacher_layer="fc,head"))
+    assert line.startswith(f"{STUDENT.key}: unknown layer of the teacher 'head': known are conv1")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind in {"hint", "attention"}])
+def test_what_cannot_be_compared_is_refused_before_any_training(kind):
+    line = refused(METHODS[kind](student_layer="layer2", teacher_layer="fc"))
+    assert line.endswith(
+        f"{kind}.teacher_layer names what gives [4, 10], expected maps [b, c, h, w]"
+    )
+    line = refused(METHODS[kind](student_layer="layer1,layer2", teacher_layer="layer1"))
+    assert line.endswith(f"{kind}.student_layer names 2 layers, to be compared with 1")
+    line = refused(
+        METHODS[kind](), Network(f"{users_networks.__name__}:of_a_width", image_size=SIZE)
+    )
+    assert f"{kind}.student_layer cannot be auto: the student has no feature maps" in line

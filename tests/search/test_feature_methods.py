@@ -1,0 +1,95 @@
+"""A study of methods that compare inner tensors: refused, searched, killed, resumed, scored."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from spaces import InputError
+from studies import StudyFolder, open_storage, open_study
+from studies.records import History, read_history
+from tests.search.commands_run import run_here
+from tests.search.searching import STUDY, Command, assert_whole, search_here
+
+METHODS = ["hint", "attention", "rkd", "crd"]
+SPACE = f"""
+[chain]
+stages = ["distill"]
+[space.network]
+architecture = "resnet8x4"
+width = [0.5]
+[space.distill]
+method = {METHODS}
+alpha = [0.0, 0.5]
+temperature = 4
+epochs = 2
+batch_size = 32
+learning_rate = [0.01, 0.02]
+hint = {{ student_layer = ["auto", "layer3"] }}
+crd = {{ negatives = 64 }}
+[space.quantize]
+scheme = ["fp32", "int8_static"]
+"""
+TRIALS = 8
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(STUDY[: STUDY.index("[chain]")] + SPACE + STUDY[STUDY.index("[bounds]") :])
+    return path
+
+
+def history_in(runs: Path) -> History:
+    storage = open_storage(StudyFolder(runs, "tiny").database, must_exist=True)
+    try:
+        return read_history(open_study("tiny", storage))
+    finally:
+        storage.engine.dispose()
+
+
+def test_a_layer_that_no_network_has_is_refused_before_anything_is_written(
+    file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as caught:
+        search_here(file, tmp_path / "runs", "space.distill.hint.student_layer=['auto','layer7']")
+    line = str(caught.value)
+    assert line.startswith("resnet8x4@0.5/16px: unknown layer of the student 'layer7': known are")
+    assert "layer1, layer1.0, layer2" in line
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.long
+def test_a_study_of_them_is_killed_goes_on_and_its_artifacts_are_scored(
+    file: Path, tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    for epochs in (1, 3, 5):
+        command = Command(file, runs, "--trials", str(TRIALS))
+
+        def far_enough(epochs: int = epochs) -> bool:
+            try:
+                history = history_in(runs)
+            except InputError:  # The study is not made yet.
+                return False
+            students = (*history.students, *history.pruned, *history.running)
+            return sum(len(student.curve) for student in students) >= epochs
+
+        command.waits_until(far_enough)
+        for worker in command.kill():
+            os.kill(worker, signal.SIGKILL)
+    assert Command(file, runs, "--trials", str(TRIALS)).ends() == 0
+    assert_whole(runs, TRIALS)
+    history = history_in(runs)
+    assert not [failure for failure in history.failed if failure.kind != "interrupted"]
+    scored = [point for point in history.points if point.chain is not None]
+    taught = {point.chain.student.stages[0].method.kind for point in scored}
+    assert len(taught) >= 2
+    assert taught <= set(METHODS)
+    assert max(point.accuracy for point in scored) > 0.3, [p.accuracy for p in scored]
+    # What was learned beside the student is in no artifact: its size is that of its network.
+    sizes = {(point.scheme, point.size_bytes) for point in scored}
+    assert len(sizes) == len({scheme for scheme, _ in sizes})
+    report = run_here("report", "--study", "tiny", cwd=tmp_path)
+    assert report.returncode == 0, report.stderr + report.stdout
