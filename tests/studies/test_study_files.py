@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from spaces import (
+    METHODS,
     SCHEMES,
     Choice,
     InputError,
@@ -69,8 +70,21 @@ def test_the_cifar_studies_hold_the_thesis_settings(data: str) -> None:
     assert study.setup().data.name == data
 
 
+def test_the_study_of_methods_has_all_of_them_and_the_published_recipe() -> None:
+    study = load_study("kd_methods")
+    space = study.search_space()
+    assert set(space.values("distill.method")) == set(METHODS)
+    weights = study.setup().teacher.weights
+    assert isinstance(weights, TrainTeacher)
+    first = next(space.students()).stages[0]
+    for schedule in (weights.schedule, first):
+        assert (schedule.optimizer, schedule.epochs, schedule.decay) == ("sgd", 240, "step")
+        assert (schedule.batch_size, schedule.weight_decay) == (64, 5e-4)
+
+
 def test_the_built_in_studies_are_those_beside_the_code() -> None:
-    assert set(built_in_studies()) >= {"kd_lora_q", "kd_lora_q_cifar10", "kd_lora_q_cifar100"}
+    named = {"kd_lora_q", "kd_lora_q_cifar10", "kd_lora_q_cifar100", "kd_methods"}
+    assert set(built_in_studies()) >= named
 
 
 def test_a_study_survives_being_stored() -> None:

@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections import Counter, defaultdict
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -51,14 +52,13 @@ class Payments(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(0.02):
-            self._look()
+            with suppress(FileNotFoundError):  # A folder went while it was looked through.
+                self._look()
 
     def _look(self) -> None:
         for path in (*self._stages.glob("partial/*/epoch-??????"), *self._stages.glob("entries/*")):
-            try:
+            with suppress(FileNotFoundError):
                 self._seen[str(path)].add(path.stat().st_ino)
-            except FileNotFoundError:
-                continue
 
     def __enter__(self) -> Self:
         self.start()

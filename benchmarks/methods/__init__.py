@@ -1,0 +1,1 @@
+"""What each way of teaching a student gains, and what it costs."""
