@@ -10,18 +10,21 @@ from sqlalchemy import exc
 _PATIENCE_S = 60.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 8.0
 
-_LIMITS: Final[dict[str, dict[str, int]]] = {
+_OF_LIBPQ: Final = {
     # A server that is cut off without a word is found out within a minute as well.
-    "postgresql": {
-        "connect_timeout": 10,
-        "keepalives_idle": 20,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 60_000,
-    },
-    "mysql": {"connect_timeout": 10},
+    "connect_timeout": 10,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
 }
-"""By backend: what its driver is told unless the URL says otherwise (libpq's, PyMySQL's names)."""
+_LIMITS: Final[dict[str, dict[str, int]]] = {
+    "psycopg": _OF_LIBPQ,
+    "psycopg2": _OF_LIBPQ,
+    "pymysql": {"connect_timeout": 10},
+    "mysqldb": {"connect_timeout": 10},
+}
+"""By driver: what it is told unless the URL says otherwise. Others call these something else."""
 
 Tell = Callable[[str], object]
 """Says to the person what is waited for."""
@@ -33,7 +36,7 @@ def be_patient(engine: sqlalchemy.Engine, tell: Tell) -> None:
     What uses a connection begins after it was tested and perhaps made anew, so nothing is done
     twice. `tell` hears of each outage, once a connection.
     """
-    limits = _LIMITS.get(engine.dialect.name, {})
+    limits = _LIMITS.get(engine.dialect.driver, {})
     given_up = False
 
     @sqlalchemy.event.listens_for(engine, "do_connect")

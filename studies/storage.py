@@ -115,8 +115,8 @@ def _parsed(target: str | Path) -> sqlalchemy.URL:
         backend = url.get_backend_name()
     except (exc.SQLAlchemyError, ValueError) as error:
         raise InputError(f"not a storage URL: {first_line(error)}") from error
-    # Of its drivers, ours is the one that Python has.
-    if url.drivername != "sqlite" and backend not in _DRIVERS:
+    # Of SQLite's drivers, ours is the one that Python has.
+    if url.drivername not in {"sqlite", "sqlite+pysqlite"} and backend not in _DRIVERS:
         raise InputError(
             f"a storage is sqlite:///FILE, postgresql://… or mysql://…, got {url.drivername}://"
         )

@@ -3,8 +3,10 @@
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
+import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from sqlalchemy import exc
 
@@ -72,3 +74,21 @@ def test_a_lock_that_was_lost_is_no_lock(door: tuple[Door, str]) -> None:
     with lock():
         pass
     storage.engine.dispose()
+
+
+def test_a_driver_that_knows_no_limit_by_its_name_is_told_none() -> None:
+    told: dict[str, object] = {}
+
+    def connect(**options: object) -> None:
+        told.update(options)
+        raise ZeroDivisionError
+
+    module = SimpleNamespace(
+        __version__="1.31.0", paramstyle="format", Error=OSError, OperationalError=OSError
+    )
+    module.connect = connect
+    engine = sqlalchemy.create_engine("postgresql+pg8000://me@host/db", module=module)
+    patience.be_patient(engine, lambda _: None)
+    with pytest.raises(ZeroDivisionError):
+        engine.connect()
+    assert told == {"user": "me", "host": "host", "database": "db"}

@@ -27,9 +27,10 @@ def test_a_path_and_its_url_are_one_storage(tmp_path: Path) -> None:
     path = tmp_path / "study {1}.db"
     first = open_storage(path)
     first.create_new_study([], "a")
-    second = open_storage(f"sqlite:///{path}")
-    assert [study.study_name for study in second.get_all_studies()] == ["a"]
-    for storage in (first, second):
+    others = [open_storage(f"{scheme}:///{path}") for scheme in ("sqlite", "sqlite+pysqlite")]
+    for other in others:
+        assert [study.study_name for study in other.get_all_studies()] == ["a"]
+    for storage in (first, *others):
         storage.engine.dispose()
 
 
