@@ -2,13 +2,16 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize, smooth_l1_loss
+from torch.linalg import vector_norm
+from torch.nn.functional import smooth_l1_loss
 
 from objectives.data import Batch
 from objectives.training.methods.features import EmbeddingTraining, Pairs
 from spaces import Rkd
 
 _TINY = 1e-12
+_LEAST_APART = 1e-3
+"""Of the mean distance: below it a direction is shortened."""
 
 
 class RkdTraining(EmbeddingTraining):
@@ -44,6 +47,13 @@ def distances_of(embedding: Tensor) -> Tensor:
 
 
 def angles_of(embedding: Tensor) -> Tensor:
-    """Return the cosines [b, b, b] at row i of the angles between rows j and k of [b, e]."""
-    towards = normalize(embedding[None] - embedding[:, None], dim=2)
+    """Return the cosines [b, b, b] at row i of the angles between rows j and k of [b, e].
+
+    Rows that are all but equal have no direction to each other that could be learned: the gradient
+    would be the larger the nearer they are.
+    """
+    apart = embedding[None] - embedding[:, None]
+    lengths = vector_norm(apart, dim=2, keepdim=True)
+    least = (_LEAST_APART * lengths.detach().mean()).clamp_min(_TINY)
+    towards = apart / lengths.clamp_min(least)
     return torch.bmm(towards, towards.transpose(1, 2))

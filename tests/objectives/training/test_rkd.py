@@ -55,3 +55,12 @@ def test_images_that_look_alike_are_no_division_by_zero(rows):
     loss.backward()
     assert loss.isfinite()
     assert alike.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-7])
+def test_images_that_all_but_look_alike_do_not_push_harder_than_others(apart):
+    student = STUDENT.clone()
+    student[1] = student[0] + apart
+    student.requires_grad_()
+    loss_of(RKD(), student, TEACHER).backward()
+    assert student.grad.abs().max() < 1e4
