@@ -8,7 +8,6 @@ from torch.nn.functional import cross_entropy
 from objectives.training.methods.dist import pearson_distance
 from spaces import Dist
 from tests.objectives.training.known_logits import (
-    CLASS_WEIGHTS,
     LABELS,
     STUDENT,
     TEACHER,
@@ -45,12 +44,6 @@ def test_of_one_image_no_class_relates_and_nothing_is_learned_from_it():
     within.backward()
     labels_part = STUDENT[:1].softmax(1) - torch.eye(4, dtype=torch.float64)[LABELS[:1]]
     torch.testing.assert_close(student.grad, labels_part)
-
-
-def test_an_image_counts_with_its_label_as_much_as_its_class_does_and_with_its_teacher_as_any():
-    moved = loss_of(Dist(), weights=CLASS_WEIGHTS) - loss_of(Dist())
-    expected = cross_entropy(STUDENT, LABELS, CLASS_WEIGHTS) - cross_entropy(STUDENT, LABELS)
-    torch.testing.assert_close(moved, expected)
 
 
 def test_without_either_weight_the_labels_are_all_there_is():

@@ -11,10 +11,9 @@ import signal
 import threading
 import time
 from collections import Counter, defaultdict
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pytest
 from optuna.trial import TrialState
@@ -41,40 +40,31 @@ _ALL = 0.7
 _LONGEST_S = 20.0
 
 
-class Payments(threading.Thread):
-    """Sees every epoch and every stage that a cache gets; each is to come once."""
+@contextmanager
+def payments(runs: Path) -> Iterator[Mapping[str, set[int]]]:
+    """Yield how often, by its path, each epoch and stage came that a cache gets in the block."""
+    stages, over = runs / "cache" / "stages", threading.Event()
+    seen: dict[str, set[int]] = defaultdict(set)
 
-    def __init__(self, runs: Path) -> None:
-        super().__init__(daemon=True)
-        self._stages = runs / "cache" / "stages"
-        self._over = threading.Event()
-        self._seen: dict[str, set[int]] = defaultdict(set)
-
-    def run(self) -> None:
-        while not self._over.wait(0.02):
+    def look() -> None:
+        while not over.wait(0.02):
             with suppress(FileNotFoundError):  # A folder went while it was looked through.
-                self._look()
+                for path in (*stages.glob("partial/*/epoch-??????"), *stages.glob("entries/*")):
+                    with suppress(FileNotFoundError):
+                        seen[str(path)].add(path.stat().st_ino)
 
-    def _look(self) -> None:
-        for path in (*self._stages.glob("partial/*/epoch-??????"), *self._stages.glob("entries/*")):
-            with suppress(FileNotFoundError):
-                self._seen[str(path)].add(path.stat().st_ino)
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._over.set()
-        self.join()
-
-    def twice(self) -> list[str]:
-        return [path for path, made in self._seen.items() if len(made) > 1]
+def assert_paid_once(seen: Mapping[str, set[int]]) -> None:
+    """No epoch and no stage was made twice."""
+    assert [path for path, made in seen.items() if len(made) > 1] == []
 
 
 def where(target: str, runs: Path) -> Place:
@@ -112,7 +102,7 @@ def test_kills_at_random_moments(
         options += ["--set", f"name={name}"]
         options += ["--storage", place] if isinstance(place, str) else []
         command = Command(searched.file, runs, *options)
-        with Payments(runs) as payments:
+        with payments(runs) as paid:
             while True:
                 until = time.monotonic() + rng.uniform(0.5, _LONGEST_S)
                 while command.process.poll() is None and time.monotonic() < until:
@@ -138,7 +128,7 @@ def test_kills_at_random_moments(
         assert command.process.returncode == 0, command.output
         assert_whole(place, TRIALS, name)
         assert_drawn_once(place, name)
-        assert payments.twice() == []
+        assert_paid_once(paid)
         lost = [t for t in sampled(trials_in(place, name)) if t.state == TrialState.FAIL]
         assert all("workers died of it" in t.user_attrs[Attr.FAILURE]["reason"] for t in lost)
         failed += len(lost)
@@ -164,7 +154,7 @@ def test_six_commands_at_once(target: str, searched: Searched, tmp_path: Path) -
         name, place = f"tiny{number}", where(target, runs)
         options += ["--set", f"name={name}"]
         options += ["--storage", place] if isinstance(place, str) else []
-        with Payments(runs) as payments:
+        with payments(runs) as paid:
             commands = [
                 Command(searched.file, runs, *options, log=tmp_path / f"{number}-{index}.out")
                 for index in range(6)
@@ -173,5 +163,5 @@ def test_six_commands_at_once(target: str, searched: Searched, tmp_path: Path) -
                 assert command.ends(600) == 0, command.output
         assert_whole(place, 12, name)
         assert_drawn_once(place, name)
-        assert payments.twice() == []
+        assert_paid_once(paid)
         print(f"round {number}: twelve trials, each drawn once and paid for once", flush=True)
