@@ -1,12 +1,16 @@
 """The table of methods: which settings a method is shown with, and what the rows say."""
 
-from benchmarks.methods.effects import Outcome, student_of, table
+from benchmarks.methods.effects import table
+from benchmarks.methods.outcomes import METHOD, Outcome, student_of
 from studies import load_study
 
 
 def test_a_method_is_shown_at_its_defaults_where_the_study_has_them() -> None:
     space = load_study("kd_methods").search_space()
-    taught = {name: student_of(space, name).stages[0].teaching for name in ("logit", "hint", "dkd")}
+    taught = {
+        name: student_of(space, {METHOD: name}).stages[0].teaching
+        for name in ("logit", "hint", "dkd")
+    }
     assert (taught["logit"].alpha, taught["logit"].temperature) == (0.9, 4)
     assert (taught["hint"].alpha, taught["hint"].weight) == (0, 100)
     assert (taught["dkd"].beta, taught["dkd"].warmup_epochs) == (8, 20)

@@ -1,0 +1,116 @@
+"""What single students of a study come to: trained to their end, scored under every scheme."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import stdev
+
+from objectives import EpochReport, OnEpoch, TrainedStudent, Verdict, Workbench
+from spaces import METHODS, Declared, InputError, Space, StudentConfig, Value, digest, essence
+from spaces import scheme_named as scheme
+
+METHOD = "distill.method"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one student came to."""
+
+    accuracies: Mapping[str, float]
+    """On test, in [0, 1], by scheme; the float network's is that of fp32."""
+    seconds: float
+    """Of the CPU, for its training."""
+
+
+class Journal:
+    """A file with a line of JSON a student, the last of each counts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+
+    def outcome(self, key: str) -> Outcome | None:
+        """Return what the student of that key came to; None when there is no such line."""
+        lines = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
+        found = [row for row in map(json.loads, lines) if row["key"] == key]
+        return Outcome(found[-1]["accuracies"], found[-1]["seconds"]) if found else None
+
+    def write(self, key: str, who: str, outcome: Outcome) -> None:
+        """Append a line."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"key": key, "who": who, **asdict(outcome)}) + "\n")
+
+
+def tell(who: str) -> OnEpoch:
+    """Return what prints the epochs of `who` that are trained now."""
+
+    def on_epoch(report: EpochReport) -> Verdict:
+        if not report.reused:
+            print(
+                f"{who}: {report.stage} {report.epoch}/{report.epochs}, {report.accuracy:.4f}",
+                file=sys.stderr,
+                flush=True,
+            )
+        return Verdict.GO_ON
+
+    return on_epoch
+
+
+def outcome_of(
+    bench: Workbench, journal: Journal, student: StudentConfig, schemes: Sequence[str], who: str
+) -> Outcome:
+    """Return what the student came to, from the journal as far as that has it."""
+    key = digest(essence(student), bench.data.fingerprint)
+    known = journal.outcome(key)
+    scored = dict(known.accuracies) if known else {}
+    missing = [name for name in dict.fromkeys(["fp32", *schemes]) if name not in scored]
+    if known and not missing:
+        return known
+    begun, said = time.process_time(), tell(who)
+    reused = False
+
+    def on_epoch(report: EpochReport) -> Verdict:
+        nonlocal reused
+        reused |= report.reused
+        return said(report)
+
+    trained = bench.train_student(student, on_epoch)
+    seconds = time.process_time() - begun
+    if not isinstance(trained, TrainedStudent):
+        raise TypeError("a student stopped that nobody had told to")
+    if reused:
+        # Wall time stands in where part of the training was another process's.
+        seconds = known.seconds if known else sum(stage.seconds for stage in trained.stages)
+    for name in missing:
+        scored[name] = bench.evaluate(trained, student.network, scheme(name), "test").accuracy
+    outcome = Outcome(scored, seconds)
+    journal.write(key, who, outcome)
+    return outcome
+
+
+def student_of(space: Space, answers: Mapping[str, Value]) -> StudentConfig:
+    """Return the student of these settings, of the space's first network.
+
+    What `answers` do not say has its method's own default, where the space has that, or the first
+    value. Raises InputError where the space does not have an answer.
+    """
+    for name, value in answers.items():
+        if name not in space.keys or value not in space.values(name):
+            had = ", ".join(map(str, space.values(name))) if name in space.keys else "nothing"
+            raise InputError(f"{name} must be what the study has, {had}, got {value}")
+    plain = METHODS[str(answers[METHOD])]()
+
+    def ask(name: str, declared: Declared) -> Value:
+        values = space.values(name)
+        default = getattr(plain, declared.name, None)
+        return answers.get(name, default if default in values else values[0])
+
+    return space.chain(ask).student
+
+
+def spread(values: Sequence[float], by: int) -> str:
+    """Return ` ± d`, the standard deviation over the root of `by`; nothing for one value."""
+    return f" ± {stdev(values) / by**0.5:.2f}" if len(values) > 1 else ""
