@@ -14,7 +14,7 @@ from spaces import DEFAULT_CHAIN, STAGES, DataConfig, InputError, UnknownNameErr
 from studies.old_form import renamed_keys
 from studies.paths import beside, in_current_folder, usable
 from studies.schema import SPACE_FAULTS, StudyConfig
-from studies.space_table import settled_where_silent
+from studies.space_table import idle_settings, settled_where_silent
 
 _MOST_FAULTS = 50
 """That are told of a file: a list of a thousand wrong words has one each."""
@@ -62,8 +62,37 @@ def with_overrides(study: StudyConfig, overrides: Sequence[str]) -> StudyConfig:
 def _overridden(values: dict[str, Any], overrides: Sequence[str], source: str) -> StudyConfig:
     for override in overrides:
         _apply(values, override)
+    if overrides:
+        _leave_out_idle(values, kept={f"{_key_of(each)}." for each in overrides})
     in_current_folder(values)
     return parse_study(values, source)
+
+
+def _leave_out_idle(values: dict[str, Any], kept: set[str]) -> None:
+    """Drop what a file says of stages and methods that overrides took out of it.
+
+    kept: the overrides' own keys, a dot after each; what they say is to be right or refused.
+    """
+    space, chain = values.get("space"), values.get("chain", {})
+    stages = chain.get("stages", DEFAULT_CHAIN) if isinstance(chain, Mapping) else ()
+    known = isinstance(stages, list | tuple) and all(kind in tuple(STAGES) for kind in stages)
+    if not known or not isinstance(space, dict):
+        return  # A fault, which is told when all is read.
+    for name in idle_settings(space, stages):
+        if any(f"space.{name}.".startswith(each) for each in kept):
+            continue
+        *path, last = name.split(".")
+        tables: list[dict[str, Any]] = [space]
+        for part in path:
+            tables.append(tables[-1][part])
+        del tables[-1][last]
+        for table, part in reversed(list(zip(tables, path, strict=False))):
+            if not table[part]:
+                del table[part]
+
+
+def _key_of(override: str) -> str:
+    return override.partition("=")[0].replace(" ", "")
 
 
 def study_values(name_or_path: str) -> dict[str, Any]:
@@ -83,7 +112,7 @@ def study_values(name_or_path: str) -> dict[str, Any]:
 def origins_of(name_or_path: str, overrides: Sequence[str] = ()) -> dict[str, str]:
     """Return by dotted key where a study's settings come from: `file` or `--set`."""
     origins = dict.fromkeys(_leaves(study_values(name_or_path)), "file")
-    changed = {override.partition("=")[0].replace(" ", ""): "--set" for override in overrides}
+    changed = {_key_of(override): "--set" for override in overrides}
     return {**origins, **changed}
 
 

@@ -9,7 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spaces import NETWORK, Choice, Domain, InputError, Key, Steps, Value, has_width, keys_of
+from spaces import (
+    NETWORK,
+    STAGES,
+    Choice,
+    Domain,
+    InputError,
+    Key,
+    Steps,
+    Value,
+    has_width,
+    keys_of,
+)
 
 Faults = list[tuple[str, str]]
 """Key and what is wrong with it."""
@@ -57,6 +68,18 @@ def read_space(
     methods = {name: domain.values for name, domain in domains.items()}
     has = {name for name, meanings in keys.items() if _is_had(meanings, methods)}
     return SpaceTable({name: domains[name] for name in keys if name in has}), faults
+
+
+def idle_settings(values: Mapping[str, Any], stages: Sequence[str]) -> list[str]:
+    """Return the dotted keys of a table that are of no stage of the chain, or of no method of it.
+
+    Only those whose stage or method there is: what is misspelt is a fault.
+    """
+    every, keys = keys_of(tuple(STAGES)), keys_of(stages)
+    known = dict(_flat(values, every, tuple(STAGES), []))
+    settled = {name: _lone(key) for name, (key, *_) in keys.items()}
+    methods = {name: _several(value) for name, value in {**settled, **known}.items()}
+    return [name for name in known if name not in keys or not _is_had(keys[name], methods)]
 
 
 def settled_where_silent(

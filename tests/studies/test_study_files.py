@@ -590,3 +590,15 @@ def test_what_data_can_be_told_survives_being_stored() -> None:
 def test_a_fault_of_the_data_is_one_line(override: str, fault: str) -> None:
     (found,) = faults_of(override)
     assert found.startswith(fault)
+
+
+def test_an_override_may_take_methods_and_stages_out_that_the_file_says_more_of() -> None:
+    methods = load_study("kd_methods", ['space.distill.method=["none", "dkd"]'])
+    assert methods.space.domains["distill.dkd.beta"].values == (2, 8)
+    assert not {"distill.alpha", "distill.dist.beta"} & methods.space.domains.keys()
+    chain = load_study("kd_lora_q", ['chain.stages=["distill"]'])
+    assert not any(name.startswith("adapt.") for name in chain.space.domains)
+    with pytest.raises(InputError, match=r"space\.distill\.alpha: is a setting of logit"):
+        load_study("kd_methods", ["space.distill.method=dkd", "space.distill.alpha=0.5"])
+    with pytest.raises(InputError, match=r"space\.adapt: unknown table"):
+        load_study("kd_lora_q", ['chain.stages=["distill"]', "space.adapt.rank=4"])
