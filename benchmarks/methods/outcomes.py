@@ -34,9 +34,16 @@ class Journal:
 
     def outcome(self, key: str) -> Outcome | None:
         """Return what the student of that key came to; None when there is no such line."""
+        return self._by("key").get(key)
+
+    def by_name(self) -> dict[str, Outcome]:
+        """Return what every student came to, by what `write` called it."""
+        return self._by("who")
+
+    def _by(self, name: str) -> dict[str, Outcome]:
         lines = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
-        found = [row for row in map(json.loads, lines) if row["key"] == key]
-        return Outcome(found[-1]["accuracies"], found[-1]["seconds"]) if found else None
+        rows = map(json.loads, lines)
+        return {row[name]: Outcome(row["accuracies"], row["seconds"]) for row in rows}
 
     def write(self, key: str, who: str, outcome: Outcome) -> None:
         """Append a line."""
