@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import Field, ValidationInfo, field_serializer, field_validator
 from pydantic_core import PydanticCustomError
@@ -114,6 +114,21 @@ class BoundsTable(Table):
         )
 
 
+ReportPart = Literal[
+    "kl_to_teacher", "mutual_information", "calibration", "class_accuracy", "grad_cam"
+]
+
+
+class ReportTable(Table):
+    """[report]: what the report shows beside the front."""
+
+    show: tuple[ReportPart, ...] = ()
+    """`grad_cam`: pictures of where teacher and students look; it needs `distilfront[grad_cam]`."""
+    images: tuple[Annotated[int, Field(ge=0)], ...] = Field((), max_length=50)
+    """Of the pictures: positions in the test split, from 0; by default some on which teacher and
+    student disagree, and the first of some classes. At most 50."""
+
+
 _BOUNDS_OF = {
     "size_bytes": ("size_of_teacher", "size_mb"),
     "latency_ms": ("latency_of_teacher", "latency_ms"),
@@ -149,6 +164,7 @@ class StudyConfig(Table):
     sampler: SamplerTable = SamplerTable()
     costs: CostsTable = CostsTable()
     bounds: BoundsTable = BoundsTable()
+    report: ReportTable = ReportTable()
 
     @field_validator("name")
     @classmethod
@@ -247,7 +263,7 @@ class StudyConfig(Table):
         return self.model_dump(mode="json", exclude_none=True)
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the result of a trial: everything but budget, search and bounds.
+        """Return what decides the result of a trial: all but budget, search, bounds and report.
 
         Where the data lie is not what they are, so `data.root` is left out; so is every setting
         that is settled at its default, or one that came to be later would be a difference.
