@@ -26,7 +26,7 @@ class ClassLine:
 
 @dataclass(frozen=True)
 class ClassAccuracy:
-    """Accuracy by class: of the teacher, where its fp32 file was scored, and of the front."""
+    """Accuracy by class: of the teacher's fp32 file, where that was scored, and of the front."""
 
     who: tuple[str, ...]
     """Names of the columns."""
@@ -50,10 +50,10 @@ def class_accuracy(summary: StudySummary) -> ClassAccuracy | None:
     """
     best = advise(summary).point
     members = [member.point for member in summary.front]
-    shown = sorted(members, key=lambda point: best is None or point.number != best.number)
-    shown = sorted(shown[:_MOST_MEMBERS], key=members.index)
-    if not shown:
+    if not members:
         return None
+    # To be seen on a small screen too: the teacher, the point to ship, then the others.
+    shown = sorted(members, key=lambda p: best is None or p.number != best.number)[:_MOST_MEMBERS]
     teacher = summary.teacher_point
     columns = ([] if teacher is None else [teacher]) + [p for p in shown if p is not teacher]
     counts = [np.array(point.evaluation.confusion) for point in columns]

@@ -128,14 +128,14 @@ COLUMNS: tuple[Column, ...] = (
 
 FURTHER_COLUMNS: Mapping[str, Column] = {
     "kl_to_teacher": Column(
-        "KL to teacher",
-        lambda row: _optional(row.kl_to_teacher, lambda nats: f"{nats:.3f} nats"),
+        "KL to teacher, nats",
+        lambda row: _optional(row.kl_to_teacher, lambda nats: f"{max(0.0, nats):.3f}"),
         "Kullback-Leibler divergence from the artifact's class probabilities to the float "
         "teacher's, KL(teacher || artifact), mean over validation images. 0: the same predictions.",
     ),
     "mutual_information": Column(
-        "information",
-        lambda row: _optional(row.mutual_information, lambda bits: f"{bits:.3f} bits"),
+        "mutual information, bits",
+        lambda row: _optional(row.mutual_information, "{:.3f}".format),
         "Mutual information between the classes that the float teacher and the artifact predict, "
         "each drawn from its softmax, plug-in over validation images: what knowing the one tells "
         "about the other. At most log2 of the number of classes; with few images a class it is "
@@ -153,10 +153,11 @@ FURTHER_COLUMNS: Mapping[str, Column] = {
 
 
 def further_columns(table: ReportTable) -> tuple[Column, ...]:
-    """Return the columns of the figures that `table` shows, after what a row is; or none."""
+    """Return the columns of the figures that `table` shows, among what a row is; or none."""
     shown = [FURTHER_COLUMNS[name] for name in dict.fromkeys(table.show) if name in FURTHER_COLUMNS]
-    what = [each for each in COLUMNS if each.title in {"trial", "what", "scheme", "accuracy"}]
-    return (*what, *shown) if shown else ()
+    by_title = {column.title: column for column in COLUMNS}
+    first, last = (by_title["trial"], by_title["accuracy"]), (by_title["scheme"], by_title["what"])
+    return (*first, *shown, *last) if shown else ()
 
 
 def points_csv(summary: StudySummary) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import Field, ValidationInfo, field_serializer, field_validator
 from pydantic_core import PydanticCustomError
@@ -20,6 +20,7 @@ from spaces import (
 )
 from studies.folder import check_name
 from studies.paths import with_absolute_paths
+from studies.report_table import ReportTable
 from studies.space_table import SpaceTable, is_default, nested, read_space, written
 from studies.tables import ChainTable, DataTable, Table, TeacherTable
 
@@ -112,21 +113,6 @@ class BoundsTable(Table):
             min(sizes, default=math.inf),
             min(latencies, default=math.inf),
         )
-
-
-ReportPart = Literal[
-    "kl_to_teacher", "mutual_information", "calibration", "class_accuracy", "grad_cam"
-]
-
-
-class ReportTable(Table):
-    """[report]: what the report shows beside the front."""
-
-    show: tuple[ReportPart, ...] = ()
-    """`grad_cam`: pictures of where teacher and students look; it needs `distilfront[grad_cam]`."""
-    images: tuple[Annotated[int, Field(ge=0)], ...] = Field((), max_length=50)
-    """Of the pictures: positions in the test split, from 0; by default some on which teacher and
-    student disagree, and the first of some classes. At most 50."""
 
 
 _BOUNDS_OF = {
