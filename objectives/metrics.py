@@ -32,6 +32,8 @@ def mutual_information(teacher: NDArray[np.float64], student: NDArray[np.float64
     Plug-in: p(t, s) is the mean over images of P(t | image) P'(s | image), the classes being drawn
     from the two softmax outputs apart; I = sum p(t, s) log2(p(t, s) / (p(t) p(s))). At most the
     log2 of the classes. With few images a class it is too high, more so for confident networks.
+    It is of outputs: what an intermediate teacher is said to have more of is information that its
+    features hold on the input (Wang et al. 2022, Efficient KD from Model Checkpoints).
     """
     joint = np.exp(teacher).T @ np.exp(student) / len(teacher)
     apart = np.outer(joint.sum(axis=1), joint.sum(axis=0))

@@ -107,8 +107,7 @@ def test_without_captum_the_report_says_what_to_install(searched, monkeypatch):
 
 def test_a_study_that_could_not_show_its_pictures_does_not_begin(place, monkeypatch):
     study = ("run", "--study", "tiny.toml", "--set", 'report.show=["grad_cam"]')
-    if_there = pytest.importorskip("captum")
-    assert if_there
+    pytest.importorskip("captum")
     said = refused(*study, "--set", "report.images=[5, 60, 999]", cwd=place)
     assert said == "images of the report are positions in the test split, 0 to 59, got 60, 999"
     monkeypatch.setattr(builtins, "__import__", without_captum(builtins.__import__))
