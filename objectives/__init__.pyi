@@ -2,9 +2,11 @@ from .chain import CheckedSetup as CheckedSetup
 from .chain import StageCache as StageCache
 from .chain import StudyInput as StudyInput
 from .chain import Workbench as Workbench
+from .chain import check_explaining as check_explaining
 from .chain import check_setup as check_setup
 from .chain import data_inputs as data_inputs
 from .chain import data_stamp as data_stamp
+from .chain import explain as explain
 from .chain import file_inputs as file_inputs
 from .chain import keys_of_students as keys_of_students
 from .chain import seconds_an_image as seconds_an_image
@@ -21,6 +23,9 @@ from .costs import write_candidates as write_candidates
 from .data import load_data as load_data
 from .data import shorter_sides as shorter_sides
 from .errors import DivergedError as DivergedError
+from .explanations import ExplainedImage as ExplainedImage
+from .explanations import Explanations as Explanations
+from .explanations import Look as Look
 from .file_lock import FileLock as FileLock
 from .measures import MEASURES as MEASURES
 from .measures import Measure as Measure

@@ -103,3 +103,7 @@ class Evaluation:
     """Bytes of the artifact on disk."""
     seconds: float
     """Time that filling, loading and scoring took."""
+    mutual_information: float | None = None
+    """Between the predictions of teacher and artifact, in bits; None in records that lack it."""
+    calibration_error: float | None = None
+    """Expected calibration error, in [0, 1]; None in records that lack it."""

@@ -21,6 +21,7 @@ from .palette import DARK as DARK
 from .palette import LIGHT as LIGHT
 from .picking import PICKS as PICKS
 from .picking import pick as pick
+from .pictures import pictured as pictured
 from .rows import Row as Row
 from .rows import row_of as row_of
 from .savings import Savings as Savings

@@ -12,20 +12,24 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
+from objectives import Explanations
 from reports import words
 from reports.advice import advise, bounds_in_words, goals
 from reports.audit import audit_rate
+from reports.class_accuracy import class_accuracy
 from reports.figures import hypervolume_steps, importance_bars, learning_curves
 from reports.front_figures import PAIRS, front_pair, front_space
 from reports.hypervolumes import end_of, growth
 from reports.importances import importances
 from reports.palette import DARK, LIGHT, swaps
+from reports.pictures import picture_rows
 from reports.rows import baseline_rows, front_rows, row_of, teacher_row
 from reports.savings import savings
 from reports.stage_breakdown import stage_breakdown
 from reports.summary import DOUBT, StudySummary
-from reports.tables import COLUMNS, points_csv, report_json
+from reports.tables import COLUMNS, further_columns, points_csv, report_json
 from spaces import InputError, without_none
+from studies import ReportTable
 from studies.records import Point
 
 UNIT = re.compile(r"(?<=\d) (?=%|(?:[kM]?B|ms|[kMG]|s|min|h|px)\b)")
@@ -33,13 +37,18 @@ _ARRAY = re.compile(r"\[\n((?: {4}.*,\n)+)\]")
 PAGE, CSV, JSON = "report.html", "points.csv", "report.json"
 
 
-def write_report(summary: StudySummary, folder: Path) -> Path:
+def write_report(
+    summary: StudySummary,
+    folder: Path,
+    table: ReportTable | None = None,
+    pictures: Explanations | str | None = None,
+) -> Path:
     """Write the page, the CSV and the JSON into `folder` and return the page's path.
 
-    Raises InputError when the folder cannot be written.
+    table and pictures: as `render` has them. Raises InputError when the folder cannot be written.
     """
     files = {
-        PAGE: render(summary),
+        PAGE: render(summary, table, pictures),
         CSV: points_csv(summary),
         JSON: json.dumps(report_json(summary), indent=2) + "\n",
     }
@@ -52,9 +61,18 @@ def write_report(summary: StudySummary, folder: Path) -> Path:
     return folder / PAGE
 
 
-def render(summary: StudySummary) -> str:
-    """Return the whole page as HTML."""
+def render(
+    summary: StudySummary,
+    table: ReportTable | None = None,
+    pictures: Explanations | str | None = None,
+) -> str:
+    """Return the whole page as HTML.
+
+    table: what it shows beside the front; default what the study says. pictures: what networks
+    look at, or why that is left out.
+    """
     advice = advise(summary)
+    table = table or summary.report_table
     chosen = advice.point
     stopped = summary.history.ruled_out
     environment = Environment(
@@ -74,6 +92,10 @@ def render(summary: StudySummary) -> str:
         goals=goals(summary, chosen) if chosen else (),
         bounds=bounds_in_words(summary),
         columns=COLUMNS,
+        further=further_columns(table),
+        by_class=class_accuracy(summary) if "class_accuracy" in table.show else None,
+        pictures=pictures,
+        picture_rows=picture_rows(pictures) if isinstance(pictures, Explanations) else (),
         front=(front := front_rows(summary)),
         doubted=[row for row in front if row.counts and (row.front_probability or 0) < DOUBT],
         baselines=baseline_rows(summary),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from objectives import Evaluation
 from objectives.costs import Cost
 from reports import words
 from reports.baselines import baselines
@@ -36,6 +37,12 @@ class Row:
     test_accuracy: float | None
     f1: float | None
     """Macro average on the validation split."""
+    kl_to_teacher: float | None
+    """Mean KL(teacher || artifact) on the validation split, in nats."""
+    mutual_information: float | None
+    """Between the predictions of teacher and artifact there, in bits; None where not recorded."""
+    calibration_error: float | None
+    """Expected calibration error there, in [0, 1]; None where not recorded."""
     size_bytes: int
     compression: float
     """The teacher's fp32 bytes over these."""
@@ -62,7 +69,7 @@ def row_of(summary: StudySummary, point: Point, also: tuple[int, ...] = (), titl
         counts=summary.counts(point),
         front_probability=summary.front_probability[point.number],
         test_accuracy=float(test["accuracy"]) if test else None,
-        f1=point.evaluation.f1,
+        evaluation=point.evaluation,
         scheme=point.scheme,
         cost=summary.cost(point),
     )
@@ -83,7 +90,7 @@ def teacher_row(summary: StudySummary) -> Row:
         counts=True,
         front_probability=None,
         test_accuracy=float(test["accuracy"]) if test else None,
-        f1=scored.evaluation.f1 if scored else None,
+        evaluation=scored.evaluation if scored else None,
         scheme="fp32",
         cost=teacher.cost,
     )
@@ -101,7 +108,7 @@ def _row(
     counts: bool,
     front_probability: float | None,
     test_accuracy: float | None,
-    f1: float | None,
+    evaluation: Evaluation | None,
     scheme: str,
     cost: Cost,
 ) -> Row:
@@ -121,7 +128,10 @@ def _row(
         counts=counts,
         front_probability=front_probability,
         test_accuracy=test_accuracy,
-        f1=f1,
+        f1=evaluation.f1 if evaluation else None,
+        kl_to_teacher=evaluation.kl_to_teacher if evaluation else None,
+        mutual_information=evaluation.mutual_information if evaluation else None,
+        calibration_error=evaluation.calibration_error if evaluation else None,
         size_bytes=cost.size_bytes,
         compression=teacher.size_bytes / cost.size_bytes,
         median_ms=cost.median_ms,

@@ -12,7 +12,7 @@ from objectives import MEASURES, Cost, CostTable, Measure
 from objectives.fronts import OBJECTIVES, Bounds, ReferencePoint, Scored, front_probabilities
 from reports.front import FrontPoint, front_of
 from spaces import InputError, Space, digest, from_dict
-from studies import BoundsTable, parse_stored
+from studies import BoundsTable, ReportTable, parse_stored
 from studies.records import (
     History,
     Point,
@@ -55,6 +55,8 @@ class StudySummary:
     """By front fingerprint: `scores`, by trial number or `teacher`: Evaluation dicts."""
     replicates: tuple[Replicate, ...] = ()
     """Students trained again on other seeds."""
+    class_names: tuple[str, ...] = ()
+    """Empty in older studies."""
 
     @classmethod
     def load(cls, study: optuna.Study) -> "StudySummary":
@@ -86,6 +88,7 @@ class StudySummary:
             history=history,
             test_scores=attrs.get(StudyAttr.TEST_SCORES, {}),
             replicates=replicates_of(attrs),
+            class_names=tuple(attrs.get(StudyAttr.CLASSES, ())),
         )
 
     @cached_property
@@ -119,6 +122,15 @@ class StudySummary:
     def bounds_table(self) -> BoundsTable:
         """The bounds as the study file has them."""
         return BoundsTable(**(self.config.get("bounds") or {}))
+
+    def class_name(self, number: int) -> str:
+        """Return the name of a class; its number where the study has not recorded names."""
+        return self.class_names[number] if self.class_names else f"class {number}"
+
+    @property
+    def report_table(self) -> ReportTable:
+        """What the study file lets the report show."""
+        return ReportTable(**(self.config.get("report") or {}))
 
     @cached_property
     def bounds(self) -> Bounds:

@@ -8,9 +8,11 @@ from typing import Any
 
 from reports import words
 from reports.advice import advise, goals
+from reports.class_accuracy import class_accuracy_json
 from reports.rows import Row, baseline_rows, front_rows, row_of, teacher_row
 from reports.summary import StudySummary
 from spaces import SCHEME_KEY
+from studies import ReportTable
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,40 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 
+FURTHER_COLUMNS: Mapping[str, Column] = {
+    "kl_to_teacher": Column(
+        "KL to teacher, nats",
+        lambda row: _optional(row.kl_to_teacher, lambda nats: f"{max(0.0, nats):.3f}"),
+        "Kullback-Leibler divergence from the artifact's class probabilities to the float "
+        "teacher's, KL(teacher || artifact), mean over validation images. 0: the same predictions.",
+    ),
+    "mutual_information": Column(
+        "mutual information, bits",
+        lambda row: _optional(row.mutual_information, "{:.3f}".format),
+        "Mutual information between the classes that the float teacher and the artifact predict, "
+        "each drawn from its softmax, plug-in over validation images: what knowing the one tells "
+        "about the other. At most log2 of the number of classes; with few images a class it is "
+        "too high, for all points alike.",
+    ),
+    "calibration": Column(
+        "calibration error",
+        lambda row: _optional(row.calibration_error, words.percent),
+        "Expected calibration error: by how much confidence and accuracy differ, over 15 bins of "
+        "confidence on validation images (Guo et al. 2017). 0: of what it is 80 % sure of, 80 % "
+        "is right.",
+    ),
+}
+"""Figures beside the front's, by the name that switches each on."""
+
+
+def further_columns(table: ReportTable) -> tuple[Column, ...]:
+    """Return the columns of the figures that `table` shows, among what a row is; or none."""
+    shown = [FURTHER_COLUMNS[name] for name in dict.fromkeys(table.show) if name in FURTHER_COLUMNS]
+    by_title = {column.title: column for column in COLUMNS}
+    first, last = (by_title["trial"], by_title["accuracy"]), (by_title["scheme"], by_title["what"])
+    return (*first, *shown, *last) if shown else ()
+
+
 def points_csv(summary: StudySummary) -> str:
     """Return every point as CSV: numbers in base units, its place, and what was searched."""
     on_front = {number for member in summary.front for number in member.numbers}
@@ -166,6 +202,7 @@ def report_json(summary: StudySummary) -> dict[str, Any]:
         "front": [asdict(row) for row in front_rows(summary)],
         "front_fingerprint": summary.front_fingerprint,
         "baselines": [asdict(row) for row in baseline_rows(summary)],
+        "class_accuracy": class_accuracy_json(summary),
         "trials": {
             "sampled_ended": history.ended,
             "students": len(history.students),

@@ -79,7 +79,7 @@ def confirm(
     except KeyboardInterrupt:
         interrupted = True
         words = f"Interrupted; {_AGAIN}."
-    _show(session, summary)
+    _show(session, summary, trust_modules=trust_modules)
     session.console.print(words, highlight=False)
     if interrupted:
         sys.exit(EXIT_INTERRUPTED)
@@ -202,12 +202,13 @@ def _outcome(
     )
 
 
-def _show(session: "Session", before: "StudySummary") -> None:
+def _show(session: "Session", before: "StudySummary", *, trust_modules: bool) -> None:
     """Write the report anew, and print what is surer now."""
-    from reports import confirmation_table, write_report
+    from reports import confirmation_table
+    from search.cli import write_study_report
 
     summary = session.summary()
-    page = write_report(summary, session.folder.report)
+    page = write_study_report(session, summary, trust_modules=trust_modules)
     session.console.print(confirmation_table(before.front_probability, summary))
     session.console.print(f"Report: {page}", highlight=False)
 

@@ -236,7 +236,8 @@ def _last_refusal(log: Path) -> str:
 
 def _show(session: "Session", *, interrupted: bool) -> None:
     """Draw, write and print what was found."""
-    from reports import advise, counted, front_table, write_report
+    from reports import advise, counted, front_table
+    from search.cli import write_study_report
     from spaces import InputError
 
     console = session.console
@@ -247,7 +248,8 @@ def _show(session: "Session", *, interrupted: bool) -> None:
         console.print(f"Stopped before the first trial; {again}.")
         return
     session.refresh_dashboard(now=True)
-    page = write_report(summary, session.folder.report)
+    # Whoever is here has let its modules be imported already.
+    page = write_study_report(session, summary, trust_modules=True)
     console.print(front_table(summary, console.width))
     console.print(advise(summary).sentence, style="bold", highlight=False)
     console.print(f"Report: {page}", highlight=False)

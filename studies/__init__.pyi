@@ -23,6 +23,7 @@ from .opening import stored_config as stored_config
 from .opening import study_names as study_names
 from .paths import usable as usable
 from .patience import was_cut_off as was_cut_off
+from .report_table import ReportTable as ReportTable
 from .schema import OBJECTIVES as OBJECTIVES
 from .schema import BoundsTable as BoundsTable
 from .schema import StudyConfig as StudyConfig

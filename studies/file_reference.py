@@ -11,7 +11,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
@@ -129,6 +129,8 @@ def _owner(key: Key) -> type:
 
 def _type_in_words(annotation: Any) -> str:
     arguments = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return _type_in_words(arguments[0])
     if get_origin(annotation) is Literal:
         return f"one of {', '.join(map(str, arguments))}"
     if get_origin(annotation) in {Union, UnionType}:

@@ -28,9 +28,10 @@ DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
 def create_or_resume(config: StudyConfig, storage: RDBStorage) -> optuna.Study:
     """Return the study of `config` in `storage`: a new one, or the one that has its name.
 
-    What may change on resume (budget, workers, pruner, sampler, bounds) is stored anew. Raises
-    InputError, with every difference, when what decides results has changed, and when the study of
-    that name is not ours; nothing is written then. Several processes may call this at once.
+    What may change on resume (budget, workers, pruner, sampler, bounds, report) is stored anew.
+    Raises InputError, with every difference, when what decides results has changed, and when the
+    study of that name is not ours; nothing is written then. Several processes may call this at
+    once.
     """
     with study_lock(storage, config.name)():
         study = check_resume(config, storage)

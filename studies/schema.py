@@ -20,6 +20,7 @@ from spaces import (
 )
 from studies.folder import check_name
 from studies.paths import with_absolute_paths
+from studies.report_table import ReportTable
 from studies.space_table import SpaceTable, is_default, nested, read_space, written
 from studies.tables import ChainTable, DataTable, Table, TeacherTable
 
@@ -149,6 +150,7 @@ class StudyConfig(Table):
     sampler: SamplerTable = SamplerTable()
     costs: CostsTable = CostsTable()
     bounds: BoundsTable = BoundsTable()
+    report: ReportTable = ReportTable()
 
     @field_validator("name")
     @classmethod
@@ -247,7 +249,7 @@ class StudyConfig(Table):
         return self.model_dump(mode="json", exclude_none=True)
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the result of a trial: everything but budget, search and bounds.
+        """Return what decides the result of a trial: all but budget, search, bounds and report.
 
         Where the data lie is not what they are, so `data.root` is left out; so is every setting
         that is settled at its default, or one that came to be later would be a difference.

@@ -1,6 +1,8 @@
 from .cache import Draft as Draft
 from .cache import Dropped as Dropped
 from .cache import StageCache as StageCache
+from .explaining import check_explaining as check_explaining
+from .explaining import explain as explain
 from .inputs import StudyInput as StudyInput
 from .inputs import data_inputs as data_inputs
 from .inputs import data_stamp as data_stamp

@@ -53,9 +53,15 @@ class CheckedSetup:
     networks: tuple[Network, ...]
     """The teacher's and the students'."""
     schemes: tuple[str, ...]
-    classes: int
+    class_names: tuple[str, ...]
+    test_images: int
     data: str
     """What the data are, in words."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
 
     @property
     def to_export(self) -> tuple[Network, ...]:
@@ -147,7 +153,8 @@ def check_setup(
         faults = _faults(networks, lambda one: _try_methods(one, teacher, methods, classes))
     _refuse(faults)
     words = "; ".join([data.described, *_unevenness(setup, data)])
-    return CheckedSetup(setup, all_networks, schemes, classes, words)
+    names, test_images = data.class_names, data.images_in("test")
+    return CheckedSetup(setup, all_networks, schemes, names, test_images, words)
 
 
 def _unevenness(setup: StudySetup, data: Data) -> Iterator[str]:

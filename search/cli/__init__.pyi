@@ -32,6 +32,7 @@ from .options import usable as usable
 from .options import with_examples as with_examples
 from .recipe import Recipe as Recipe
 from .recipe import read_recipe as read_recipe
+from .report_files import write_study_report as write_study_report
 from .session import Session as Session
 from .session import check_study as check_study
 from .session import command_console as command_console

@@ -200,6 +200,7 @@ def open_session(
             made = create_or_resume(config, opened)
         if checked is not None:
             made.set_user_attr(StudyAttr.DATA.value, checked.data)
+            made.set_user_attr(StudyAttr.CLASSES.value, list(checked.class_names))
         elif StudyAttr.DATA in made.user_attrs:
             console.print(f"Data: {made.user_attrs[StudyAttr.DATA]}", highlight=False)
         session = Session(config, folder, opened, made, console)
@@ -229,10 +230,13 @@ def load_told(study: str, settings: Sequence[str], *, trust_modules: bool) -> St
 
 def check_study(config: StudyConfig) -> "CheckedSetup":
     """Return what check_setup says of a study: every network of it was built and run."""
-    from objectives import check_setup
+    from objectives import check_explaining, check_setup
 
     space = config.search_space()
-    return check_setup(config.setup(), space.networks, space.schemes, space.methods)
+    checked = check_setup(config.setup(), space.networks, space.schemes, space.methods)
+    if "grad_cam" in config.report.show:
+        check_explaining(config.report.images, checked.test_images)
+    return checked
 
 
 @contextmanager

@@ -59,6 +59,8 @@ class StudyAttr(StrEnum):
     """{"content": {name of a StudyInput: its digest}, "data_stamp": objectives.data_stamp}."""
     DATA = "data"
     """What the data are, in words."""
+    CLASSES = "classes"
+    """Names of the classes, in order."""
     COSTS = "costs"
     TEACHER = "teacher"
     """{"key", "architecture", "accuracy" (validation), "seconds", "stages"}."""

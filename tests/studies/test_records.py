@@ -18,6 +18,7 @@ from spaces import (
 )
 from studies import create_or_resume, load_study
 from studies.records import (
+    Attr,
     HistoryReader,
     LostTrialError,
     Paused,
@@ -74,6 +75,19 @@ def begun(study: optuna.Study) -> tuple[optuna.Trial, ChainConfig]:
 def other_scheme(chain: ChainConfig) -> ChainConfig:
     scheme = next(scheme for scheme in SCHEMES.values() if scheme != chain.scheme)
     return ChainConfig(chain.student, scheme)
+
+
+def test_points_of_older_studies_lack_what_was_not_computed_then(storage: RDBStorage) -> None:
+    study = new_study(storage)
+    add_baseline(study, "teacher", "fp32", evaluation(0.9, 9000), 2.0)
+    (new,) = study.get_trials()
+    recorded = dict(new.user_attrs[Attr.EVALUATION])
+    del recorded["mutual_information"], recorded["calibration_error"]
+    new.user_attrs[Attr.EVALUATION.value] = recorded
+    study.add_trial(new)
+    _, old = read_history(study).points
+    assert old.evaluation == evaluation(0.9, 9000)
+    assert (old.evaluation.mutual_information, old.evaluation.calibration_error) == (None, None)
 
 
 def test_what_is_written_is_read_back(storage: RDBStorage) -> None:
