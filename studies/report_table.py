@@ -15,7 +15,7 @@ class ReportTable(Table):
     """[report]: what the report shows beside the front."""
 
     show: tuple[ReportPart, ...] = ()
-    """`grad_cam`: pictures of where teacher and students look; it needs `distilfront[grad_cam]`."""
+    """`grad_cam`: pictures of where teacher and students look; it needs `distilfront[gradcam]`."""
     images: tuple[Annotated[int, Field(ge=0)], ...] = Field((), max_length=50)
     """Of the pictures: positions in the test split, from 0; by default some on which teacher and
     student disagree, and the first of some classes. At most 50."""

@@ -39,7 +39,7 @@ def captum_grad_cam() -> type:
         from captum.attr import LayerGradCam
     except ModuleNotFoundError as error:
         raise InputError(
-            "needs captum for Grad-CAM, which is not installed: pip install 'distilfront[grad_cam]'"
+            "needs captum for Grad-CAM, which is not installed: pip install 'distilfront[gradcam]'"
         ) from error
     found: type = LayerGradCam
     return found
