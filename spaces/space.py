@@ -191,6 +191,20 @@ class Space:
                     found.setdefault(key.table, {})[key.name] = key.declared.setting.skips
         return found
 
+    def clashes(self) -> Iterator[tuple[str, str]]:
+        """Yield keys, and what is wrong, where a student could have values that cannot go together.
+
+        No student of such a space may ever be drawn: `suggest` raises InputError.
+        """
+        for kind in self.stages:
+            of_stage = {
+                key.declared.name: self.values(key.name)
+                for key, *_ in self.keys.values()
+                if key.table == kind and key.method is None
+            }
+            for name, words in STAGES[kind].clashes(of_stage):
+                yield f"{kind}.{name}", words
+
     def values(self, name: str) -> tuple[Value, ...]:
         """Return the values that a setting may have, one where it is settled."""
         if name in self.domains:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spaces import NETWORK, Choice, Domain, InputError, Key, Steps, Value, has_width, keys_of
+from spaces import NETWORK, Choice, Domain, InputError, Key, Space, Steps, Value, has_width, keys_of
 
 Faults = list[tuple[str, str]]
 """Key and what is wrong with it."""
@@ -54,6 +54,7 @@ def read_space(
     _settle_width(domains, given, faults)
     _check_methods(domains, given, keys, faults)
     _count_networks(domains, faults)
+    faults += Space(tuple(stages), domains, seed=0).clashes()
     methods = {name: domain.values for name, domain in domains.items()}
     has = {name for name, meanings in keys.items() if _is_had(meanings, methods)}
     return SpaceTable({name: domains[name] for name in keys if name in has}), faults

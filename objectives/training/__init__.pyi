@@ -14,5 +14,5 @@ from .methods import training_method as training_method
 from .teacher_signal import AskedTeacher as AskedTeacher
 from .teacher_signal import RecordedTeacher as RecordedTeacher
 from .teacher_signal import TeacherSignal as TeacherSignal
-from .teacher_signal import logits_on_views as logits_on_views
+from .teacher_signal import recorded_logits as recorded_logits
 from .trial_step import try_method as try_method

@@ -195,8 +195,9 @@ def test_a_methods_own_setting_may_depend_on_what_methods_share(monkeypatch):
 def test_what_a_stage_does_is_asked_before_how_long_it_is_trained():
     for kind in STAGES.values():
         names = [each.name for each in own_settings(kind)]
-        assert names[-6:] == [
-            *("epochs", "learning_rate", "batch_size", "optimizer", "weight_decay", "decay")
+        assert names[-7:] == [
+            *("epochs", "learning_rate", "batch_size", "optimizer", "weight_decay", "decay"),
+            "warmup_epochs",
         ]
 
 
