@@ -1,5 +1,6 @@
 """How weights are trained: the optimizer and its learning rate over time."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, get_args
@@ -48,13 +49,13 @@ class Schedule(Settings):
     @classmethod
     def clashes(cls, values: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, str]]:
         """Find a warm-up that leaves no epoch over, and one that never is."""
-        longest, decays = max(values["warmup_epochs"]), values["decay"]
-        shortest = min((each for each in values["epochs"] if each), default=longest + 1)
-        if longest > 0 and set(decays) == {"one_cycle"}:
+        longest, epochs = max(values["warmup_epochs"]), values["epochs"]
+        if longest and set(values["decay"]) == {"one_cycle"}:
             others = ", ".join(name for name in get_args(DecayName) if name != "one_cycle")
             words = f"must be 0 where decay is one_cycle alone, got {longest:g}"
             yield "warmup_epochs", f"{words}; decay can be {others}"
-        elif longest >= shortest:
+        # At 0 epochs some stages are left out.
+        elif longest and longest >= (shortest := min(filter(None, epochs), default=math.inf)):
             words = f"must be less than epochs, got {longest:g} beside {shortest} epochs"
             yield "warmup_epochs", words
         yield from super().clashes(values)

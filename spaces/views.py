@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from spaces.data import AugmentName
 from spaces.methods import METHODS
-from spaces.settings import Number, Parts, Setting, Settings, Word, setting
+from spaces.settings import Number, Parts, Setting, Settings, Word, own_settings, setting
 
 MixName = Literal["none", "mixup", "cutmix"]
 TeacherViewName = Literal["same", "plain", "own"]
@@ -71,12 +71,24 @@ class Views(Settings):
     """As `jitter`, of what the teacher sees. With `same` the draws are the student's: at equal
     strengths both see equal colours."""
 
+    @property
+    def views_in_words(self) -> tuple[str, ...]:
+        """What is not as always: `mixing mixup`, `colour jitter 1`."""
+        values = ((one, getattr(self, one.name)) for one in own_settings(Views))
+        return tuple(
+            f"{one.setting.words} {value:g}"
+            if isinstance(value, float)
+            else f"{one.setting.words} {value}"
+            for one, value in values
+            if value != one.default
+        )
+
     @classmethod
     def clashes(cls, values: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, str]]:
         """Find methods that need one label an image where images may be mixed."""
         mixes = [mix for mix in values["mix"] if mix != "none"]
-        refused = [name for name in values.get("method", ()) if METHODS[name].needs_labels]
-        if mixes and refused:
+        names = values.get("method", ()) if mixes else ()
+        if refused := [name for name in names if METHODS[name].needs_labels]:
             free = ", ".join(name for name, kind in METHODS.items() if not kind.needs_labels)
             words = f"{' and '.join(mixes)} cannot go with the method {' or '.join(refused)}"
             yield "mix", f"{words}: it needs one label an image; methods that can are {free}"

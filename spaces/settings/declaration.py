@@ -72,25 +72,21 @@ class Settings:
     def __post_init__(self) -> None:
         settings = own_settings(type(self))
         known = {each.name: getattr(self, each.name) for each in settings}
-        told: dict[str, tuple[Any, ...]] = {}
         for each in settings:
-            value, rules = known[each.name], each.setting
+            name, given, its = each.name, known[each.name], each.setting
             if each.kinds is not None:
-                name = getattr(value, "kind", type(value).__name__)
-                if type(value) not in each.kinds.values():
-                    raise UnknownNameError(each.name, name, tuple(each.kinds))
-                told[each.name] = (name,)
-            else:
-                value = rules.rule.read(each.name, value)
-                idle = rules.applies is not None and not rules.applies(known)
-                if idle and value != each.default:
-                    raise InputError(
-                        f"{each.name} does not apply here and must stay {each.default!r}, "
-                        f"got {value!r}"
-                    )
-                object.__setattr__(self, each.name, value)
-                told[each.name] = (value,)
-            known[each.name] = value
+                if type(given) not in each.kinds.values():
+                    kind = getattr(given, "kind", type(given).__name__)
+                    raise UnknownNameError(name, kind, tuple(each.kinds))
+                continue
+            value = known[name] = its.rule.read(name, given)
+            if its.applies is not None and value != each.default and not its.applies(known):
+                raise InputError(
+                    f"{name} does not apply here and must stay {each.default!r}, got {value!r}"
+                )
+            if value is not given:
+                object.__setattr__(self, name, value)
+        told = {each.name: (each.named(known[each.name]),) for each in settings}
         for name, words in self.clashes(told):
             raise InputError(f"{name} {words}")
 
@@ -113,6 +109,11 @@ class Declared:
     setting: Setting
     kinds: Mapping[str, type] | None = None
     """By name, the classes of which the field holds one; None for a plain value."""
+
+    def named(self, value: Any) -> Value:
+        """Return a value of the field as it stands in a domain: one of `kinds` by its name."""
+        plain: Value = value if self.kinds is None else value.kind
+        return plain
 
     @property
     def alone(self) -> tuple[Value, ...]:

@@ -45,5 +45,5 @@ class Distill(Views, Stage):
 
     @property
     def in_words(self) -> str:
-        """Its method, in words."""
-        return self.method.in_words
+        """Its method, and what is seen of the images where that is not as always."""
+        return ", ".join([self.method.in_words, *self.views_in_words])
