@@ -17,7 +17,7 @@ from benchmarks.timings.harness import TablePrinter, in_turns, parser_of
 from objectives.data import Batch, Data, TrainingImages, load_data
 from objectives.models import build_model, speed_up_small_maps
 from objectives.seeding import generator
-from objectives.training.methods.labels import labels_loss
+from objectives.training import labels_loss
 from spaces import DataConfig, Network, Views
 
 VIEWS = {

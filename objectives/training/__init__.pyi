@@ -10,6 +10,7 @@ from .loop import train as train
 from .methods import METHODS as METHODS
 from .methods import Seen as Seen
 from .methods import TrainingMethod as TrainingMethod
+from .methods import labels_loss as labels_loss
 from .methods import training_method as training_method
 from .teacher_signal import AskedTeacher as AskedTeacher
 from .teacher_signal import RecordedTeacher as RecordedTeacher
