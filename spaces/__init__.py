@@ -59,12 +59,15 @@ from spaces.stages import (
 )
 from spaces.student import ChainConfig, StudentConfig, student_key
 from spaces.texts import check_texts
+from spaces.views import AS_DATA, NOTHING, MixName, Views
 
 __all__ = [
+    "AS_DATA",
     "BASE_WEIGHTS",
     "DEFAULT_CHAIN",
     "METHODS",
     "NETWORK",
+    "NOTHING",
     "PLACES",
     "SCHEMES",
     "SCHEME_KEY",
@@ -101,6 +104,7 @@ __all__ = [
     "Logit",
     "MeasureName",
     "Method",
+    "MixName",
     "Network",
     "NoTeacher",
     "Number",
@@ -123,6 +127,7 @@ __all__ = [
     "TrialLike",
     "UnknownNameError",
     "Value",
+    "Views",
     "WeightOnly",
     "Wttm",
     "canonical_json",

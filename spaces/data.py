@@ -10,7 +10,7 @@ from spaces.settings import SEED, Number, check_numbers
 
 Channels = tuple[float, float, float]
 """A number for each of red, green and blue."""
-AugmentName = Literal["none", "shift", "mirror", "crop", "randaugment"]
+AugmentName = Literal["none", "shift", "mirror", "crop", "randaugment", "jitter"]
 NormalisationName = Literal["dataset", "imagenet", "none"]
 
 _FOLDER = "imagefolder:"
@@ -46,7 +46,8 @@ class DataConfig:
     """Seed of the split."""
     augment: bool | AugmentName | tuple[AugmentName, ...] = True
     """Random changes in training: `true` shifts (and mirrors, where mirror images keep their
-    class); or by name, one or several in turn: `shift`, `mirror`, `crop`, `randaugment`, `none`."""
+    class); or by name, one or several in turn: `shift`, `mirror`, `crop`, `randaugment`, `jitter`
+    (of colours), `none`. A teacher that is trained here is trained with them."""
     views: Annotated[int, Number(least=0, most=1000, whole=True)] = 0
     """Fixed augmented views of each training image, one an epoch in turn, so that the teacher's
     logits are computed once per study; 0 draws anew every epoch and asks the teacher every time."""

@@ -17,7 +17,8 @@ from spaces.student import ChainConfig, StudentConfig
 
 Made = TypeVar("Made")
 
-_MOST_COUNTED = 1_000_000
+_MOST_COUNTED = 100_000
+"""Ways to answer the keys of one table: to walk as many takes ten seconds."""
 
 
 @dataclass(frozen=True)
@@ -153,14 +154,14 @@ class Space:
 
     @cached_property
     def size(self) -> int | None:
-        """How many students there are; None when they are more than a million."""
+        """How many students there are; None when they are more than 100,000, and so not counted."""
         count = 1
         for table, kind in ((NETWORK, Network), *((each, STAGES[each]) for each in self.stages)):
             every = self._answers(table, kind, lambda name, _: self.values(name))
             answers = sum(1 for _ in islice(every, _MOST_COUNTED + 1))
-            count *= answers
-            if count > _MOST_COUNTED:
+            if answers > _MOST_COUNTED:
                 return None
+            count *= answers
         return count
 
     def _answers(
@@ -191,6 +192,20 @@ class Space:
                     found.setdefault(key.table, {})[key.name] = key.declared.setting.skips
         return found
 
+    def clashes(self) -> Iterator[tuple[str, str]]:
+        """Yield keys, and what is wrong, where a student could have values that cannot go together.
+
+        No student of such a space may ever be drawn: `suggest` raises InputError.
+        """
+        for kind in self.stages:
+            of_stage = {
+                key.declared.name: self.values(key.name)
+                for key, *_ in self.keys.values()
+                if key.table == kind and key.method is None
+            }
+            for name, words in STAGES[kind].clashes(of_stage):
+                yield f"{kind}.{name}", words
+
     def values(self, name: str) -> tuple[Value, ...]:
         """Return the values that a setting may have, one where it is settled."""
         if name in self.domains:
@@ -218,9 +233,7 @@ def _are_words(values: Sequence[Value]) -> bool:
 
 def _plain(declared: Declared) -> Value:
     """Return a field's default as it stands in a domain: a method by its name."""
-    value: Any = declared.default if declared.kinds is None else declared.default.kind
-    plain: Value = value
-    return plain
+    return declared.named(declared.default)
 
 
 def _every_walk(make: Callable[["_Walk"], Made]) -> Iterator[Made]:

@@ -16,6 +16,7 @@ from spaces import (
     Domain,
     InputError,
     Key,
+    Space,
     Steps,
     Value,
     has_width,
@@ -65,6 +66,7 @@ def read_space(
     _settle_width(domains, given, faults)
     _check_methods(domains, given, keys, faults)
     _count_networks(domains, faults)
+    faults += Space(tuple(stages), domains, seed=0).clashes()
     methods = {name: domain.values for name, domain in domains.items()}
     has = {name for name, meanings in keys.items() if _is_had(meanings, methods)}
     return SpaceTable({name: domains[name] for name in keys if name in has}), faults

@@ -29,6 +29,8 @@ STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 _DATA = DataConfig("digits")
 _SCHEDULE = Schedule()
+_LONG_SCHEDULE = Schedule(epochs=10_000, decay="constant")
+"""In which every key can be tried alone: a warm-up needs longer training, and no `one_cycle`."""
 _NO_SWITCHES = [name for name, value in asdict(_DATA).items() if not isinstance(value, bool)]
 _SEVERAL_FORMS = ("augment", "classes", "mean", "std", "class_weights")
 """Keys of more than one type: DataConfig says in one line what they can be, pydantic in several."""
@@ -95,8 +97,21 @@ class TrainingTable(Table):
     optimizer: OptimizerName = _SCHEDULE.optimizer
     weight_decay: float = _SCHEDULE.weight_decay
     decay: DecayName = _SCHEDULE.decay
+    warmup_epochs: float = _SCHEDULE.warmup_epochs
 
-    _rules = field_validator("*")(_rules_of(_SCHEDULE))
+    _rules = field_validator("*")(_rules_of(_LONG_SCHEDULE))
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> "TrainingTable":
+        self.schedule()
+        return self
+
+    def schedule(self) -> Schedule:
+        """Return the Schedule; raises ValueError where some keys do not go together."""
+        try:
+            return Schedule(**self.model_dump())
+        except InputError as error:
+            raise ValueError(str(error)) from error
 
 
 class TeacherTable(Table):
@@ -138,7 +153,7 @@ class TeacherTable(Table):
         size = self.image_size or image_size
         network = Network(self.architecture, self.width, self.stem, size)
         if self.training is not None:
-            return TeacherConfig(network, TrainTeacher(Schedule(**self.training.model_dump())))
+            return TeacherConfig(network, TrainTeacher(self.training.schedule()))
         return TeacherConfig(network, LoadTeacher(str(self.weights), part=self.weights_part))
 
 

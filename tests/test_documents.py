@@ -18,7 +18,7 @@ from objectives.chain.cache import Draft
 from objectives.chain.handlers import handler
 from objectives.data import Batch
 from objectives.results import TrainedStudent, Verdict
-from objectives.training.methods import divergences
+from objectives.training.methods import divergences, labels
 from spaces import (
     METHODS,
     SCHEMES,
@@ -66,8 +66,8 @@ IMPORTED = {
     "StageWork": handlers.StageWork,
     "Tensor": torch.Tensor,
     "__name__": "examples",
-    "cross_entropy": torch.nn.functional.cross_entropy,
     "dataclass": dataclasses.dataclass,
+    "labels_loss": labels.labels_loss,
     "mse_loss": torch.nn.functional.mse_loss,
     "publish": handler.publish,
     "weighed": divergences.weighed,

@@ -25,9 +25,9 @@ SETTINGS = {
     for kind in (*STAGES.values(), *METHODS.values())
     for declared in own_settings(kind)
 }
-ORDINARY = {"epochs", "batch_size", "method", "dist", "hint", "weight"}
+ORDINARY = {"epochs", "batch_size", "method", "dist", "hint", "weight", "mix"}
 """Names that may be told: every stage has epochs and a batch size, scipy has methods, some systems
-install into dist-packages, messages have hints and fonts weights."""
+install into dist-packages, messages have hints, fonts weights, and CSS can mix colours."""
 
 _TEXT = {token.STRING, getattr(token, "FSTRING_MIDDLE", token.STRING)}
 _WORD = re.compile(r"[A-Za-z_]+")

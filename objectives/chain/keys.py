@@ -4,13 +4,14 @@ import importlib.metadata
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
 import torch
 
 from objectives.chain.handlers import handler_of
 from objectives.chain.inputs import file_digest
 from objectives.chain.teacher import LOGITS_VERSION, TEACHER_VERSION
-from objectives.data import Data, load_data
+from objectives.data import Data, RecordedImages, load_data
 from objectives.models import source_files
 from spaces import (
     InputError,
@@ -68,7 +69,7 @@ class StageKeys:
         return self._key("teacher", TEACHER_VERSION, None, network, weights)
 
     def teacher_logits(self, images: str) -> str:
-        """Return the key of the teacher's logits on a split or on the `views`."""
+        """Return the key of the teacher's logits on a split, or on RecordedImages."""
         return self._key("teacher_logits", LOGITS_VERSION, self.teacher(), images)
 
     def stage(self, student: StudentConfig) -> str:
@@ -101,7 +102,10 @@ def keys_of_students(setup: StudySetup, students: Iterable[StudentConfig]) -> fr
     if setup.device == "cuda" and not torch.cuda.is_available():
         raise InputError("it trains on device cuda, and torch finds none here")
     keys = StageKeys(setup, load_data(setup.data))
-    of_teacher = [keys.teacher(), *map(keys.teacher_logits, ("views", "validation", "test"))]
+    of_teacher = [
+        keys.teacher(),
+        *map(keys.teacher_logits, (*get_args(RecordedImages), "validation", "test")),
+    ]
     prefixes = (prefix for student in students for prefix in student.prefixes)
     return frozenset([*of_teacher, *map(keys.stage, prefixes)])
 

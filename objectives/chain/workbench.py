@@ -23,7 +23,7 @@ from objectives.chain.handlers.handler import WEIGHTS
 from objectives.chain.keys import StageKeys
 from objectives.chain.teacher import build_teacher
 from objectives.chain.torch_settings import settle_torch
-from objectives.data import Data, load_data, resized
+from objectives.data import Data, RecordedImages, load_data, recorded_images, resized
 from objectives.metrics import evaluation, log_probabilities
 from objectives.models import build_model, load_weights
 from objectives.results import (
@@ -45,9 +45,9 @@ from objectives.training import (
     TrainingGround,
     TrainingMethod,
     logits_of,
-    logits_on_views,
+    recorded_logits,
 )
-from spaces import Network, Scheme, StudentConfig, StudySetup, TrainTeacher, student_key
+from spaces import Network, Scheme, StudentConfig, StudySetup, TrainTeacher, Views, student_key
 
 _LOGITS = "logits.safetensors"
 _MAX_CACHE_BYTES = 20 * 2**30
@@ -75,7 +75,7 @@ class Workbench:
         templates = cache_dir / TEMPLATES
         self._artifacts = Artifacts(self.runtime, self.data, templates, setup.threads)
         self._teacher: tuple[TrainedStudent, nn.Module] | None = None
-        self._recorded: RecordedTeacher | None = None
+        self._recorded: dict[RecordedImages, RecordedTeacher] = {}
         self._teacher_says: dict[str, NDArray[np.float64]] = {}
         self._student_leases = ExitStack()
         self._leases = ExitStack()
@@ -247,18 +247,19 @@ class Workbench:
                 break
         return None if reporter.stopped else entry
 
-    def _signal_for(self, method: TrainingMethod) -> TeacherSignal:
+    def _signal_for(self, method: TrainingMethod, views: Views) -> TeacherSignal:
         """Return what tells `method` of the teacher: recorded logits, where they serve."""
         teacher, size = self._teacher_model(), self.setup.teacher.network.image_size
-        if not self.data.fixed_views or method.teacher_taps(teacher, size):
+        of = recorded_images(views, self.data)
+        if of is None or method.teacher_taps(teacher, size):
             return AskedTeacher(teacher, size, method)
-        if self._recorded is None:
+        if of not in self._recorded:
             device = self.setup.device
             logits = self._teacher_logits(
-                "views", lambda teacher: logits_on_views(teacher, size, self.data, device)
+                of, lambda teacher: recorded_logits(of, teacher, size, self.data, device)
             )
-            self._recorded = RecordedTeacher(logits.to(device))
-        return self._recorded
+            self._recorded[of] = RecordedTeacher(logits.to(device))
+        return self._recorded[of]
 
     def _teacher_model(self) -> nn.Module:
         self.teacher(lambda _: Verdict.GO_ON)

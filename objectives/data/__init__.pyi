@@ -1,7 +1,11 @@
-from .dataset import Batch as Batch
+from .batch import Batch as Batch
+from .batch import Mixed as Mixed
 from .dataset import Data as Data
 from .dataset import Device as Device
-from .dataset import TrainingImages as TrainingImages
 from .dataset import load_data as load_data
 from .dataset import resized as resized
 from .decoding import shorter_sides as shorter_sides
+from .training_images import AS_ALWAYS as AS_ALWAYS
+from .training_images import TrainingImages as TrainingImages
+from .views import RecordedImages as RecordedImages
+from .views import recorded_images as recorded_images

@@ -1,6 +1,6 @@
 """Random changes of a whole batch at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log
 from typing import Protocol
@@ -9,8 +9,9 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import affine_grid, grid_sample, pad
 
+from objectives.data.colour_jitter import ColourJitter
 from objectives.data.randaugment import RandAugment
-from spaces import AugmentName, DataConfig
+from spaces import DataConfig
 
 _CHUNK = 2048
 
@@ -96,11 +97,12 @@ class InTurn:
         return images
 
 
-_NAMED: dict[AugmentName, Callable[[int], Augmentation]] = {
+_NAMED: dict[str, Callable[[int], Augmentation]] = {
     "shift": lambda image_size: ShiftAndMirror(_border(image_size), mirror=False),
     "mirror": lambda _: ShiftAndMirror(0, mirror=True),
     "crop": lambda _: RandomCrop(),
     "randaugment": lambda _: RandAugment(),
+    "jitter": lambda _: ColourJitter(),
 }
 """By name, for images of a size in pixels."""
 
@@ -110,7 +112,12 @@ def augmentation_for(config: DataConfig, *, mirror: bool) -> Augmentation | None
     names, size = config.augmentations, config.image_size
     if names is True:
         return ShiftAndMirror(_border(size), mirror=mirror)
-    return InTurn(tuple(_NAMED[name](size) for name in names)) if names else None
+    return in_turn(names, size)
+
+
+def in_turn(names: Sequence[str], image_size: int) -> Augmentation | None:
+    """Return the augmentations of these names (AugmentName), one after the other."""
+    return InTurn(tuple(_NAMED[name](image_size) for name in names)) if names else None
 
 
 def _border(image_size: int) -> int:

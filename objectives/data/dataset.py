@@ -1,7 +1,6 @@
 """The images of a study in memory: split, normalised, augmented."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -33,20 +32,6 @@ class Split:
     """uint8 [n, 3, h, w]."""
     labels: Tensor
     """int64 [n]."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one training step sees."""
-
-    images: Tensor
-    """Normalised float32 [b, 3, h, w], channels_last."""
-    labels: Tensor
-    """int64 [b]."""
-    positions: Tensor
-    """int64 [b]: where the images stand in the training split."""
-    class_weights: Tensor | None = None
-    """float32 [classes]: how much an image counts, with its label, by class; None: all alike."""
 
 
 @dataclass(frozen=True)
@@ -189,57 +174,6 @@ def resized(images: Tensor, image_size: int) -> Tensor:
         return images
     sized = interpolate(images, (image_size, image_size), mode="bilinear", antialias=True)
     return sized.contiguous(memory_format=torch.channels_last)
-
-
-class TrainingImages:
-    """The training split on its device, given out in batches."""
-
-    def __init__(self, data: Data, device: Device) -> None:
-        train = data.splits["train"]
-        self._data = data
-        self._images = train.images.to(device)
-        self.labels = train.labels.to(device)
-        """int64 [n]."""
-        self._views: dict[int, Tensor] = {}
-        self._augment = data.augmentation
-        weights = data.class_weights
-        self._class_weights = None if weights is None else weights.to(device)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def steps(self, batch_size: int) -> int:
-        """Return how many batches `batches` yields."""
-        full, left = divmod(len(self), batch_size)
-        return full + (left > 1)
-
-    def view_of_epoch(self, epoch: int) -> int | None:
-        """Return which fixed view `epoch` (from 1) shows; None when it draws its own."""
-        views = self._data.fixed_views
-        return (epoch - 1) % views if views else None
-
-    def batches(self, epoch: int, batch_size: int, draws: torch.Generator) -> Iterator[Batch]:
-        """Yield one epoch's batches in an order (and with shifts) taken from `draws`.
-
-        A last batch of a single image is left out: batch norm cannot learn from one.
-        """
-        view = self.view_of_epoch(epoch)
-        images = self._images if view is None else self._view(view)
-        order = torch.randperm(len(self), generator=draws)
-        for chosen in torch.split(order, batch_size):
-            if len(chosen) < 2:
-                return
-            positions = chosen.to(images.device)
-            batch = images[positions]
-            if view is None and self._augment is not None:
-                batch = self._augment(batch, draws)
-            images_seen = self._data.normalise(batch)
-            yield Batch(images_seen, self.labels[positions], positions, self._class_weights)
-
-    def _view(self, number: int) -> Tensor:
-        if number not in self._views:
-            self._views[number] = self._data.view(number).to(self._images.device)
-        return self._views[number]
 
 
 def load_data(config: DataConfig) -> Data:

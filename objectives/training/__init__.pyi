@@ -12,9 +12,10 @@ from .loop import train as train
 from .methods import METHODS as METHODS
 from .methods import Seen as Seen
 from .methods import TrainingMethod as TrainingMethod
+from .methods import labels_loss as labels_loss
 from .methods import training_method as training_method
 from .teacher_signal import AskedTeacher as AskedTeacher
 from .teacher_signal import RecordedTeacher as RecordedTeacher
 from .teacher_signal import TeacherSignal as TeacherSignal
-from .teacher_signal import logits_on_views as logits_on_views
+from .teacher_signal import recorded_logits as recorded_logits
 from .trial_step import try_method as try_method

@@ -11,8 +11,15 @@ _LAST = 1 / 25e4
 
 
 def learning_rate(schedule: Schedule, step: int, steps: int) -> float:
-    """Return the rate of step `step` (from 0) of a run of `steps` steps."""
+    """Return the rate of step `step` (from 0) of a run of `steps` steps.
+
+    The decay has the shape of a shorter run that begins after the warm-up.
+    """
     peak = schedule.learning_rate
+    warm = round(steps * schedule.warmup_epochs / schedule.epochs)
+    if step < warm:
+        return peak * (step + 1) / (warm + 1)
+    step, steps = step - warm, steps - warm
     if schedule.decay == "constant":
         return peak
     if schedule.decay == "cosine":

@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from typing import assert_never
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from objectives.data import Data, Device, TrainingImages, resized
+from objectives.data import AS_ALWAYS, Data, Device, TrainingImages, resized
 from objectives.errors import DivergedError
 from objectives.measures import MEASURES, confusion
 from objectives.models import fit_to_save, speed_up_small_maps
@@ -27,7 +28,7 @@ from objectives.training.learning_rate import learning_rate
 from objectives.training.methods import Seen, TrainingMethod
 from objectives.training.taps import tapping
 from objectives.training.teacher_signal import TeacherSignal
-from spaces import Schedule
+from spaces import Schedule, Views
 
 _STATISTICS_IMAGES = 512
 _CHECKPOINT = "checkpoint.safetensors"
@@ -93,6 +94,8 @@ class TrainingRun:
     method: TrainingMethod
     teacher: TeacherSignal | None = None
     """None where the method needs none."""
+    views: Views = AS_ALWAYS
+    """What student and teacher see of the images."""
     freeze_statistics: bool = False
     """True when batch-norm statistics are no part of what is learned (adapters)."""
 
@@ -142,7 +145,7 @@ def _prepare_method(
     if not run.method.learns:
         return
     draws = generator("method", run.seed, run.stage)
-    batch = next(iter(ground.images.batches(1, run.schedule.batch_size, draws)))
+    batch = next(iter(ground.images.batches(1, run.schedule.batch_size, draws, run.views)))
     with seeded("method", run.seed, run.stage), evaluating(model), torch.no_grad():
         with tapping(model, taps) as tapped:
             student = Seen(model(resized(batch.images, run.image_size)), tapped)
@@ -166,7 +169,8 @@ def _train_epoch(
     with seeded("dropout", run.seed, run.stage, epoch), tapping(model, taps) as tapped:
         run.method.train()
         _set_training_mode(model, freeze_statistics=run.freeze_statistics)
-        for number, batch in enumerate(ground.images.batches(epoch, schedule.batch_size, draws)):
+        batches = ground.images.batches(epoch, schedule.batch_size, draws, run.views)
+        for number, batch in enumerate(batches):
             rate = learning_rate(schedule, (epoch - 1) * steps + number, schedule.epochs * steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -215,10 +219,18 @@ def _optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     learned = [weight for weight in model.parameters() if weight.requires_grad]
     rate, decay = schedule.learning_rate, schedule.weight_decay
     # Fused: one call a step in place of several for each of a few hundred weights.
-    if schedule.optimizer == "sgd":
-        return torch.optim.SGD(learned, rate, momentum=0.9, weight_decay=decay, fused=True)
-    kind = torch.optim.AdamW if schedule.optimizer == "adamw" else torch.optim.Adam
-    return kind(learned, rate, weight_decay=decay, fused=True)
+    match schedule.optimizer:
+        case "sgd" | "sgd_nesterov" as name:
+            nesterov = name == "sgd_nesterov"
+            return torch.optim.SGD(
+                learned, rate, momentum=0.9, weight_decay=decay, nesterov=nesterov, fused=True
+            )
+        case "adamw":
+            return torch.optim.AdamW(learned, rate, weight_decay=decay, fused=True)
+        case "adam":
+            return torch.optim.Adam(learned, rate, weight_decay=decay, fused=True)
+        case _:
+            assert_never(schedule.optimizer)
 
 
 def _save(

@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from objectives.data import Batch, Data, Device, resized
+from objectives.data import Batch, Data, Device, RecordedImages, resized
 from objectives.training.float_accuracy import logits_of
 from objectives.training.methods import Seen, TrainingMethod
 from objectives.training.taps import tapping
@@ -29,14 +29,15 @@ class AskedTeacher:
 
     @torch.no_grad()
     def __call__(self, batch: Batch, epoch: int) -> Seen:  # noqa: ARG002 - TeacherSignal's
-        """Return the teacher's logits on the batch's images, and what is tapped."""
+        """Return the teacher's logits on what it sees of the batch, and what is tapped."""
+        images = batch.images if batch.teacher_images is None else batch.teacher_images
         with tapping(self._teacher, self._taps) as taps:
-            logits: Tensor = self._teacher(resized(batch.images, self._image_size))
+            logits: Tensor = self._teacher(resized(images, self._image_size))
         return Seen(logits, taps)
 
 
 class RecordedTeacher:
-    """Looks up logits computed once for every fixed view of every training image."""
+    """Looks up logits computed once for every fixed view of every training image, or for itself."""
 
     def __init__(self, logits: Tensor) -> None:
         self._logits = logits
@@ -46,11 +47,17 @@ class RecordedTeacher:
         return Seen(self._logits[(epoch - 1) % len(self._logits)][batch.positions])
 
 
-def logits_on_views(teacher: nn.Module, image_size: int, data: Data, device: Device) -> Tensor:
-    """Return the teacher's logits [views, n, classes] on every fixed view of the training split."""
-    return torch.stack(
-        [
-            logits_of(teacher, resized(data.normalise(data.view(number).to(device)), image_size))
-            for number in range(data.fixed_views)
-        ]
-    )
+def recorded_logits(
+    of: RecordedImages, teacher: nn.Module, image_size: int, data: Data, device: Device
+) -> Tensor:
+    """Return the teacher's logits [views, n, classes] on the training split, by fixed view.
+
+    of: the data's views, or one, the plain images.
+    """
+
+    def logits(images: Tensor) -> Tensor:
+        return logits_of(teacher, resized(data.normalise(images.to(device)), image_size))
+
+    if of == "plain":
+        return logits(data.splits["train"].images)[None]
+    return torch.stack([logits(data.view(number)) for number in range(data.fixed_views)])

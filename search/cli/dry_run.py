@@ -32,7 +32,7 @@ def show_plan(console: Console, config: StudyConfig, origins: Mapping[str, str])
         key = f"space.{name}"
         table.add_row(key, _domain_in_words(space, name), _origin(key, origins))
     console.print(table, highlight=False)
-    students = f"{space.size:,}" if space.size is not None else "more than a million"
+    students = f"{space.size:,}" if space.size is not None else "more than 100,000"
     searched = len(space.searched)
     console.print(
         f"\nChain: {' → '.join(['teacher', *space.stages, 'quantize'])}\n"

@@ -18,11 +18,12 @@ from search.strategy.student_only_study import is_sampled
 from spaces import PLACES, DistilfrontError, digest
 
 Point = NDArray[np.float64]
-"""[DIMENSIONS], each in [0, 1)."""
+"""[at least one for each of PLACES], each in [0, 1)."""
 
 DIMENSIONS = 64
-"""Coordinates of every point, used or not: how a sequence is scrambled depends on how many there
-are, and a setting that is added must not move the others."""
+"""Coordinates of a sequence, used or not: how it is scrambled depends on how many there are, and a
+setting that is added must not move the others. Places beyond them are those of further sequences,
+each scrambled by itself."""
 
 
 class SobolSampler(OneByOneSampler):
@@ -57,14 +58,17 @@ class SobolSampler(OneByOneSampler):
         return at(param_distribution, self._share(param_name, index, point))
 
     def point(self, index: int) -> Point:
-        """Return the sequence's point of that index."""
+        """Return the point of that index."""
         from scipy.stats.qmc import Sobol  # takes longer to import than Optuna
 
-        sequence = Sobol(DIMENSIONS, rng=np.random.default_rng(self._seed))
-        if index:
-            sequence.fast_forward(index)
-        point: Point = sequence.random(1)[0]
-        return point
+        parts = []
+        for further in range(-(-len(PLACES) // DIMENSIONS)):
+            seed = [self._seed, further] if further else self._seed
+            sequence = Sobol(DIMENSIONS, rng=np.random.default_rng(seed))
+            if index:
+                sequence.fast_forward(index)
+            parts.append(sequence.random(1)[0])
+        return np.concatenate(parts)
 
     def _share(self, name: str, index: int, point: Point) -> float:
         """Return the coordinate of a setting; of one that has no place, a random number."""

@@ -12,6 +12,7 @@ class Crd(FeatureMethod):
     """Logit, and weight * the contrast of embeddings with other images' (Tian et al. 2020)."""
 
     kind: ClassVar[str] = "crd"
+    needs_labels: ClassVar[bool] = True
 
     weight: float = setting(0.8, Setting("weight", Number(above=0, most=100_000)))
     """Of the contrast."""

@@ -17,6 +17,7 @@ class Dkd(Method):
     """CE + alpha * (own class against all others) + beta * (the others) (Zhao et al. 2022)."""
 
     kind: ClassVar[str] = "dkd"
+    needs_labels: ClassVar[bool] = True
 
     alpha: float = weight(1.0, "alpha", (0.5, 1.0, 2.0))
     """Weight of how sure the teacher is of an image's own class."""

@@ -15,6 +15,9 @@ class Method(Settings):
     kind: ClassVar[str]
     """Its name in METHODS."""
     asks_own_first: ClassVar[bool] = False
+    needs_labels: ClassVar[bool] = False
+    """Whether it needs one label an image, which mixed images do not have; the labels' part of a
+    loss does not."""
 
     @property
     def needs_teacher(self) -> bool:

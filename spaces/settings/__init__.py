@@ -13,7 +13,7 @@ from spaces.settings.declaration import (
     setting,
 )
 from spaces.settings.places import PLACES
-from spaces.settings.rules import SEED, Flag, Number, Rule, Word, check_numbers
+from spaces.settings.rules import SEED, Flag, Number, Parts, Rule, Word, check_numbers
 
 __all__ = [
     "PLACES",
@@ -21,6 +21,7 @@ __all__ = [
     "Declared",
     "Flag",
     "Number",
+    "Parts",
     "Rule",
     "Setting",
     "Settings",

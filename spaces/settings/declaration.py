@@ -1,6 +1,7 @@
 """The declaration that a setting's field carries, and how a class's declarations are read."""
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
 from typing import Any, ClassVar
@@ -69,25 +70,33 @@ class Settings:
     """Whether its own settings are asked before those it inherits, or after."""
 
     def __post_init__(self) -> None:
-        known: dict[str, Any] = {}
-        for each in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, each.name)
-            declared = each.metadata.get(_KEY)
-            if _KINDS in each.metadata:
-                kinds = each.metadata[_KINDS]
-                if type(value) not in kinds.values():
-                    name = getattr(value, "kind", type(value).__name__)
-                    raise UnknownNameError(each.name, name, tuple(kinds))
-            elif declared is not None:
-                value = declared.rule.read(each.name, value)
-                idle = declared.applies is not None and not declared.applies(known)
-                if idle and value != each.default:
-                    raise InputError(
-                        f"{each.name} does not apply here and must stay {each.default!r}, "
-                        f"got {value!r}"
-                    )
-                object.__setattr__(self, each.name, value)
-            known[each.name] = value
+        settings = own_settings(type(self))
+        known = {each.name: getattr(self, each.name) for each in settings}
+        for each in settings:
+            name, given, its = each.name, known[each.name], each.setting
+            if each.kinds is not None:
+                if type(given) not in each.kinds.values():
+                    kind = getattr(given, "kind", type(given).__name__)
+                    raise UnknownNameError(name, kind, tuple(each.kinds))
+                continue
+            value = known[name] = its.rule.read(name, given)
+            if its.applies is not None and value != each.default and not its.applies(known):
+                raise InputError(
+                    f"{name} does not apply here and must stay {each.default!r}, got {value!r}"
+                )
+            if value is not given:
+                object.__setattr__(self, name, value)
+        told = {each.name: (each.named(known[each.name]),) for each in settings}
+        for name, words in self.clashes(told):
+            raise InputError(f"{name} {words}")
+
+    @classmethod
+    def clashes(cls, values: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, str]]:  # noqa: ARG003
+        """Yield settings, and what is wrong, where some of `values` cannot go together.
+
+        values: of every setting all that it can have, one where it is settled; methods by name.
+        """
+        yield from ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,11 @@ class Declared:
     kinds: Mapping[str, type] | None = None
     """By name, the classes of which the field holds one; None for a plain value."""
 
+    def named(self, value: Any) -> Value:
+        """Return a value of the field as it stands in a domain: one of `kinds` by its name."""
+        plain: Value = value if self.kinds is None else value.kind
+        return plain
+
     @property
     def alone(self) -> tuple[Value, ...]:
         """The values at which a student learns without its teacher, or the kinds that never ask."""
@@ -112,8 +126,8 @@ class Declared:
 def own_settings(kind: type) -> tuple[Declared, ...]:
     """Return the settings of a dataclass in the order in which they are asked.
 
-    What a stage does comes before how long it is trained, which it inherits; what a method has of
-    its own after what methods share, on which it may depend.
+    What a stage does comes before how long it is trained, which it inherits from further away; what
+    a method has of its own after what methods share, on which it may depend.
     """
     return _own_settings(kind)
 
@@ -123,9 +137,13 @@ def _own_settings(kind: type) -> tuple[Declared, ...]:
     declared = [each for each in fields(kind) if _KEY in each.metadata]
     if not getattr(kind, "asks_own_first", True):
         return tuple(map(_declared, declared))
-    inherited = {name for base in kind.__mro__[1:] for name in getattr(base, "__annotations__", {})}
-    own = [each for each in declared if each.name not in inherited]
-    return tuple(map(_declared, own + [each for each in declared if each.name in inherited]))
+    # From the class that has it first of all, as it may be declared again.
+    away = {
+        name: place
+        for place, base in enumerate(kind.__mro__)
+        for name in inspect.get_annotations(base)
+    }
+    return tuple(map(_declared, sorted(declared, key=lambda each: away[each.name])))
 
 
 def _declared(each: Field[Any]) -> Declared:

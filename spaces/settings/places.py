@@ -49,6 +49,14 @@ PLACES = (
     "distill.crd.negatives",
     "distill.crd.contrast_temperature",
     "distill.crd.memory_momentum",
+    "distill.mix",
+    "distill.mix_alpha",
+    "distill.augment",
+    "distill.jitter",
+    "distill.teacher_view",
+    "distill.teacher_jitter",
+    "distill.warmup_epochs",
+    "adapt.warmup_epochs",
 )
 """Append only, never reorder: a setting's coordinate is its place here, and a study that goes on
 must draw on as it began. A setting that is not listed is drawn at random instead."""

@@ -87,6 +87,30 @@ class Word:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """A word that stands alone, or one or several of `names` in turn, joined by `+`."""
+
+    alone: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def read(self, name: str, value: object) -> str:
+        """Return `value`; raises InputError with the rule and the value."""
+        if not isinstance(value, str):
+            raise InputError(f"{name} must be a word, got {value!r}")
+        parts = value.split("+")
+        known = set(parts) <= set(self.names) and len(set(parts)) == len(parts)
+        if value not in self.alone and not known:
+            raise InputError(f"{name} must be {self.in_words}, got {value!r}")
+        return value
+
+    @property
+    def in_words(self) -> str:
+        """What it may be."""
+        alone, names = ", ".join(self.alone), ", ".join(self.names)
+        return f"one of {alone}, or one or several of {names}, joined by +"
+
+
+@dataclass(frozen=True)
 class Flag:
     """True or false."""
 
@@ -102,7 +126,7 @@ class Flag:
         return "true or false"
 
 
-Rule = Number | Word | Flag
+Rule = Number | Word | Parts | Flag
 
 SEED = Number(least=0, below=2**31, whole=True)
 

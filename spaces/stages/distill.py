@@ -9,10 +9,11 @@ from spaces.methods import METHODS, Logit, Method
 from spaces.schedule import EPOCHS, LEARNING_RATE
 from spaces.settings import Setting, Word, choice_of, setting
 from spaces.stages.stage import Prior, Stage
+from spaces.views import Views
 
 
 @dataclass(frozen=True)
-class Distill(Stage):
+class Distill(Views, Stage):
     """The whole network learns, by one of METHODS."""
 
     kind: ClassVar[str] = "distill"
@@ -44,5 +45,5 @@ class Distill(Stage):
 
     @property
     def in_words(self) -> str:
-        """Its method, in words."""
-        return self.method.in_words
+        """Its method, and what is seen of the images where that is not as always."""
+        return ", ".join([self.method.in_words, *self.views_in_words])

@@ -10,6 +10,7 @@ from spaces import (
     ChainConfig,
     Choice,
     Distill,
+    Dkd,
     Hint,
     InputError,
     Logit,
@@ -236,6 +237,28 @@ def test_networks_of_several_architectures_and_sizes_are_reached_once_each():
         (lambda: Schedule(1, float("inf")), "learning_rate must be a finite number, got inf"),
         (lambda: Schedule(1, float("nan")), "learning_rate must be a finite number, got nan"),
         (lambda: Schedule(1, 0.1, optimizer="lion"), "optimizer must be one of adam"),
+        (
+            lambda: Schedule(5, decay="cosine", warmup_epochs=5),
+            "warmup_epochs must be less than epochs, got 5 beside 5 epochs",
+        ),
+        (lambda: Schedule(warmup_epochs=1), "warmup_epochs does not apply here"),
+        (
+            lambda: Distill(mix="mixup", method=Dkd()),
+            "mix mixup cannot go with the method dkd: it needs one label an image; methods that",
+        ),
+        (lambda: Distill(mix="blend"), "mix must be one of none, mixup, cutmix, got 'blend'"),
+        (lambda: Distill(mix_alpha=0.5), "mix_alpha does not apply here"),
+        (lambda: Distill(augment="shift+shift"), "augment must be one of data, none, or one or"),
+        (lambda: Distill(augment="none+shift"), "joined by \\+, got 'none\\+shift'"),
+        (lambda: Distill(jitter=3), r"jitter must be in \[0, 2\], got 3"),
+        (
+            lambda: Distill(teacher_view="plain", method=NoTeacher()),
+            "teacher_view does not apply here and must stay 'same'",
+        ),
+        (
+            lambda: Distill(teacher_view="plain", teacher_jitter=1),
+            "teacher_jitter does not apply here",
+        ),
         (lambda: Distill(batch_size=1), r"batch_size must be in \[2, 65536\]"),
         (lambda: Distill(method="logit"), "unknown method 'str': known are none, logit"),
         (lambda: Steps(0.0, 1.0, 0.3), "whole number of steps"),
@@ -307,3 +330,55 @@ def test_a_spaces_methods_are_all_that_look_at_other_layers():
     hints = [(each.student_layer, each.weight) for each in space.methods if isinstance(each, Hint)]
     assert hints == [("auto", 100.0), ("layer2", 100.0)]
     assert [each for each in space.methods if not isinstance(each, Hint)] == [NoTeacher()]
+
+
+def clashes(**values):
+    """Return what is wrong of a space in which settings of distill have these values."""
+    domains = {f"distill.{name}": Choice(each) for name, each in values.items()}
+    return dict(Space(("distill",), domains, 0).clashes())
+
+
+def test_a_space_says_which_of_its_values_cannot_go_together():
+    both = clashes(mix=("none", "mixup", "cutmix"), method=("logit", "dkd", "crd"))
+    assert both["distill.mix"].startswith("mixup and cutmix cannot go with the method dkd or crd")
+    assert clashes(mix=("none",), method=("logit", "dkd")) == {}
+    assert clashes(mix=("mixup",), method=("logit", "hint")) == {}
+    words = "must be less than epochs, got 5 beside 4 epochs"
+    warm = {"decay": ("cosine",), "warmup_epochs": (0, 5)}
+    assert clashes(**warm, epochs=(4, 50)) == {"distill.warmup_epochs": words}
+    assert clashes(**warm, epochs=(6, 50)) == {}
+    alone = clashes(warmup_epochs=(1,), epochs=(8,))
+    assert alone["distill.warmup_epochs"].startswith("must be 0 where decay is one_cycle alone")
+    assert clashes(warmup_epochs=(1,), epochs=(8,), decay=("one_cycle", "step")) == {}
+
+
+def test_of_a_space_without_clashes_every_student_can_be_made_and_read_back():
+    domains = {
+        "distill.method": Choice(("none", "logit", "hint")),
+        "distill.alpha": Choice((0.0, 0.5)),
+        "distill.learning_rate": Choice((0.01,)),
+        "distill.mix": Choice(("none", "cutmix")),
+        "distill.mix_alpha": Choice((0.2, 1.0)),
+        "distill.augment": Choice(("data", "shift+jitter")),
+        "distill.teacher_view": Choice(("same", "plain")),
+        "distill.teacher_jitter": Choice((0.0, 1.0)),
+        "distill.decay": Choice(("one_cycle", "cosine")),
+        "distill.warmup_epochs": Steps(0.0, 2.0, 1.0),
+    }
+    space = Space(("distill",), domains, 0)
+    assert not list(space.clashes())
+    students = list(space.students())
+    # Without the teacher nothing is asked of what it sees; hint asks it at alpha 0 too.
+    taught, alone = 1 + 2, 2
+    assert len(students) == (taught * 3 + alone) * 3 * 2 * (1 + 3) == space.size
+    for student in students:
+        params = space.params_of(ChainConfig(student, SCHEMES["fp32"]))
+        assert space.chain(lambda name, _, params=params: params[name]).student == student
+        assert from_dict(StudentConfig, to_dict(student)) == student
+
+
+def test_words_of_a_stage_say_what_is_not_seen_as_always():
+    assert Distill().in_words == "T 4, alpha 0.9"
+    mixing = Distill(mix="mixup", mix_alpha=0.2, jitter=1)
+    said = "T 4, alpha 0.9, mixing mixup, mixing alpha 0.2, colour jitter 1"
+    assert mixing.in_words == said

@@ -86,6 +86,19 @@ def test_the_key_of_a_student_of_a_method_never_changes(method, key):
 
 
 @pytest.mark.parametrize(
+    ("stage", "key"),
+    [
+        (Distill(mix="mixup"), "03a6a51a6714"),
+        (Distill(mix="cutmix", mix_alpha=0.4, augment="shift+mirror"), "6716419fec3f"),
+        (Distill(jitter=1, teacher_view="own", teacher_jitter=0.5), "2470ca322089"),
+        (Distill(optimizer="sgd_nesterov", decay="cosine", warmup_epochs=2.5), "eb6813260a66"),
+    ],
+)
+def test_the_key_of_a_student_of_other_views_never_changes(stage, key):
+    assert student_key(StudentConfig(Network(), (stage,), seed=0)) == key
+
+
+@pytest.mark.parametrize(
     ("config", "expected"),
     [
         (Network(), "e10808d43975dc40"),

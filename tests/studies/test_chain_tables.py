@@ -26,7 +26,7 @@ from spaces import (
     digest,
     keys_of,
 )
-from spaces.settings import Number, setting
+from spaces.settings import Number, own_settings, setting
 from studies import StudyConfig, built_in_studies, load_study, parse_stored, parse_study
 from studies.old_form import renamed_keys
 from studies.schema import differences
@@ -57,6 +57,11 @@ def faults_of(more: str) -> list[str]:
 def with_alpha() -> str:
     """The methods that have an alpha, as a sentence names them."""
     return ", ".join(name for name, method in METHODS.items() if issubclass(method, Softened))
+
+
+def of_the_stage() -> str:
+    """Settings of distill beside its method, as a message lists them."""
+    return ", ".join(each.name for each in own_settings(Distill) if each.kinds is None)
 
 
 def tables() -> str:
@@ -94,11 +99,19 @@ def test_the_least_study_names_data_and_teacher_and_has_the_declared_defaults() 
         "distill.optimizer": ("adamw",),
         "distill.weight_decay": (0.01,),
         "distill.decay": ("one_cycle",),
+        "distill.warmup_epochs": (0.0,),
+        "distill.mix": ("none",),
+        "distill.mix_alpha": (1.0,),
+        "distill.augment": ("data",),
+        "distill.jitter": (0.0,),
+        "distill.teacher_view": ("same",),
+        "distill.teacher_jitter": (0.0,),
         "adapt.epochs": (3,),
         "adapt.batch_size": (64,),
         "adapt.optimizer": ("adamw",),
         "adapt.weight_decay": (0.01,),
         "adapt.decay": ("one_cycle",),
+        "adapt.warmup_epochs": (0.0,),
     }
 
 
@@ -213,8 +226,8 @@ lora_alpha = { low = 1, high = 4, step = 2 }
         "space.distill.epochs: a range is a table of three numbers: low, high and step",
         "space.distill.learning_rate: high must be at least low, got low 1 and high 0",
         (
-            f"space.distill.lr: unknown key: known are method, alpha, temperature, {tables()}, "
-            "epochs, learning_rate, batch_size, optimizer, weight_decay, decay"
+            "space.distill.lr: unknown key: known are method, alpha, temperature, "
+            f"{tables()}, {of_the_stage()}"
         ),
         "space.distill.temperature: step must be greater than 0, got 0",
         "space.network.depth: unknown key: known are architecture, width, stem, image_size",
@@ -276,8 +289,8 @@ def test_a_methods_setting_without_that_method_is_refused(monkeypatch: pytest.Mo
     ]
     assert faults_of("[space.distill]\nrelation = 3") == [
         (
-            f"space.distill.relation: unknown key: known are method, alpha, temperature, {tables()}"
-            ", epochs, learning_rate, batch_size, optimizer, weight_decay, decay"
+            "space.distill.relation: unknown key: known are method, alpha, temperature, "
+            f"{tables()}, {of_the_stage()}"
         )
     ]
 

@@ -209,7 +209,7 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
         ("space.distill.batch_size=1", "space.distill.batch_size: must be in [2, 65536], got 1"),
         (
             "space.adapt.optimizer=lion",
-            "space.adapt.optimizer: must be one of adam, adamw, sgd, got 'lion'",
+            "space.adapt.optimizer: must be one of adam, adamw, sgd, sgd_nesterov, got 'lion'",
         ),
         ("space.adapt.decay=['linear']", "space.adapt.decay: must be one of constant, one_cycle"),
         (

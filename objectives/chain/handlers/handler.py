@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from torch import nn
 
 from objectives.chain.cache import Draft
+from objectives.data import AS_ALWAYS
 from objectives.models import initialised_model, load_weights, save_weights
 from objectives.seeding import derived_seed
 from objectives.training import (
@@ -20,13 +21,14 @@ from objectives.training import (
     TrainingRun,
     training_method,
 )
-from spaces import Stage, StudentConfig
+from spaces import Stage, StudentConfig, Views
 
 WEIGHTS = "weights.safetensors"
 """What every stage leaves in its cache entry: the whole network's state dict."""
 
-AskTeacher = Callable[[TrainingMethod], TeacherSignal]
-"""Gets the teacher ready for a method; called only when a stage that needs it really trains."""
+AskTeacher = Callable[[TrainingMethod, Views], TeacherSignal]
+"""Gets the teacher ready for a method and views; called only when a stage that needs it really
+trains."""
 
 Kind_contra = TypeVar("Kind_contra", bound=Stage, contravariant=True)
 
@@ -57,13 +59,15 @@ class StageWork:
         student = self.student
         stage, settings = student.stages[-1], student.teaching(len(student.stages) - 1)
         method = training_method(settings)
+        views = stage if isinstance(stage, Views) else AS_ALWAYS
         return TrainingRun(
             stage.kind,
             stage,
             student.seed,
             student.network.image_size,
             method,
-            self.ask_teacher(method) if settings.needs_teacher else None,
+            self.ask_teacher(method, views) if settings.needs_teacher else None,
+            views,
             freeze_statistics=freeze_statistics,
         )
 

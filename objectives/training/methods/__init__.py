@@ -9,6 +9,7 @@ from objectives.training.methods.dist import DistTraining
 from objectives.training.methods.dkd import DkdTraining
 from objectives.training.methods.hint import HintTraining
 from objectives.training.methods.label_smoothing import LabelSmoothingTraining
+from objectives.training.methods.labels import labels_loss
 from objectives.training.methods.logit import LogitTraining
 from objectives.training.methods.logit_std import LogitStdTraining
 from objectives.training.methods.method import Seen, TrainingMethod
@@ -40,4 +41,4 @@ def training_method(settings: Method) -> TrainingMethod:
     return METHODS[settings.kind](settings)
 
 
-__all__ = ["METHODS", "Seen", "TrainingMethod", "training_method"]
+__all__ = ["METHODS", "Seen", "TrainingMethod", "labels_loss", "training_method"]

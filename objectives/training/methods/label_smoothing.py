@@ -1,9 +1,9 @@
 """Label smoothing (Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, CVPR 2016, section 7)."""
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from objectives.data import Batch
+from objectives.training.methods.labels import labels_loss
 from objectives.training.methods.method import Seen, TrainingMethod
 from spaces import LabelSmoothing
 
@@ -25,9 +25,4 @@ class LabelSmoothingTraining(TrainingMethod):
         epoch: int,  # noqa: ARG002
     ) -> Tensor:
         """Return the loss."""
-        return cross_entropy(
-            student.logits,
-            batch.labels,
-            weight=batch.class_weights,
-            label_smoothing=self.settings.smoothing,
-        )
+        return labels_loss(student.logits, batch, smoothing=self.settings.smoothing)

@@ -1,10 +1,10 @@
 """Plain knowledge distillation (Hinton, Vinyals and Dean 2015, section 2)."""
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from objectives.data import Batch
 from objectives.training.methods.divergences import softened_divergence, weighed
+from objectives.training.methods.labels import labels_loss
 from objectives.training.methods.method import Seen, TrainingMethod
 from spaces import Softened
 
@@ -24,7 +24,7 @@ class LogitTraining(TrainingMethod):
         epoch: int,  # noqa: ARG002
     ) -> Tensor:
         """Return the loss; without a teacher (alpha 0) the labels' part alone."""
-        labels_part = cross_entropy(student.logits, batch.labels, weight=batch.class_weights)
+        labels_part = labels_loss(student.logits, batch)
         if teacher is None:
             return labels_part
         return weighed(labels_part, self.divergence(student.logits, teacher.logits), self._alpha)

@@ -1,9 +1,9 @@
 """Learning from the labels alone."""
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from objectives.data import Batch
+from objectives.training.methods.labels import labels_loss
 from objectives.training.methods.method import Seen, TrainingMethod
 
 
@@ -18,4 +18,4 @@ class NoTeacherTraining(TrainingMethod):
         epoch: int,  # noqa: ARG002
     ) -> Tensor:
         """Return the loss."""
-        return cross_entropy(student.logits, batch.labels, weight=batch.class_weights)
+        return labels_loss(student.logits, batch)

@@ -4,7 +4,8 @@ import onnxruntime
 import pytest
 
 from objectives import DivergedError, StoppedStudent, TrainedStudent, Verdict
-from objectives.chain.keys import StageKeys
+from objectives.chain import workbench
+from objectives.chain.keys import StageKeys, keys_of_students
 from objectives.chain.workbench import Workbench
 from objectives.models import initialised_model, save_weights
 from spaces import (
@@ -139,6 +140,45 @@ def test_fixed_views_ask_the_teacher_once_for_all_students(tmp_path):
     with Workbench(replace(SETUP, data=data), tmp_path) as bench:
         bench.train_student(STUDENT.prefix(1), Listener())
         assert bench.cache.has(bench.keys.teacher_logits("views"))
+
+
+@pytest.mark.parametrize(
+    ("views", "recorded"),
+    [
+        ({"teacher_view": "plain"}, "plain"),
+        ({"augment": "none"}, "plain"),
+        ({"jitter": 1}, "views"),
+        ({"mix": "mixup"}, None),
+        ({"mix": "cutmix", "teacher_view": "plain"}, None),
+        ({"teacher_jitter": 1}, None),
+        ({"teacher_view": "own"}, None),
+    ],
+    ids=str,
+)
+def test_the_teacher_is_recorded_where_it_sees_the_same_images_again(views, recorded, tmp_path):
+    data = replace(SETUP.data, views=2, train_limit=100)
+    distill = replace(DISTILL, epochs=1, **views)
+    with Workbench(replace(SETUP, data=data), tmp_path) as bench:
+        bench.train_student(StudentConfig(NETWORK, (distill,), seed=1), Listener())
+        of_all = {name: bench.keys.teacher_logits(name) for name in ("views", "plain")}
+        found = [name for name, key in of_all.items() if bench.cache.has(key)]
+        assert found == ([recorded] if recorded else [])
+        assert set(of_all.values()) < keys_of_students(bench.setup, [])
+
+
+def test_a_student_learns_the_same_from_a_teacher_that_is_asked_and_one_that_is_recorded(
+    tmp_path, monkeypatch
+):
+    setup = replace(SETUP, data=replace(SETUP.data, train_limit=300))
+    student = StudentConfig(NETWORK, (replace(DISTILL, epochs=2, teacher_view="plain"),), seed=1)
+    curves = []
+    for name in ("recorded", "asked"):
+        with Workbench(setup, tmp_path / name) as bench:
+            listener = Listener()
+            bench.train_student(student, listener)
+            curves.append([report.accuracy for report in listener.reports])
+        monkeypatch.setattr(workbench, "recorded_images", lambda *_: None)
+    assert curves[0] == pytest.approx(curves[1], abs=0.02)  # Sums are rounded in other places.
 
 
 def test_every_scheme_is_scored_by_its_runtime(bench, tmp_path):

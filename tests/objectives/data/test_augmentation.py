@@ -8,7 +8,7 @@ from objectives.data.randaugment import RandAugment
 from objectives.seeding import generator
 from spaces import DataConfig, InputError
 
-NAMES = ["shift", "mirror", "crop", "randaugment"]
+NAMES = ["shift", "mirror", "crop", "randaugment", "jitter"]
 
 
 @pytest.fixture(scope="module")

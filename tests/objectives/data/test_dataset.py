@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from objectives.data.dataset import TrainingImages, load_data
+from objectives.data import TrainingImages, load_data
 from objectives.seeding import generator
 from spaces import DataConfig, InputError, UnknownNameError
 

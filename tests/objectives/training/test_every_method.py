@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from objectives.chain.cache import Draft
-from objectives.data import Batch, load_data
+from objectives.data import AS_ALWAYS, Batch, Mixed, load_data
 from objectives.models import initialised_model
 from objectives.training import AskedTeacher, Seen, TrainingGround, TrainingRun, train
 from objectives.training import training_method as trained_by
 from objectives.training.taps import tapping
-from spaces import METHODS, DataConfig, Dkd, Method, Network, Schedule
+from spaces import METHODS, DataConfig, Dkd, Method, Network, Schedule, Views
 
 STUDENT = Network("resnet8x4", 0.125, image_size=8)
 TEACHER = Network("cifar_resnet20", 0.25, image_size=8)
@@ -24,12 +24,12 @@ def ground():
     return TrainingGround(load_data(DataConfig("digits", 8, train_limit=64)), "cpu")
 
 
-def interrupted(name, ground, folder, stop_after=None):
+def interrupted(name, ground, folder, stop_after=None, views=AS_ALWAYS):
     """Train a fresh student from what lies in `folder`; return its weights and epochs reused."""
     model, method = initialised_model(STUDENT, 10, seed=5), trained_by(MADE[name])
     teacher = AskedTeacher(initialised_model(TEACHER, 10, seed=6), 8, method)
     asked = teacher if MADE[name].needs_teacher else None
-    run = TrainingRun("distill", Schedule(3, 0.01, batch_size=32), 3, 8, method, asked)
+    run = TrainingRun("distill", Schedule(3, 0.01, batch_size=32), 3, 8, method, asked, views)
     reused = []
 
     def after(epoch, _, was_reused):
@@ -73,3 +73,41 @@ def test_losses_and_gradients_of_odd_batches_are_finite(name, classes, labels):
     loss.backward()
     assert loss.isfinite()
     assert all(weight.grad.isfinite().all() for weight in student.parameters())
+
+
+@pytest.mark.parametrize("mix", ["mixup", "cutmix"])
+def test_training_on_mixed_and_coloured_images_goes_on_to_the_same_bits(mix, ground, tmp_path):
+    views = Views(mix=mix, jitter=1, teacher_view="own", augment="shift+mirror")
+    whole, _ = interrupted("logit", ground, tmp_path / "whole", views=views)
+    interrupted("logit", ground, tmp_path / "cut", stop_after=2, views=views)
+    resumed, reused = interrupted("logit", ground, tmp_path / "cut", views=views)
+    assert reused == [True, True, False]
+    assert all(torch.equal(resumed[key], weights) for key, weights in whole.items())
+    plain, _ = interrupted("logit", ground, tmp_path / "plain")
+    assert not all(torch.equal(plain[key], weights) for key, weights in whole.items())
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_of_mixed_images_the_loss_has_both_labels_or_the_method_says_that_it_needs_one(name):
+    """The labels' part is linear in the share, and nothing else may depend on labels."""
+    student, teacher = initialised_model(STUDENT, 4, 1), initialised_model(TEACHER, 4, 2)
+    images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    labels, others = torch.tensor([0, 1, 2, 3]), torch.tensor([2, 0, 3, 1])
+    method = trained_by(MADE[name]).eval()
+    taps = method.student_taps(student, 8)
+
+    def loss(labels, mixed=None):
+        batch = Batch(images, labels, torch.arange(4), mixed=mixed)
+        asked = AskedTeacher(teacher, 8, method)(batch, 1) if MADE[name].needs_teacher else None
+        with torch.no_grad(), tapping(student, taps) as tapped:
+            seen = Seen(student(images), tapped)
+            if method.learns and not list(method.parameters()):
+                torch.manual_seed(0)
+                method.prepare(seen, asked, labels)
+                method.eval()
+            return method(seen, asked, batch, 1).item()
+
+    student.eval()
+    mixed = loss(labels, Mixed(others, 0.3))
+    linear = 0.3 * loss(labels) + 0.7 * loss(others)
+    assert (mixed == pytest.approx(linear, rel=1e-5)) or MADE[name].needs_labels

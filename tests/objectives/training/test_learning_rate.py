@@ -39,3 +39,30 @@ def test_is_torchs_schedule(decay, make):
 def test_short_runs_have_a_rate_too(decay, steps):
     rates = [learning_rate(Schedule(1, 0.5, decay=decay), step, steps) for step in range(steps)]
     assert all(0 < rate <= 0.5 for rate in rates)
+
+
+@pytest.mark.parametrize(
+    ("decay", "make"),
+    [
+        ("cosine", lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, STEPS - 6)),
+        ("constant", lambda o: torch.optim.lr_scheduler.ConstantLR(o, 1.0)),
+    ],
+)
+def test_a_warm_up_is_torchs_too_and_the_decay_begins_after_it(decay, make):
+    def both(optimizer):
+        rise = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / 7, total_iters=6)
+        return torch.optim.lr_scheduler.SequentialLR(optimizer, [rise, make(optimizer)], [6])
+
+    schedule = Schedule(10, 0.5, decay=decay, warmup_epochs=1.5)
+    ours = [learning_rate(schedule, step, STEPS) for step in range(STEPS)]
+    assert ours == pytest.approx(_torchs(both), rel=1e-9)
+    assert ours[0] > 0
+    assert ours[6] == max(ours) == 0.5
+
+
+@pytest.mark.parametrize("decay", ["cosine", "step", "constant"])
+def test_all_but_all_of_a_run_can_be_warm_up(decay):
+    schedule = Schedule(2, 0.5, decay=decay, warmup_epochs=1.99)
+    rates = [learning_rate(schedule, step, 6) for step in range(6)]
+    assert all(0 < rate <= 0.5 for rate in rates)
+    assert rates == sorted(rates)
