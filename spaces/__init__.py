@@ -47,13 +47,16 @@ from spaces.settings import PLACES, SEED, Declared, Number, Setting
 from spaces.setup import THREADS, LoadTeacher, MeasureName, StudySetup, TeacherConfig, TrainTeacher
 from spaces.space import Space
 from spaces.stages import (
+    ADAPTERS,
     BASE_WEIGHTS,
     DEFAULT_CHAIN,
     STAGES,
     Adapt,
+    Adapter,
     Distill,
     Leaf,
     Prior,
+    RankPattern,
     Stage,
     TargetLayers,
 )
@@ -61,6 +64,7 @@ from spaces.student import ChainConfig, StudentConfig, student_key
 from spaces.texts import check_texts
 
 __all__ = [
+    "ADAPTERS",
     "BASE_WEIGHTS",
     "DEFAULT_CHAIN",
     "METHODS",
@@ -72,6 +76,7 @@ __all__ = [
     "STAGES",
     "THREADS",
     "Adapt",
+    "Adapter",
     "Attention",
     "AugmentName",
     "Calibration",
@@ -106,6 +111,7 @@ __all__ = [
     "Number",
     "OptimizerName",
     "Prior",
+    "RankPattern",
     "Rkd",
     "Schedule",
     "Scheme",

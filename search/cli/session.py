@@ -232,7 +232,7 @@ def check_study(config: StudyConfig) -> "CheckedSetup":
     from objectives import check_setup
 
     space = config.search_space()
-    return check_setup(config.setup(), space.networks, space.schemes, space.methods)
+    return check_setup(config.setup(), space.networks, space.schemes, space.methods, space.tried)
 
 
 @contextmanager
