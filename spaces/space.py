@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, product
+from itertools import islice, product, takewhile
 from typing import Any
 
 from spaces.domains import Choice, Domain, TrialLike, Value
@@ -39,7 +39,8 @@ class Space:
     def searched(self) -> Mapping[str, Domain]:
         """The domains with several values, in the order in which they are asked.
 
-        Settings of methods that the space does not have are not among them.
+        Settings of methods that the space does not have are not among them, nor those that apply
+        to no value of the settings before them.
         """
         return {
             name: self.domains[name]
@@ -47,7 +48,18 @@ class Space:
             if name in self.domains
             and len(self.domains[name].values) > 1
             and any(key.method is None or key.method in self._methods(key) for key in meanings)
+            and self._can_apply(meanings[0])
         }
+
+    def _can_apply(self, key: Key) -> bool:
+        """Say whether a stage's setting may apply; one of a method always may."""
+        applies, kind = key.declared.setting.applies, STAGES.get(key.table)
+        if applies is None or kind is None or key.method is not None:
+            return True
+        before = takewhile(lambda one: one.name != key.declared.name, own_settings(kind))
+        names = [one.name for one in before]
+        grid = product(*(_ends(self.values(f"{key.table}.{name}")) for name in names))
+        return any(applies(dict(zip(names, values, strict=True))) for values in grid)
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -244,6 +256,11 @@ def _network(values: Mapping[str, Value]) -> Network:
 def _ascending(values: Sequence[Value]) -> Sequence[Value]:
     """Return numbers in ascending order, and words as they stand."""
     return values if _are_words(values) else sorted(values)
+
+
+def _ends(values: Sequence[Value]) -> Sequence[Value]:
+    """Return all words, and of numbers the first and the last."""
+    return values if _are_words(values) else tuple(dict.fromkeys((values[0], values[-1])))
 
 
 def _are_words(values: Sequence[Value]) -> bool:

@@ -52,7 +52,7 @@ def main() -> None:
     check_setup(config.setup(), space.networks, space.schemes, space.methods, space.tried)
     found: dict[str, list[Outcome]] = defaultdict(list)
     with Workbench(config.setup(), options.work) as bench:
-        teacher = bench.teacher(_tell("teacher"))
+        teacher = bench.teacher(tell("teacher"))
         itself = bench.evaluate(teacher, config.setup().teacher.network, scheme("fp32"), "test")
         # Seeds first: an interrupted table has all methods.
         for seed in range(options.seeds):
@@ -77,7 +77,9 @@ def student_of(space: Space, method: str) -> StudentConfig:
     return space.chain(ask).student
 
 
-def _tell(who: str) -> OnEpoch:
+def tell(who: str) -> OnEpoch:
+    """Return what says on stderr how `who` trains."""
+
     def on_epoch(report: EpochReport) -> Verdict:
         if not report.reused:
             print(
@@ -91,16 +93,27 @@ def _tell(who: str) -> OnEpoch:
 
 
 def _outcome(bench: Workbench, student: StudentConfig, schemes: Sequence[str], who: str) -> Outcome:
-    trained = bench.train_student(student, _tell(who))
+    trained = trained_student(bench, student, who)
+    scores = scored(bench, trained, student, schemes)
+    return Outcome(scores, sum(stage.seconds for stage in trained.stages))
+
+
+def trained_student(bench: Workbench, student: StudentConfig, who: str) -> TrainedStudent:
+    """Train a student to its end, telling of it as `who`."""
+    trained = bench.train_student(student, tell(who))
     if not isinstance(trained, TrainedStudent):
         raise TypeError("a student stopped that nobody had told to")
-    return Outcome(
-        {
-            name: bench.evaluate(trained, student.network, scheme(name), "test").accuracy
-            for name in dict.fromkeys(["fp32", *schemes])
-        },
-        sum(stage.seconds for stage in trained.stages),
-    )
+    return trained
+
+
+def scored(
+    bench: Workbench, trained: TrainedStudent, student: StudentConfig, schemes: Sequence[str]
+) -> dict[str, float]:
+    """Return its accuracy on test, in [0, 1], under fp32 and every scheme."""
+    return {
+        name: bench.evaluate(trained, student.network, scheme(name), "test").accuracy
+        for name in dict.fromkeys(["fp32", *schemes])
+    }
 
 
 def table(found: Mapping[str, Sequence[Outcome]], schemes: Sequence[str]) -> list[str]:
@@ -119,8 +132,8 @@ def table(found: Mapping[str, Sequence[Outcome]], schemes: Sequence[str]) -> lis
         cost = mean(one.seconds for one in found[method]) / mean(one.seconds for one in alone)
         cells = [
             f"`{method}`",
-            f"{mean(of(method)):.2f}" + _spread(of(method), 1),
-            "" if method == NoTeacher.kind else f"{mean(gains):+.2f}" + _spread(gains, len(gains)),
+            f"{mean(of(method)):.2f}" + spread(of(method), 1),
+            "" if method == NoTeacher.kind else f"{mean(gains):+.2f}" + spread(gains, len(gains)),
             f"{cost:.2f}x",
             *(f"{mean(of(method, name)):.2f}" for name in names),
         ]
@@ -128,7 +141,8 @@ def table(found: Mapping[str, Sequence[Outcome]], schemes: Sequence[str]) -> lis
     return rows
 
 
-def _spread(values: Sequence[float], by: int) -> str:
+def spread(values: Sequence[float], by: int) -> str:
+    """Return ` ± ` and the standard deviation divided by √by, of several values."""
     return f" ± {stdev(values) / by**0.5:.2f}" if len(values) > 1 else ""
 
 

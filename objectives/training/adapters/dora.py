@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from torch import Tensor, nn
+
 from objectives.training.adapters.lora import Lora
 
 
@@ -15,3 +17,18 @@ class Dora(Lora):
     def config(self, common: dict[str, Any]) -> Any:
         """Return a LoraConfig."""
         return super().config({**common, "use_dora": True})
+
+    def attach(self, model: nn.Module, image_size: int) -> nn.Module:
+        """Return `model` under peft's wrapper."""
+        adapted: Any = super().attach(model, image_size)
+        for layer in adapted.modules():
+            for decomposed in (getattr(layer, "lora_magnitude_vector", None) or {}).values():
+                # peft's own asks for a view, which weights in channels_last do not have.
+                decomposed.get_lora_weight = _update
+        return adapted
+
+
+def _update(lora_A: Any, lora_B: Any, adapter_name: str) -> Tensor:  # noqa: ARG001, N803 - peft's
+    """Return B A [out, in * kh * kw] of the two layers."""
+    update: Tensor = lora_B.weight.flatten(1) @ lora_A.weight.flatten(1)
+    return update

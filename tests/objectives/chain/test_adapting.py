@@ -28,10 +28,11 @@ from spaces import (
 )
 from tests.objectives.models import users_networks
 
-NETWORK = Network(f"{users_networks.__name__}:separable", image_size=16)
+SEPARABLE = Network(f"{users_networks.__name__}:separable", image_size=16)
+PLAIN = Network("resnet8x4", 0.125, image_size=16)
 SETUP = StudySetup(
     DataConfig("digits", 16, train_limit=96, validation_limit=60, test_limit=20, augment=False),
-    TeacherConfig(NETWORK, TrainTeacher(Schedule(1, 0.01, batch_size=32))),
+    TeacherConfig(PLAIN, TrainTeacher(Schedule(1, 0.01, batch_size=32))),
     seed=1,
 )
 DISTILL = Distill(2, 0.02, batch_size=32, method=NoTeacher())
@@ -40,9 +41,10 @@ SHORT = Adapt(2, 0.02, batch_size=32)
 
 def student(method):
     """Return one that is adapted by `method`, on every layer that it can adapt."""
+    network = SEPARABLE if ADAPTERS[method].grouped else PLAIN
     low_rank = {"rank": 2, "targets": "all" if ADAPTERS[method].grouped else "dense"}
     own = low_rank if ADAPTERS[method].has else {}
-    return StudentConfig(NETWORK, (DISTILL, replace(SHORT, method=method, **own)), seed=1)
+    return StudentConfig(network, (DISTILL, replace(SHORT, method=method, **own)), seed=1)
 
 
 def go_on(_):
@@ -57,7 +59,7 @@ def bench(tmp_path_factory):
 
 @pytest.mark.parametrize("method", ADAPTERS)
 def test_a_student_is_adapted_interrupted_exported_and_run(bench, method, tmp_path):
-    trained = bench.train_student(student(method), go_on)
+    trained, network = bench.train_student(student(method), go_on), student(method).network
     assert isinstance(trained, TrainedStudent)
     assert trained.leaves.keys() == ({"adapter"} if ADAPTERS[method].leaves else set())
     weights = trained.weights.read_bytes()
@@ -72,14 +74,14 @@ def test_a_student_is_adapted_interrupted_exported_and_run(bench, method, tmp_pa
 
     before = bench.train_student(student(method).prefix(1), go_on)
     assert before.weights.read_bytes() != weights
-    model = build_model(NETWORK, 10)
+    model = build_model(network, 10)
     load_weights(model, trained.weights, "it")
     data = load_data(SETUP.data)
     images = data.tensor("validation", "cpu")
     expected = logits_of(model, images).numpy()
     for scheme, within in (("fp32", 1e-4), ("int8_static", 0.1)):
         artifact = tmp_path / f"{scheme}.onnx"
-        said = bench.evaluate(trained, NETWORK, scheme_named(scheme), "validation", keep=artifact)
+        said = bench.evaluate(trained, network, scheme_named(scheme), "validation", keep=artifact)
         session = onnxruntime.InferenceSession(artifact, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
         logits = np.concatenate([session.run(None, {name: one[None].numpy()})[0] for one in images])
@@ -88,7 +90,7 @@ def test_a_student_is_adapted_interrupted_exported_and_run(bench, method, tmp_pa
 
 
 def statistics(path):
-    model = build_model(NETWORK, 10)
+    model = build_model(PLAIN, 10)
     load_weights(model, path, "it")
     return torch.cat([value for name, value in model.state_dict().items() if "running" in name])
 
@@ -107,7 +109,7 @@ def test_what_it_learns_from_is_asked_and_decides_the_key(bench):
     plain = student("lora")
     heads = {
         word: StudentConfig(
-            NETWORK, (plain.stages[0], replace(plain.stages[1], learns_from=word)), seed=1
+            PLAIN, (plain.stages[0], replace(plain.stages[1], learns_from=word)), seed=1
         )
         for word in ("as_before", "labels", "teacher", "both")
     }

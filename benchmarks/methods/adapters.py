@@ -1,0 +1,245 @@
+"""Every way of adapting of a study, over seeds, beside the same epochs without an adapter.
+
+    python -m benchmarks.methods.adapters STUDY --work WORK [--seeds 3] [--set key=value]...
+
+One distilled student for each `distill.method` of the study and each seed, as `effects` chooses it,
+and from it one adapted student for each combination of the words that the study lists under
+`space.adapt`: method, targets, learns_from and whatever else there is. Numbers are at their
+defaults, or the first that the study lists; of several learning rates, each row has the one that is
+best on validation, the mean over seeds.
+
+Prints a row a combination. `control` is `full`: the same epochs, optimizer and rates, every weight
+learning, from what the adapter learned from. A row has its accuracy on test, mean and standard
+deviation over seeds; how much that is above the student before, and above the control, paired by
+seed, with standard errors; the seconds of adapting beside the control's; and accuracy under every
+scheme. With several ways of distilling a second table says what each changes in what an adapter
+adds. Outcomes are kept in WORK/adapters.jsonl, so it can be interrupted and run again.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from statistics import mean
+from typing import NamedTuple
+
+from benchmarks.methods.effects import scored, spread, student_of, tell, trained_student
+from benchmarks.script import run_script
+from objectives import Workbench, check_setup
+from spaces import Adapt, Choice, InputError, Schedule, Space, StudentConfig, Value
+from studies import load_study
+
+_ADAPT, _DISTILL = "adapt", "distill.method"
+_RATE = "adapt.learning_rate"
+NOTHING, CONTROL = "not adapted", "control"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one student came to."""
+
+    accuracies: Mapping[str, float]
+    """On test, in [0, 1], by scheme; the float network's is that of fp32."""
+    validation: float
+    """Of the float network, by which a learning rate is chosen."""
+    seconds: float
+    """Of its last stage's training."""
+
+
+class Row(NamedTuple):
+    """A line of the table, whatever its learning rate."""
+
+    distilled: str
+    adapted: str
+    control: str
+    """What its control is adapted by; empty of the student before."""
+
+
+class Journal:
+    """Outcomes by what a student's last stage is cached under, in a file that only grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, Outcome] = {}
+        for line in path.read_text("utf-8").splitlines() if path.exists() else ():
+            try:
+                told = json.loads(line)
+            except ValueError:  # It was being written when its writer was killed.
+                continue
+            key = told.pop("key")
+            self._known[key] = Outcome(**told)
+
+    def get(self, key: str, schemes: Sequence[str]) -> Outcome | None:
+        """Return what is known, where that is of all `schemes`."""
+        known = self._known.get(key)
+        return known if known is not None and set(schemes) <= known.accuracies.keys() else None
+
+    def add(self, key: str, outcome: Outcome) -> None:
+        """Note an outcome."""
+        self._known[key] = outcome
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write("\n" + json.dumps({"key": key, **asdict(outcome)}))
+
+
+def main() -> None:
+    """Train what is missing and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", help="a built-in study's name or a file")
+    parser.add_argument("--work", type=Path, required=True, help="folder of the stage cache")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    options = parser.parse_args()
+    config = load_study(options.study, options.overrides)
+    space = config.search_space()
+    stages = adaptations(space)
+    controls = list(dict.fromkeys(map(control_of, stages)))
+    tried = [*space.tried, *stages, *controls]
+    check_setup(config.setup(), space.networks[:1], space.schemes, space.methods, tried)
+    found: dict[tuple[Row, float], list[Outcome]] = defaultdict(list)
+    with Workbench(config.setup(), options.work) as bench:
+        journal = Journal(options.work / "adapters.jsonl")
+        bench.teacher(tell("teacher"))
+        for seed in range(options.seeds):
+            for distilled in map(str, space.values(_DISTILL)):
+                base = replace(student_of(space, distilled).prefix(1), seed=seed)
+                for stage in (None, *controls, *stages):
+                    student = base if stage is None else replace(base, stages=(*base.stages, stage))
+                    key = row_of(distilled, stage), 0.0 if stage is None else stage.learning_rate
+                    found[key].append(_outcome(bench, journal, student, space.schemes))
+    best = at_their_best_rates(found)
+    print(*table(best, space.schemes), sep="\n")
+    if len(space.values(_DISTILL)) > 1:
+        print("", *interactions(best), sep="\n")
+
+
+def adaptations(space: Space) -> list[Adapt]:
+    """Return a stage for each combination of words and learning rates, controls aside."""
+    if _ADAPT not in space.stages[1:]:
+        raise InputError("the study must have `adapt` after its first stage")
+    domains = dict(space.domains)
+    for name, (key, *_) in space.keys.items():
+        values, declared = space.values(name), key.declared
+        kept: list[Value] = [value for value in values if value != declared.setting.skips]
+        varies = key.table == _ADAPT and (name == _RATE or isinstance(values[0], str))
+        default = declared.default
+        settled = default if default in kept else (kept or values)[0]
+        domains[name] = Choice(tuple(kept) if varies else (settled,))
+    domains[_DISTILL] = Choice(space.values(_DISTILL)[:1])
+    students = Space(space.stages, domains, space.seed).students()
+    stages = [stage for one in students for stage in one.stages if isinstance(stage, Adapt)]
+    if not stages:
+        raise InputError("the study adapts no student: space.adapt.rank has 0 alone")
+    return [stage for stage in dict.fromkeys(stages) if stage != control_of(stage)]
+
+
+def control_of(stage: Adapt) -> Adapt:
+    """Return the same schedule, from the same teacher or labels, with every weight learning."""
+    schedule = {each.name: getattr(stage, each.name) for each in fields(Schedule)}
+    return Adapt(method="full", learns_from=stage.learns_from, **schedule)
+
+
+def row_of(distilled: str, stage: Adapt | None) -> Row:
+    """Return the line that a student is counted on."""
+    if stage is None:
+        return Row(distilled, NOTHING, "")
+    control = control_of(stage).in_words.replace("full", CONTROL)
+    return Row(distilled, control if stage == control_of(stage) else stage.in_words, control)
+
+
+def _outcome(
+    bench: Workbench, journal: Journal, student: StudentConfig, schemes: Sequence[str]
+) -> Outcome:
+    key = bench.keys.stage(student)
+    known = journal.get(key, schemes)
+    if known is None:
+        said = "; ".join(stage.in_words for stage in student.stages)
+        trained = trained_student(bench, student, f"{said}, seed {student.seed}")
+        scores = scored(bench, trained, student, schemes)
+        known = Outcome(scores, trained.accuracy, trained.stages[-1].seconds)
+        journal.add(key, known)
+    return known
+
+
+def at_their_best_rates(
+    found: Mapping[tuple[Row, float], Sequence[Outcome]],
+) -> dict[Row, tuple[float, Sequence[Outcome]]]:
+    """Return, by row, its learning rate that is best on validation, and the outcomes there."""
+    best: dict[Row, tuple[float, Sequence[Outcome]]] = {}
+    for (row, rate), outcomes in found.items():
+        here = mean(one.validation for one in outcomes)
+        if row not in best or here > mean(one.validation for one in best[row][1]):
+            best[row] = rate, outcomes
+    return best
+
+
+Best = Mapping[Row, tuple[float, Sequence[Outcome]]]
+
+
+def table(best: Best, schemes: Sequence[str]) -> list[str]:
+    """Return a table in Markdown, a row a way of adapting, the distilled students one by one."""
+    names = [name for name in schemes if name != "fp32"]
+    head = ["distilled by", "adapted by", "learning rate", "test", f"above {NOTHING}"]
+    lines = [_line([*head, f"above {CONTROL}", "seconds", *names])]
+    lines.append("|" + " --- |" * (len(head) + 2 + len(names)))
+    places = {row.distilled: place for place, row in enumerate(best) if row.adapted == NOTHING}
+    order = sorted(best, key=lambda row: (places[row.distilled], -mean(_percent(best, row))))
+    for row in order:
+        rate, outcomes = best[row]
+        test = f"{mean(_percent(best, row)):.2f}" + spread(_percent(best, row), 1)
+        cells = [f"`{row.distilled}`", row.adapted]
+        if row.adapted == NOTHING:
+            cells += ["", test, "", "", ""]
+        else:
+            control = row._replace(adapted=row.control)
+            above = "" if row == control else _said(_gains(best, row, control))
+            cost = _seconds(outcomes) / _seconds(best[control][1])
+            cells += [f"{rate:g}", test, _said(_gains(best, row)), above, f"{cost:.2f}x"]
+        cells += [f"{mean(_percent(best, row, name)):.2f}" for name in names]
+        lines.append(_line(cells))
+    return lines
+
+
+def interactions(best: Best) -> list[str]:
+    """Return a table of how much more each way adds to a student distilled otherwise."""
+    first, *others = dict.fromkeys(row.distilled for row in best)
+    beside = (f"`{one}` - `{first}`" for one in others)
+    lines = [_line(["adapted by", f"adds to `{first}`", *beside])]
+    lines.append("|" + " --- |" * (2 + len(others)))
+    for row in best:
+        if row.distilled == first and row.adapted != NOTHING:
+            here = _gains(best, row)
+            cells = [row.adapted, _said(here)]
+            for other in others:
+                there = _gains(best, row._replace(distilled=other))
+                more = [ours - theirs for ours, theirs in zip(there, here, strict=True)]
+                cells.append(_said(more))
+            lines.append(_line(cells))
+    return lines
+
+
+def _gains(best: Best, row: Row, other: Row | None = None) -> list[float]:
+    """Return by how many points a row is above another, by default the student before, by seed."""
+    beside = _percent(best, other or Row(row.distilled, NOTHING, ""))
+    return [ours - theirs for ours, theirs in zip(_percent(best, row), beside, strict=True)]
+
+
+def _said(gains: Sequence[float]) -> str:
+    return f"{mean(gains):+.2f}" + spread(gains, len(gains))
+
+
+def _percent(best: Best, row: Row, scheme: str = "fp32") -> list[float]:
+    return [100 * one.accuracies[scheme] for one in best[row][1]]
+
+
+def _seconds(outcomes: Sequence[Outcome]) -> float:
+    return mean(one.seconds for one in outcomes)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    run_script(main)
