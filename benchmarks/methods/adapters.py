@@ -145,7 +145,9 @@ def row_of(distilled: str, stage: Adapt | None) -> Row:
     if stage is None:
         return Row(distilled, NOTHING, "")
     control = control_of(stage).in_words.replace("full", CONTROL)
-    return Row(distilled, control if stage == control_of(stage) else stage.in_words, control)
+    words = stage.in_words.removeprefix(f"{stage.method}, ").removeprefix(stage.method)
+    adapted = ", ".join(filter(None, (stage.method, words)))
+    return Row(distilled, control if stage == control_of(stage) else adapted, control)
 
 
 def _outcome(

@@ -20,11 +20,12 @@ class Dora(Lora):
 
     def attach(self, model: nn.Module, image_size: int) -> nn.Module:
         """Return `model` under peft's wrapper."""
-        adapted: Any = super().attach(model, image_size)
+        adapted = super().attach(model, image_size)
         for layer in adapted.modules():
-            for decomposed in (getattr(layer, "lora_magnitude_vector", None) or {}).values():
+            decomposed: Any = getattr(layer, "lora_magnitude_vector", None) or {}
+            for each in decomposed.values():
                 # peft's own asks for a view, which weights in channels_last do not have.
-                decomposed.get_lora_weight = _update
+                each.get_lora_weight = _update
         return adapted
 
 
