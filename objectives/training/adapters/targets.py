@@ -1,6 +1,7 @@
 """Which layers of a network an adapter can be put on."""
 
 from collections import Counter
+from typing import get_args
 
 from torch import nn
 
@@ -34,8 +35,14 @@ def target_layers(model: nn.Module, targets: TargetLayers, method: str = "lora")
             f"among the targets 'all': 'dense' leaves them out, and {able} can"
         )
     if not names:
-        raise InputError(f"no layer of this network is a target of {targets!r}")
+        there = [one for one in get_args(TargetLayers) if _any_wanted(model, one)]
+        has = f": it has {', '.join(there)}" if there else ""
+        raise InputError(f"no layer of this network is a target of {targets!r}{has}")
     return names
+
+
+def _any_wanted(model: nn.Module, targets: TargetLayers) -> bool:
+    return any(_is_wanted(one, targets) and _adapts_as_it_merges(one) for one in model.modules())
 
 
 def _adapts_as_it_merges(layer: nn.Module) -> bool:

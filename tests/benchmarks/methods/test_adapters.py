@@ -65,6 +65,7 @@ def outcomes(*accuracies: float, seconds: float = 10, validation: float | None =
     ]
 
 
+ABOVE = "above not adapted | above control"
 FOUND = {
     (Row("none", NOTHING, ""), 0.0): outcomes(0.50, 0.60),
     (Row("none", CONTROL, CONTROL), 0.01): outcomes(0.52, 0.62),
@@ -79,8 +80,7 @@ FOUND = {
 def test_the_rate_is_chosen_on_validation_and_gains_are_paired_by_seed() -> None:
     best = at_their_best_rates(FOUND)
     assert table(best, ("fp32", "w4a8")) == [
-        "| distilled by | adapted by | learning rate | test | above not adapted "
-        + "| above control | seconds | w4a8 |",
+        f"| distilled by | adapted by | learning rate | test | {ABOVE} | seconds | w4a8 |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         "| `none` | control | 0.01 | 57.00 ± 7.07 | +2.00 ± 0.00 |  | 1.00x | 47.00 |",
         "| `none` | lora | 0.01 | 57.00 ± 5.66 | +2.00 ± 1.00 | +0.00 ± 1.00 | 1.50x | 47.00 |",
