@@ -100,8 +100,9 @@ def retrain(
                 "ones back, or delete its table [inputs] to train on the new ones"
             )
         # After that: what is wrong with a changed teacher is that it was changed.
-        methods = [stage.teaching for stage in recipe.chain.student.stages if stage.teaching]
-        check_setup(setup, networks, [recipe.scheme.name], methods)
+        stages = recipe.chain.student.stages
+        methods = [stage.teaching for stage in stages if stage.teaching]
+        check_setup(setup, networks, [recipe.scheme.name], methods, stages)
         for student in students:
 
             def on_epoch(report: EpochReport, seed: int = student.seed) -> Verdict:

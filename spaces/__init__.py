@@ -47,13 +47,16 @@ from spaces.settings import PLACES, SEED, Declared, Number, Setting
 from spaces.setup import THREADS, LoadTeacher, MeasureName, StudySetup, TeacherConfig, TrainTeacher
 from spaces.space import Space
 from spaces.stages import (
+    ADAPTERS,
     BASE_WEIGHTS,
     DEFAULT_CHAIN,
     STAGES,
     Adapt,
+    Adapter,
     Distill,
     Leaf,
     Prior,
+    RankPattern,
     Stage,
     TargetLayers,
 )
@@ -62,6 +65,7 @@ from spaces.texts import check_texts
 from spaces.views import AS_DATA, NOTHING, MixName, Views
 
 __all__ = [
+    "ADAPTERS",
     "AS_DATA",
     "BASE_WEIGHTS",
     "DEFAULT_CHAIN",
@@ -75,6 +79,7 @@ __all__ = [
     "STAGES",
     "THREADS",
     "Adapt",
+    "Adapter",
     "Attention",
     "AugmentName",
     "Calibration",
@@ -110,6 +115,7 @@ __all__ = [
     "Number",
     "OptimizerName",
     "Prior",
+    "RankPattern",
     "Rkd",
     "Schedule",
     "Scheme",

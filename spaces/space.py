@@ -3,19 +3,18 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, product
-from typing import Any, TypeVar
+from itertools import islice, product, takewhile
+from typing import Any
 
 from spaces.domains import Choice, Domain, TrialLike, Value
 from spaces.keys import NETWORK, QUANTIZE, SCHEME_KEY, Ask, Key, answers_of, built, keys_of
 from spaces.methods import Method
 from spaces.network import Network, network_in_words
 from spaces.schemes import Quantize, scheme_named
-from spaces.settings import Declared
+from spaces.settings import Declared, Setting, own_settings
 from spaces.stages import STAGES, Stage
 from spaces.student import ChainConfig, StudentConfig
-
-Made = TypeVar("Made")
+from spaces.walks import Walk, every_walk
 
 _MOST_COUNTED = 100_000
 """Ways to answer the keys of one table: to walk as many takes ten seconds."""
@@ -41,7 +40,8 @@ class Space:
     def searched(self) -> Mapping[str, Domain]:
         """The domains with several values, in the order in which they are asked.
 
-        Settings of methods that the space does not have are not among them.
+        Settings of methods that the space does not have are not among them, nor those that apply
+        to no value of the settings before them.
         """
         return {
             name: self.domains[name]
@@ -49,7 +49,18 @@ class Space:
             if name in self.domains
             and len(self.domains[name].values) > 1
             and any(key.method is None or key.method in self._methods(key) for key in meanings)
+            and self._can_apply(meanings[0])
         }
+
+    def _can_apply(self, key: Key) -> bool:
+        """Say whether a stage's setting may apply; one of a method always may."""
+        applies, kind = key.declared.setting.applies, STAGES.get(key.table)
+        if applies is None or kind is None or key.method is not None:
+            return True
+        before = takewhile(lambda one: one.name != key.declared.name, own_settings(kind))
+        names = [one.name for one in before]
+        grid = product(*(_ends(self.values(f"{key.table}.{name}")) for name in names))
+        return any(applies(dict(zip(names, values, strict=True))) for values in grid)
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -83,6 +94,31 @@ class Space:
             if stage is not None
         )
         return tuple(dict.fromkeys(method for method in found if method is not None))
+
+    @cached_property
+    def tried(self) -> tuple[Stage, ...]:
+        """Every stage that a student can have, by the settings that decide whether it can at all.
+
+        All others are at one of their values.
+        """
+        return tuple(
+            stage for kind in self.stages for stage in self._stages(kind, lambda one: one.tried)
+        )
+
+    def labels(self, kind: str) -> tuple[str, ...]:
+        """Return the label of every stage of that kind that a student can have, each once."""
+        stages = self._stages(kind, lambda one: one.tells_family)
+        return tuple(dict.fromkeys(stage.label for stage in stages))
+
+    def _stages(self, kind: str, varies: Callable[[Setting], bool]) -> Iterator[Stage]:
+        """Yield the stages of a kind with each combination of the settings that vary."""
+
+        def values(name: str, declared: Declared) -> tuple[Value, ...]:
+            its, setting = self.values(name), declared.setting
+            left = tuple(value for value in its if value != setting.skips)
+            return its if varies(setting) else (left or its)[:1]
+
+        yield from (one for one in self._answers(kind, STAGES[kind], values) if one is not None)
 
     def suggest(self, trial: TrialLike) -> ChainConfig:
         """Ask `trial` for every searched setting that applies and return the chain they make."""
@@ -125,7 +161,7 @@ class Space:
             if kind in there:
                 params |= answers_of(kind, there[kind])
             else:
-                params |= self._skipping(kind)
+                params |= self.skipping(kind)
         return params | {SCHEME_KEY: chain.scheme.name}
 
     def title(self, name: str) -> str:
@@ -140,7 +176,7 @@ class Space:
 
     def can_skip(self, kind: str) -> bool:
         """Say whether a student may leave the stage of that kind out."""
-        skipping = self._skipping(kind)
+        skipping = self.skipping(kind)
         return bool(skipping) and all(
             value in self.values(name) for name, value in skipping.items()
         )
@@ -150,7 +186,7 @@ class Space:
 
         For grids, not for spaces of any size.
         """
-        return _every_walk(lambda walk: self._first_scheme.suggest(walk).student)
+        return every_walk(lambda walk: self._first_scheme.suggest(walk).student)
 
     @cached_property
     def size(self) -> int | None:
@@ -169,28 +205,38 @@ class Space:
     ) -> Iterator[Any]:
         """Yield what each different way to answer the keys of one table with `values` makes."""
 
-        def ask(walk: _Walk) -> Ask:
+        def ask(walk: Walk) -> Ask:
             return lambda name, declared: walk.suggest_categorical(name, values(name, declared))
 
-        return _every_walk(lambda walk: built(table, kind, ask(walk)))
+        return every_walk(lambda walk: built(table, kind, ask(walk)))
 
     @cached_property
     def _first_scheme(self) -> "Space":
         scheme: Domain = Choice((self.schemes[0],))
         return Space(self.stages, {**self.domains, SCHEME_KEY: scheme}, self.seed)
 
-    def _skipping(self, kind: str) -> Mapping[str, Value]:
-        """Return the answers that leave the stage of that kind out."""
-        return self._skips.get(kind, {})
+    def skipping(self, kind: str) -> Mapping[str, Value]:
+        """Return the answers that leave the stage of that kind out; none where it cannot be.
+
+        The one that says so need not be a value of the space's.
+        """
+        return self._skips[kind]
 
     @cached_property
     def _skips(self) -> Mapping[str, Mapping[str, Value]]:
-        found: dict[str, dict[str, Value]] = {}
-        for meanings in self.keys.values():
-            for key in meanings:
-                if key.declared.setting.skips is not None:
-                    found.setdefault(key.table, {})[key.name] = key.declared.setting.skips
-        return found
+        return {kind: self._skips_of(kind) for kind in self.stages}
+
+    def _skips_of(self, kind: str) -> Mapping[str, Value]:
+        """Try what is asked before the setting that skips: under some of it that may not apply."""
+        settings = own_settings(STAGES[kind])
+        skips = [one.setting.skips is not None for one in settings]
+        before = settings[: skips.index(True)] if any(skips) else ()
+        names = [f"{kind}.{one.name}" for one in before]
+        for values in product(*map(self.values, names)):
+            answers = _Skipping(self, dict(zip(names, values, strict=True)))
+            if built(kind, STAGES[kind], answers) is None:
+                return answers.given
+        return {}
 
     def clashes(self) -> Iterator[tuple[str, str]]:
         """Yield keys, and what is wrong, where a student could have values that cannot go together.
@@ -227,6 +273,11 @@ def _ascending(values: Sequence[Value]) -> Sequence[Value]:
     return values if _are_words(values) else sorted(values)
 
 
+def _ends(values: Sequence[Value]) -> Sequence[Value]:
+    """Return all words, and of numbers the first and the last."""
+    return values if _are_words(values) else tuple(dict.fromkeys((values[0], values[-1])))
+
+
 def _are_words(values: Sequence[Value]) -> bool:
     return any(isinstance(value, str) for value in values)
 
@@ -236,51 +287,17 @@ def _plain(declared: Declared) -> Value:
     return declared.named(declared.default)
 
 
-def _every_walk(make: Callable[["_Walk"], Made]) -> Iterator[Made]:
-    """Yield what `make` makes of every different way to answer what it asks.
+class _Skipping:
+    """Answers as `chosen` says, leaves a stage out as soon as it may, and notes what it gave."""
 
-    What applies depends on what was answered before, so the answers are walked like a tree.
-    """
-    path: list[int] = []
-    while True:
-        walk = _Walk(path)
-        yield make(walk)
-        path = walk.taken
-        while path and path[-1] + 1 == walk.options[len(path) - 1]:
-            path.pop()
-        if not path:
-            return
-        path[-1] += 1
+    def __init__(self, space: Space, chosen: Mapping[str, Value]) -> None:
+        self._space, self._chosen = space, chosen
+        self.given: dict[str, Value] = {}
 
-
-class _Walk:
-    """Answers as a path says, and with the first value of everything beyond its end."""
-
-    def __init__(self, path: list[int]) -> None:
-        self._path = path
-        self.taken: list[int] = []
-        self.options: list[int] = []
-
-    def suggest_float(
-        self,
-        name: str,  # noqa: ARG002
-        low: float,
-        high: float,
-        *,
-        step: float | None = None,
-        log: bool = False,  # noqa: ARG002
-    ) -> float:
-        """Return low plus as many steps as the path says."""
-        size = step or 1.0
-        return low + size * self._turn(1 + round((high - low) / size))
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:  # noqa: ARG002
-        """Return the choice that the path says."""
-        return choices[self._turn(len(choices))]
-
-    def _turn(self, options: int) -> int:
-        depth = len(self.taken)
-        turn = self._path[depth] if depth < len(self._path) else 0
-        self.taken.append(turn)
-        self.options.append(options)
-        return turn
+    def __call__(self, name: str, declared: Declared) -> Value:
+        """Answer with the value of a key."""
+        value = declared.setting.skips
+        if value is None:
+            value = self._chosen.get(name, self._space.values(name)[0])
+        self.given[name] = value
+        return value

@@ -20,9 +20,11 @@ from objectives.data import Batch
 from objectives.results import TrainedStudent, Verdict
 from objectives.training.methods import divergences, labels
 from spaces import (
+    ADAPTERS,
     METHODS,
     SCHEMES,
     STAGES,
+    Adapt,
     DataConfig,
     Distill,
     InputError,
@@ -55,7 +57,7 @@ GONE = r"\bset aside\b|\bsetting aside\b|\boutlook|\blora_(?:rank|dropout)\b"
 IMPORTED = {
     **{name: getattr(spaces, name) for name in spaces.__all__},
     **{name: getattr(settings, name) for name in settings.__all__},
-    **{name: getattr(training, name) for name in ("AfterEpoch", "train")},
+    **{name: getattr(training, name) for name in ("Adaptation", "AfterEpoch", "train")},
     **{name: getattr(training_methods, name) for name in ("Seen", "TrainingMethod")},
     **{name: getattr(runtimes, name) for name in ("ArtifactWriter", "PixelInput", "Template")},
     "Array": np.ndarray,
@@ -68,6 +70,7 @@ IMPORTED = {
     "__name__": "examples",
     "dataclass": dataclasses.dataclass,
     "labels_loss": labels.labels_loss,
+    "nn": torch.nn,
     "mse_loss": torch.nn.functional.mse_loss,
     "publish": handler.publish,
     "weighed": divergences.weighed,
@@ -116,13 +119,19 @@ def test_no_document_names_what_is_gone():
 
 
 def test_the_examples_of_contributing_run(monkeypatch, tmp_path):
-    method, loss, stage, how, scheme, runtime, setting = blocks("CONTRIBUTING.md", "python")
-    assert all(example.count("\n") < 30 for example in (method, loss, stage, how, runtime, setting))
+    method, loss, entry, adapter, stage, how, scheme, runtime, setting = blocks(
+        "CONTRIBUTING.md", "python"
+    )
+    examples = (method, loss, adapter, stage, how, runtime)
+    assert all(example.count("\n") < 30 for example in (*examples, setting))
     known = dict(IMPORTED)
-    for example in (method, loss, stage, how, runtime):
+    for example in examples:
         exec(example, known)
     monkeypatch.setitem(METHODS, "mse", known["Mse"])
     monkeypatch.setitem(training.METHODS, "mse", known["MseTraining"])
+    for name, made in eval(f"{{{entry}}}", known).items():
+        monkeypatch.setitem(ADAPTERS, name, made)
+    monkeypatch.setitem(training.ADAPTERS, "bitfit", known["BitFit"])
     monkeypatch.setitem(STAGES, "finetune", known["Finetune"])
     monkeypatch.setitem(handlers.HANDLERS, "finetune", known["FinetuneHandler"]())
     for name, made in eval(f"{{{scheme}}}", known).items():
@@ -134,12 +143,21 @@ def test_the_examples_of_contributing_run(monkeypatch, tmp_path):
             'chain.stages=["distill", "adapt", "finetune"]',
             'space.distill.method=["logit", "mse"]',
             "space.distill.mse.weight=[0.5, 0.9]",
+            'space.adapt.method=["lora", "bitfit"]',
         ],
     )
-    assert {"distill.mse.weight", "finetune.epochs"} <= study.search_space().searched.keys()
+    assert {
+        "distill.mse.weight",
+        "finetune.epochs",
+        "adapt.method",
+    } <= study.search_space().searched.keys()
 
     network = Network("cifar_resnet20", 0.25, image_size=16)
-    stages = (Distill(epochs=1, method=known["Mse"](0.9)), known["Finetune"](epochs=1))
+    stages = (
+        Distill(epochs=1, method=known["Mse"](0.9)),
+        Adapt(epochs=1, method="bitfit"),
+        known["Finetune"](epochs=1),
+    )
     student = StudentConfig(network, stages, seed=0)
     assert from_dict(StudentConfig, to_dict(student)) == student
     setup = StudySetup(
@@ -150,7 +168,7 @@ def test_the_examples_of_contributing_run(monkeypatch, tmp_path):
     with Workbench(setup, tmp_path) as bench:
         trained = bench.train_student(student, lambda _: Verdict.GO_ON)
         assert isinstance(trained, TrainedStudent)
-        assert [record.stage for record in trained.stages] == ["distill", "finetune"]
+        assert [record.stage for record in trained.stages] == ["distill", "adapt", "finetune"]
         sizes = [
             bench.evaluate(trained, network, scheme_named(name), "validation").size_bytes
             for name in ("int8_static", "int8_static_clipped")

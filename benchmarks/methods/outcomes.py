@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import nan
 from pathlib import Path
 from statistics import stdev
 
@@ -22,7 +23,13 @@ class Outcome:
     accuracies: Mapping[str, float]
     """On test, in [0, 1], by scheme; the float network's is that of fp32."""
     seconds: float
-    """Of the CPU, for its training."""
+    """Of the CPU, for training its last stage; of the clock, where another process had a part."""
+    validation: float = nan
+    """Accuracy of the float network on validation; NaN in journals that did not have it."""
+
+
+_NAMES = ("key", "who")
+"""Of a line of a journal, beside the outcome."""
 
 
 class Journal:
@@ -42,13 +49,20 @@ class Journal:
 
     def _by(self, name: str) -> dict[str, Outcome]:
         lines = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
-        rows = map(json.loads, lines)
-        return {row[name]: Outcome(row["accuracies"], row["seconds"]) for row in rows}
+        found = {}
+        for line in lines:
+            try:
+                row = json.loads(line)
+            except ValueError:  # Its writer was killed.
+                continue
+            found[row[name]] = Outcome(**{key: row[key] for key in row if key not in _NAMES})
+        return found
 
     def write(self, key: str, who: str, outcome: Outcome) -> None:
         """Append a line."""
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"key": key, "who": who, **asdict(outcome)}) + "\n")
+            # The line before it may have been cut short.
+            file.write("\n" + json.dumps({"key": key, "who": who, **asdict(outcome)}))
 
 
 def tell(who: str) -> OnEpoch:
@@ -76,24 +90,25 @@ def outcome_of(
     missing = [name for name in dict.fromkeys(["fp32", *schemes]) if name not in scored]
     if known and not missing:
         return known
-    begun, said = time.process_time(), tell(who)
-    reused = False
+    last_s, said = time.process_time(), tell(who)
+    of_stage, reused = dict.fromkeys((stage.kind for stage in student.stages), 0.0), set[str]()
 
     def on_epoch(report: EpochReport) -> Verdict:
-        nonlocal reused
-        reused |= report.reused
+        nonlocal last_s
+        of_stage[report.stage] += time.process_time() - last_s
+        last_s = time.process_time()
+        if report.reused:
+            reused.add(report.stage)
         return said(report)
 
     trained = bench.train_student(student, on_epoch)
-    seconds = time.process_time() - begun
     if not isinstance(trained, TrainedStudent):
         raise TypeError("a student stopped that nobody had told to")
-    if reused:
-        # Wall time stands in where part of the training was another process's.
-        seconds = known.seconds if known else sum(stage.seconds for stage in trained.stages)
     for name in missing:
         scored[name] = bench.evaluate(trained, student.network, scheme(name), "test").accuracy
-    outcome = Outcome(scored, seconds)
+    last = trained.stages[-1]
+    seconds = last.seconds if last.stage in reused else of_stage[last.stage]
+    outcome = Outcome(scored, known.seconds if known else seconds, trained.accuracy)
     journal.write(key, who, outcome)
     return outcome
 

@@ -6,15 +6,18 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from objectives.chain.artifacts import TEMPLATES, put_in_place
+from objectives.chain.handlers import ChecksNetworks, handler_of
 from objectives.chain.teacher import try_teacher
 from objectives.data import Data, load_data
 from objectives.measures import MEASURES
@@ -33,11 +36,14 @@ from spaces import (
     LoadTeacher,
     Method,
     Network,
+    Stage,
     StudySetup,
     TrainTeacher,
     in_one_line,
     is_users_function,
 )
+
+Checked = TypeVar("Checked")
 
 _UNEVEN = 3
 """Times as many images as the rarest class has that the most frequent one may have, unsaid."""
@@ -124,12 +130,13 @@ def check_setup(
     networks: Sequence[Network],
     schemes: Iterable[str],
     methods: Iterable[Method] = (),
+    stages: Iterable[Stage] = (),
 ) -> CheckedSetup:
     """Build and run every network, the teacher's too, as training, scoring and the cache will.
 
-    networks: the students', each of which is to learn by each of `methods`. Raises InputError when
-    data or the runtime are missing, or with a line for each network, or each kind of fault that
-    several share, that cannot be used.
+    networks: the students', each of which is to learn by each of `methods` and to be trained by
+    each of `stages`. Raises InputError when data or the runtime are missing, or with a line for
+    each network, or each kind of fault that several share, that cannot be used.
     """
     runtime, schemes = runtime_named(setup.runtime), tuple(schemes)
     if beyond := sorted(set(schemes) - set(runtime.schemes())):
@@ -150,7 +157,9 @@ def check_setup(
         except InputError as error:
             faults[str(error)] = []  # It names the network.
     if not faults:
-        faults = _faults(networks, lambda one: _try_methods(one, teacher, methods, classes))
+        stages, methods = tuple(stages), tuple(methods)
+        faults = _faults(networks, lambda one: _try_stages(one, stages, classes))
+        faults |= _faults(networks, lambda one: _try_methods(one, teacher, methods, classes))
     _refuse(faults)
     words = "; ".join([data.described, *_unevenness(setup, data)])
     names, test_images = data.class_names, data.images_in("test")
@@ -171,16 +180,14 @@ def _unevenness(setup: StudySetup, data: Data) -> Iterator[str]:
         )
 
 
-def _faults(
-    networks: Iterable[Network], check: Callable[[Network], None]
-) -> dict[str, list[Network]]:
-    """Return, by the words of the InputError that `check` raised, the networks it raised it for."""
-    found: dict[str, list[Network]] = {}
-    for network in networks:
+def _faults(those: Iterable[Checked], check: Callable[[Checked], None]) -> dict[str, list[Checked]]:
+    """Return, by the words of the InputError that `check` raised, those it raised it for."""
+    found: dict[str, list[Checked]] = {}
+    for one in those:
         try:
-            check(network)
+            check(one)
         except InputError as error:
-            found.setdefault(str(error), []).append(network)
+            found.setdefault(str(error), []).append(one)
     return found
 
 
@@ -216,17 +223,27 @@ def _try_methods(
     student: Network, teacher: Network, methods: Iterable[Method], classes: int
 ) -> None:
     """Raise InputError unless the student can learn from the teacher by all methods."""
-    faults = []
     ours, theirs = (
         (initialised_model(one, classes, seed=0), one.image_size) for one in (student, teacher)
     )
-    for method in methods:
-        try:
-            try_method(method, ours, theirs)
-        except InputError as error:
-            faults.append(str(error))
-    if faults:
-        raise InputError("; ".join(dict.fromkeys(faults)))
+    _together(partial(try_method, method, ours, theirs) for method in methods)
+
+
+def _try_stages(network: Network, stages: Iterable[Stage], classes: int) -> None:
+    """Raise InputError unless the network can be trained by all stages."""
+    model = initialised_model(network, classes, seed=0)
+    handlers = ((stage, handler_of(stage.kind)) for stage in stages)
+    _together(
+        partial(handler.check, stage, model, network.image_size)
+        for stage, handler in handlers
+        if isinstance(handler, ChecksNetworks)
+    )
+
+
+def _together(checks: Iterable[Callable[[], None]]) -> None:
+    """Raise one InputError with the words of all that `checks` raise."""
+    if faults := _faults(checks, lambda check: check()):
+        raise InputError("; ".join(faults))
 
 
 def _logits(model: nn.Module, images: Tensor, classes: int) -> Tensor:

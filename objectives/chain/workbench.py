@@ -167,9 +167,9 @@ class Workbench:
             records = (*records, reporter.record(key))
             if entry is None:
                 return StoppedStudent(student_key(config), reporter.last_report, records)
-            leaves |= {name: entry.path(name) for name in stage.leaves}
+            leaves |= {name: entry.path(name) for name in stage.left}
             if parent is not None:
-                bases |= dict.fromkeys(stage.leaves, parent.path(WEIGHTS))
+                bases |= dict.fromkeys(stage.left, parent.path(WEIGHTS))
             done += stage.epochs
             parent = entry
         if parent is None:

@@ -1,6 +1,6 @@
-from .adapters import attach_adapter as attach_adapter
-from .adapters import merge_adapter as merge_adapter
-from .adapters import save_adapter as save_adapter
+from .adapters import ADAPTERS as ADAPTERS
+from .adapters import Adaptation as Adaptation
+from .adapters import adaptation as adaptation
 from .float_accuracy import logits_of as logits_of
 from .grad_cam import activation_maps as activation_maps
 from .grad_cam import captum_grad_cam as captum_grad_cam

@@ -106,7 +106,8 @@ def _calls_of(network: nn.Module, image_size: int) -> tuple[Sequence[_Call], int
         calls.append(_Call(name, module, _shape(given), _shape(output)))
 
     weight = next(network.parameters())
-    images = torch.zeros(_IMAGES, 3, image_size, image_size, device=weight.device)
+    shape = (_IMAGES, 3, image_size, image_size)
+    images = torch.zeros(shape, dtype=weight.dtype, device=weight.device)
     hooks = [
         module.register_forward_hook(partial(note, name))
         for name, module in network.named_modules()

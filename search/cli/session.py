@@ -233,7 +233,7 @@ def check_study(config: StudyConfig) -> "CheckedSetup":
     from objectives import check_explaining, check_setup
 
     space = config.search_space()
-    checked = check_setup(config.setup(), space.networks, space.schemes, space.methods)
+    checked = check_setup(config.setup(), space.networks, space.schemes, space.methods, space.tried)
     if "grad_cam" in config.report.show:
         check_explaining(config.report.images, checked.test_images)
     return checked

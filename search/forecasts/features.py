@@ -127,13 +127,7 @@ class RandomEffects:
 def _last_stages(space: Space) -> Iterator[tuple[str, str]]:
     """Yield kind and label of every stage that a student can end with."""
     for kind in space.stages:
-        telling = [
-            name
-            for name, meanings in space.keys.items()
-            if meanings[0].table == kind and meanings[0].declared.setting.tells_family
-        ]
-        labels = dict.fromkeys(label for name in telling for label in map(str, space.values(name)))
-        for label in labels or ("",):
+        for label in space.labels(kind):
             yield kind, label
 
 

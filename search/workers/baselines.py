@@ -72,18 +72,20 @@ def _alone(space: Space, networks: list[Network]) -> list[Baseline]:
 
 def _chain(space: Space, network: Network, stages: int, *, alone: bool) -> ChainConfig:
     """Return the chain of a baseline's settings that ends after so many of the space's stages."""
-    kept = space.stages[:stages]
+    left_out: dict[str, Value] = {}
+    for kind in space.stages[stages:]:
+        left_out |= space.skipping(kind)
 
     def ask(name: str, declared: Declared) -> Value:
-        table, setting = name.partition(".")[0], declared.setting
+        setting = declared.setting
         values = space.values(name)
-        if table == NETWORK:
+        if name.startswith(f"{NETWORK}."):
             value: Value = getattr(network, declared.name)
             return value
         if name == SCHEME_KEY:
             return values[0]
-        if setting.skips is not None and table not in kept:
-            return setting.skips
+        if name in left_out:
+            return left_out[name]
         teacherless = [value for value in declared.alone if value in values]
         if alone and teacherless:
             return teacherless[0]

@@ -36,7 +36,10 @@ class Setting:
     skips: Value | None = None
     """The value at which the whole stage is left out, and with it all its other settings."""
     tells_family: bool = False
-    """Whether students of one parent that are equal in this share a random effect."""
+    """Whether a stage's label depends on it: students of one parent whose last stage has one label
+    share a random effect."""
+    tried: bool = False
+    """Whether it decides if a network can be trained so at all: every value is tried first."""
     shared: bool = False
     """Of a method: whether methods have it in common, so that it is the stage's in a study file."""
     alone: Value | None = None
@@ -45,9 +48,9 @@ class Setting:
     """What baselines take, or the nearest value of the domain; None: the one in its middle."""
 
 
-def setting(default: Any, declaration: Setting) -> Any:
+def setting(default: Any, declaration: Setting, *, kw_only: bool = False) -> Any:
     """Return a dataclass field with that default and declaration."""
-    return field(default=default, metadata={_KEY: declaration})
+    return field(default=default, metadata={_KEY: declaration}, kw_only=kw_only)
 
 
 def choice_of(kinds: Mapping[str, type], default: Any, declaration: Setting) -> Any:

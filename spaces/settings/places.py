@@ -57,6 +57,9 @@ PLACES = (
     "distill.teacher_jitter",
     "distill.warmup_epochs",
     "adapt.warmup_epochs",
+    "adapt.method",
+    "adapt.rank_pattern",
+    "adapt.learns_from",
 )
 """Append only, never reorder: a setting's coordinate is its place here, and a study that goes on
 must draw on as it began. A setting that is not listed is drawn at random instead."""

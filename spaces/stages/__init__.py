@@ -5,7 +5,8 @@ How a kind is trained stands under the same name in objectives.chain.handlers.
 
 from collections.abc import Mapping
 
-from spaces.stages.adapt import Adapt, TargetLayers
+from spaces.stages.adapt import Adapt, RankPattern, TargetLayers
+from spaces.stages.adapters import ADAPTERS, Adapter
 from spaces.stages.distill import Distill
 from spaces.stages.stage import BASE_WEIGHTS, Leaf, Prior, Stage
 
@@ -19,13 +20,16 @@ DEFAULT_CHAIN = ("distill", "adapt")
 """Of a study that names no stages: a kind that is added changes none."""
 
 __all__ = [
+    "ADAPTERS",
     "BASE_WEIGHTS",
     "DEFAULT_CHAIN",
     "STAGES",
     "Adapt",
+    "Adapter",
     "Distill",
     "Leaf",
     "Prior",
+    "RankPattern",
     "Stage",
     "TargetLayers",
 ]

@@ -68,7 +68,7 @@ class Stage(Schedule):
     can_begin: ClassVar[bool] = False
     """Whether it can be a chain's first, without a parent."""
     leaves: ClassVar[Mapping[str, Leaf]] = MappingProxyType({})
-    """Folders that it leaves beside the weights, by name. An export has them too, and in each
+    """Folders that it can leave beside the weights, by name. An export has them too, and in each
     BASE_WEIGHTS: the weights before the stage, which the folder is a change of."""
     prior: ClassVar[Prior]
 
@@ -76,6 +76,11 @@ class Stage(Schedule):
     def teaching(self) -> Method | None:
         """How it learns from the teacher; None: as the stage before it does."""
         return None
+
+    @property
+    def left(self) -> Mapping[str, Leaf]:
+        """Those of `leaves` that this very one leaves."""
+        return self.leaves
 
     @property
     def became(self) -> str:

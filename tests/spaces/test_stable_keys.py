@@ -99,6 +99,22 @@ def test_the_key_of_a_student_of_other_views_never_changes(stage, key):
 
 
 @pytest.mark.parametrize(
+    ("adapt", "key"),
+    [
+        (Adapt(method="rslora", rank=4), "7cee285511d3"),
+        (Adapt(method="dora", targets="classifier"), "86d1686c9380"),
+        (Adapt(method="pissa", rank_pattern="early"), "2a56481c5f8f"),
+        (Adapt(method="loha", targets="all"), "863eefe408de"),
+        (Adapt(method="lokr", learns_from="labels"), "51aad9707808"),
+        (Adapt(method="full", learns_from="both"), "95e5cefd004c"),
+        (Adapt(method="classifier_only"), "f2b5cafff1ca"),
+    ],
+)
+def test_the_key_of_a_student_of_an_adapter_never_changes(adapt, key):
+    assert student_key(StudentConfig(Network(), (Distill(), adapt), seed=0)) == key
+
+
+@pytest.mark.parametrize(
     ("config", "expected"),
     [
         (Network(), "e10808d43975dc40"),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from torch import nn
 
@@ -87,6 +87,15 @@ class StageHandler(Protocol[Kind_contra]):
 
     def build(self, stage: Kind_contra, work: StageWork, draft: Draft, after: AfterEpoch) -> bool:
         """Train the stage and publish it in `draft`; False when `after` stopped it."""
+        ...
+
+
+@runtime_checkable
+class ChecksNetworks(Protocol[Kind_contra]):
+    """A StageHandler of which a stage's settings may not fit a network."""
+
+    def check(self, stage: Kind_contra, model: nn.Module, image_size: int) -> None:
+        """Raise InputError where they do not, before any training; the network is not changed."""
         ...
 
 

@@ -93,6 +93,24 @@ def test_what_works_is_let_through():
     assert len(checked.networks) == 7
 
 
+def test_adapters_that_a_network_cannot_have_are_refused_all_at_once():
+    stages = [
+        *(Adapt(targets=targets, method="loha") for targets in ("all", "pointwise")),
+        *(Adapt(targets=targets) for targets in ("all", "classifier", "pointwise")),
+        *(Adapt(method=method) for method in ("full", "classifier_only")),
+    ]
+    with pytest.raises(InputError) as caught:
+        check_setup(SETUP, [PLAIN, users("separable")], SCHEMES, (), stages)
+    plain, separable = str(caught.value).splitlines()[1:]
+    no_pointwise = (
+        "no layer of this network is a target of 'pointwise': it has classifier, "
+        "classifier+pointwise, dense, all"
+    )
+    assert plain == f"  {HERE}:plain@1/16px: {no_pointwise}"
+    assert separable.startswith(f"  {HERE}:separable@1/16px: lora cannot adapt its grouped or ")
+    check_setup(SETUP, [users("separable")], SCHEMES, (), [*stages[:2], *stages[3:]])
+
+
 def test_a_teacher_that_is_loaded_need_not_learn(tmp_path):
     setup = replace(
         SETUP, teacher=TeacherConfig(users("frozen"), LoadTeacher(str(tmp_path / "none.pth")))

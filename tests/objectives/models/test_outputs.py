@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from objectives.models import build_model, initialised_model, save_weights
-from objectives.training import attach_adapter, merge_adapter
+from objectives.training import adaptation
 from spaces import Adapt, InputError, Network
 from tests.objectives.models import users_networks
 
@@ -32,9 +32,10 @@ def test_an_adapter_sees_logits_alone():
     model = build_model(Network(f"{HERE}:named"), 10).eval()
     images = torch.randn(2, 3, 16, 16)
     before = model(images)
-    adapted = attach_adapter(model, Adapt(1, 0.01, rank=2, lora_alpha=4)).eval()
+    adapter = adaptation(Adapt(1, 0.01, rank=2, lora_alpha=4))
+    adapted = adapter.attach(model, 16).eval()
     assert torch.equal(adapted(images), before)
-    assert torch.equal(merge_adapter(adapted)(images), before)
+    assert torch.equal(adapter.merge(adapted)(images), before)
 
 
 def test_what_is_not_plain_is_refused_with_what_it_gives():

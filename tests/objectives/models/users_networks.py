@@ -34,6 +34,17 @@ def plain(classes):
     return Plain(classes)
 
 
+def separable(classes):
+    """A convolution of each kind that adapters tell apart, and a classifier."""
+    return nn.Sequential(
+        *(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU()),
+        *(nn.Conv2d(8, 8, 3, 1, 1, groups=8), nn.BatchNorm2d(8), nn.ReLU()),
+        *(nn.Conv2d(8, 12, 1, bias=False), nn.BatchNorm2d(12), nn.ReLU()),
+        *(nn.Conv2d(12, 12, 3, 1, 2, dilation=2, groups=4), nn.ReLU()),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, classes)),
+    )
+
+
 class Pair(Plain):
     def forward(self, x):
         features = self.body(x)

@@ -6,7 +6,7 @@ from torch import nn
 from torchvision.models import VisionTransformer
 
 from objectives.models import initialised_model
-from objectives.training import attach_adapter
+from objectives.training import adaptation
 from objectives.training.layers import classifier_input, map_ends
 from objectives.training.taps import tapping
 from spaces import Adapt, InputError, Network
@@ -62,7 +62,7 @@ def test_looking_changes_nothing_and_an_adapter_hides_nothing():
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert network.training
     assert not any(module._forward_hooks for module in network.modules())
-    adapted = attach_adapter(network, Adapt(rank=2, lora_alpha=4, targets="dense"))
+    adapted = adaptation(Adapt(rank=2, lora_alpha=4, targets="dense")).attach(network, 32)
     (*_, last), given = map_ends(adapted, size), classifier_input(adapted, size)
     assert last == "base_model.model.layer3"
     with tapping(adapted, ("layer3", last, given)) as taps:

@@ -56,6 +56,13 @@ def test_one_width_begins_with_its_student_distilled_and_alone():
     ]
 
 
+def test_a_method_that_cannot_be_left_out_does_not_hide_that_others_can():
+    settings = "space.network.width=[0.5]", 'space.adapt.method=["full","lora","classifier_only"]'
+    assert said(*settings) == [(NOT_ADAPTED, 0.5, False), (STUDENT_ALONE, 0.5, False)]
+    assert {len(one.chain.student.stages) for one in baselines(*settings)} == {1}
+    assert said(settings[0], 'space.adapt.method=["full"]') == []
+
+
 def test_a_space_without_plain_training_begins_with_a_distilled_student():
     settings = "space.network.width=[0.5]", "space.distill.alpha=[0.5,0.9]"
     assert said(*settings) == [(NOT_ADAPTED, 0.5, False)]

@@ -7,8 +7,22 @@ _level = _pytree.level
 _pytree.setLevel(logging.ERROR)  # torchao 0.18 registers enums in a way torch 2.15 deprecates
 try:
     import torchao.quantization  # noqa: F401 - peft imports it later, layer by layer
-    from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+    from peft import (
+        LoHaConfig,
+        LoKrConfig,
+        LoraConfig,
+        PeftConfig,
+        get_peft_model,
+        get_peft_model_state_dict,
+    )
 finally:
     _pytree.setLevel(_level)
 
-__all__ = ["LoraConfig", "get_peft_model", "get_peft_model_state_dict"]
+__all__ = [
+    "LoHaConfig",
+    "LoKrConfig",
+    "LoraConfig",
+    "PeftConfig",
+    "get_peft_model",
+    "get_peft_model_state_dict",
+]
