@@ -12,8 +12,8 @@ Prints a row a combination. `control` is `full`: the same epochs, optimizer and 
 learning, from what the adapter learned from. A row has its accuracy on test, mean and standard
 deviation over seeds; how much that is above the student before, and above the control, paired by
 seed, with standard errors; the CPU seconds of adapting beside the control's; and accuracy under
-every scheme. With several ways of distilling a second table says what each changes in what an adapter
-adds. Outcomes are kept in WORK/adapters.jsonl, so it can be interrupted and run again.
+every scheme. With several ways of distilling a second table says what each changes in what an
+adapter adds. Outcomes are kept in WORK/adapters.jsonl, so it can be interrupted and run again.
 """
 
 import argparse

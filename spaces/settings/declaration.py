@@ -49,8 +49,12 @@ class Setting:
 
 
 def setting(default: Any, declaration: Setting, *, kw_only: bool = False) -> Any:
-    """Return a dataclass field with that default and declaration."""
-    return field(default=default, metadata={_KEY: declaration}, kw_only=kw_only)
+    """Return a dataclass field with that default and declaration.
+
+    kw_only: for one that is asked before others that came earlier and have their positions.
+    """
+    given: dict[str, Any] = {"kw_only": True} if kw_only else {}  # False would end a KW_ONLY.
+    return field(default=default, metadata={_KEY: declaration}, **given)
 
 
 def choice_of(kinds: Mapping[str, type], default: Any, declaration: Setting) -> Any:
