@@ -113,6 +113,7 @@ def train(
     """
     speed_up_small_maps(model)
     model.to(ground.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    run.method.epochs = run.schedule.epochs
     taps = run.method.student_taps(model, run.image_size)
     _prepare_method(model, taps, run, ground)
     learning = nn.ModuleDict({"model": model, "method": run.method})
@@ -162,7 +163,8 @@ def _train_epoch(
     schedule = run.schedule
     draws = generator("batches", run.seed, run.stage, epoch)
     steps = ground.images.steps(schedule.batch_size)
-    total = torch.zeros((), device=ground.device)
+    # Looked at when the epoch has ended: to look at each would wait for the device every time.
+    losses = torch.zeros(steps, device=ground.device)
     with seeded("dropout", run.seed, run.stage, epoch), tapping(model, taps) as tapped:
         run.method.train()
         _set_training_mode(model, freeze_statistics=run.freeze_statistics)
@@ -176,9 +178,11 @@ def _train_epoch(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            total += loss.detach()
-    if not bool(torch.isfinite(total)):
-        raise DivergedError(run.stage, epoch, schedule.learning_rate)
+            losses[number] = loss.detach()
+    finite = losses.isfinite().cpu()
+    if not finite.all():
+        batch_of = (1 + int(finite.int().argmin()), steps)
+        raise DivergedError(run.stage, epoch, schedule.learning_rate, batch_of)
 
 
 def _accuracy(

@@ -1,4 +1,4 @@
-"""A study of methods that compare inner tensors: refused, searched, killed, resumed, scored."""
+"""A study of methods that learn parts of their own: refused, searched, killed, resumed, scored."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from studies.records import History, read_history
 from tests.search.commands_run import run_here
 from tests.search.searching import STUDY, Command, assert_whole, search_here
 
-METHODS = ["hint", "attention", "rkd", "crd"]
+METHODS = ["hint", "attention", "rkd", "crd", "multi_level", "dml"]
 SPACE = f"""
 [chain]
 stages = ["distill"]
@@ -26,12 +26,13 @@ temperature = 4
 epochs = 2
 batch_size = 32
 learning_rate = [0.01, 0.02]
-hint = {{ student_layer = ["auto", "layer3"] }}
+hint = {{ student_layer = ["auto", "layer3"], first_share = [0, 0.5] }}
+multi_level = {{ level_order = ["together", "inside_out"] }}
 crd = {{ negatives = 64 }}
 [space.quantize]
 scheme = ["fp32", "int8_static"]
 """
-TRIALS = 8
+TRIALS = 12
 
 
 @pytest.fixture

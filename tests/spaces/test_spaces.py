@@ -307,3 +307,15 @@ def test_a_spaces_methods_are_all_that_look_at_other_layers():
     hints = [(each.student_layer, each.weight) for each in space.methods if isinstance(each, Hint)]
     assert hints == [("auto", 100.0), ("layer2", 100.0)]
     assert [each for each in space.methods if not isinstance(each, Hint)] == [NoTeacher()]
+
+
+def test_a_part_that_a_space_may_leave_out_is_among_its_methods_whatever_the_order():
+    domains = {
+        "distill.method": Choice(("multi_level",)),
+        "distill.alpha": Choice((0.0,)),
+        "distill.multi_level.hidden_weight": Choice((1.0, 0.0)),
+        "distill.multi_level.student_layer": Choice(("auto", "layer2")),
+        "distill.multi_level.embedding_weight": Choice((0.0,)),
+    }
+    layers = [each.student_layer for each in Space(("distill",), domains, seed=0).methods]
+    assert layers == ["auto", "layer2"]

@@ -9,13 +9,27 @@ from objectives.models import initialised_model
 from objectives.training import AskedTeacher, Seen, TrainingGround, TrainingRun, train
 from objectives.training import training_method as trained_by
 from objectives.training.taps import tapping
-from spaces import METHODS, DataConfig, Dkd, Method, Network, Schedule
+from spaces import METHODS, DataConfig, Dkd, Dml, Hint, Method, MultiLevel, Network, Schedule
 
 STUDENT = Network("resnet8x4", 0.125, image_size=8)
 TEACHER = Network("cifar_resnet20", 0.25, image_size=8)
 
 MADE: dict[str, Method] = {name: method() for name, method in METHODS.items()}
 MADE["dkd"] = Dkd(warmup_epochs=3)  # An epoch that goes on differs from the first.
+MADE["hint in two stages"] = Hint(first_share=0.7)
+MADE["multi_level inside out"] = MultiLevel(
+    hidden_method="attention", embedding_method="crd", level_order="inside_out"
+)
+MADE["dml with the teacher"] = Dml("teacher")
+
+
+def a_method(name, classes):
+    method = trained_by(MADE[name])
+    method.take_networks(
+        lambda: (initialised_model(STUDENT, classes, seed=7), 8),
+        lambda: (initialised_model(TEACHER, classes, seed=6), 8),
+    )
+    return method
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +40,7 @@ def ground():
 
 def interrupted(name, ground, folder, stop_after=None):
     """Train a fresh student from what lies in `folder`; return its weights and epochs reused."""
-    model, method = initialised_model(STUDENT, 10, seed=5), trained_by(MADE[name])
+    model, method = initialised_model(STUDENT, 10, seed=5), a_method(name, 10)
     teacher = AskedTeacher(initialised_model(TEACHER, 10, seed=6), 8, method)
     asked = teacher if MADE[name].needs_teacher else None
     run = TrainingRun("distill", Schedule(3, 0.01, batch_size=32), 3, 8, method, asked)
@@ -63,7 +77,7 @@ def test_losses_and_gradients_of_odd_batches_are_finite(name, classes, labels):
     draws = torch.Generator().manual_seed(0)
     images = torch.randn(len(labels), 3, 8, 8, generator=draws)
     batch = Batch(images, torch.tensor(labels), torch.arange(len(labels)), torch.ones(classes))
-    method = trained_by(MADE[name])
+    method = a_method(name, classes)
     asked = AskedTeacher(teacher, 8, method)(batch, 1) if MADE[name].needs_teacher else None
     with tapping(student, method.student_taps(student, 8)) as taps:
         seen = Seen(student(images), taps)
