@@ -21,18 +21,23 @@ architecture = "resnet8x4"
 width = [0.5]
 [space.distill]
 method = {METHODS}
-alpha = [0.0, 0.5]
+alpha = 0.5
 temperature = 4
 epochs = 2
 batch_size = 32
-learning_rate = [0.01, 0.02]
+learning_rate = 0.01
 hint = {{ student_layer = ["auto", "layer3"], first_share = [0, 0.5] }}
-multi_level = {{ level_order = ["together", "inside_out"] }}
+multi_level.hidden_weight = 1
+multi_level.embedding_weight = 1
+multi_level.level_order = ["together", "inside_out"]
 crd = {{ negatives = 64 }}
 [space.quantize]
 scheme = ["fp32", "int8_static"]
+[pruning]
+name = "none"
 """
-TRIALS = 12
+TRIALS = 11
+"""As many as there are students."""
 
 
 @pytest.fixture
@@ -86,8 +91,7 @@ def test_a_study_of_them_is_killed_goes_on_and_its_artifacts_are_scored(
     assert not [failure for failure in history.failed if failure.kind != "interrupted"]
     scored = [point for point in history.points if point.chain is not None]
     taught = {point.chain.student.stages[0].method.kind for point in scored}
-    assert len(taught) >= 2
-    assert taught <= set(METHODS)
+    assert taught == set(METHODS)
     assert max(point.accuracy for point in scored) > 0.3, [p.accuracy for p in scored]
     # What was learned beside the student is in no artifact: its size is that of its network.
     sizes = {(point.scheme, point.size_bytes) for point in scored}
