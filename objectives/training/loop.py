@@ -163,13 +163,15 @@ def _train_epoch(
     schedule = run.schedule
     draws = generator("batches", run.seed, run.stage, epoch)
     steps = ground.images.steps(schedule.batch_size)
+    first, last = run.method.turn(epoch)
     # Looked at when the epoch has ended: to look at each would wait for the device every time.
     losses = torch.zeros(steps, device=ground.device)
     with seeded("dropout", run.seed, run.stage, epoch), tapping(model, taps) as tapped:
         run.method.train()
         _set_training_mode(model, freeze_statistics=run.freeze_statistics)
         for number, batch in enumerate(ground.images.batches(epoch, schedule.batch_size, draws)):
-            rate = learning_rate(schedule, (epoch - 1) * steps + number, schedule.epochs * steps)
+            step, in_turn = (epoch - first) * steps + number, (last - first + 1) * steps
+            rate = learning_rate(schedule, step, in_turn)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             student = Seen(model(resized(batch.images, run.image_size)), tapped)

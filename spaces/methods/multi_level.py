@@ -72,7 +72,8 @@ class MultiLevel(Softened):
         ),
     )
     """`together`: all parts throughout. `inside_out`: one after the other for equal shares of the
-    epochs, hidden layers first and Logit's last; of too few epochs for all, the last parts."""
+    epochs, hidden layers first and Logit's last, with a learning rate that begins anew; of too few
+    epochs for all, the last parts."""
 
     @property
     def parts(self) -> tuple["Part", ...]:

@@ -19,8 +19,8 @@ class HintTraining(MapTraining):
 
     Both parts are learned at once, as in the code of Tian et al. 2020, unless first_share says in
     how many epochs the hint is learned alone, by the student as far as its layer. Then the whole
-    student learns what Logit computes, without the hint (algorithm 1). Both are under one schedule
-    of the learning rate, where the paper begins another.
+    student learns what Logit computes, without the hint (algorithm 1), and the learning rate begins
+    anew. The optimizer does not.
     """
 
     settings: Hint
@@ -37,6 +37,11 @@ class HintTraining(MapTraining):
             _regressor(ours.shape[1], theirs.shape[1])
             for ours, theirs in self.pairs(student, teacher)
         )
+
+    def turn(self, epoch: int) -> tuple[int, int]:
+        """Return the epochs of the hint, or those after them."""
+        alone = epochs_of(self.settings.first_share, self.epochs)
+        return (1, alone) if epoch <= alone else (alone + 1, self.epochs)
 
     def forward(self, student: Seen, teacher: Seen | None, batch: Batch, epoch: int) -> Tensor:
         """Return the loss of the hint, of the logits, or both."""

@@ -75,6 +75,14 @@ class TrainingMethod(nn.Module):
         labels: int64 [n], of all training images, by Batch.positions.
         """
 
+    def turn(self, epoch: int) -> tuple[int, int]:  # noqa: ARG002
+        """Return the first and the last epoch of what `epoch` is part of, from 1.
+
+        All epochs, where a method does one thing throughout; where it does several in turns, the
+        learning rate runs through its whole schedule in each.
+        """
+        return 1, self.epochs
+
     def forward(self, student: Seen, teacher: Seen | None, batch: Batch, epoch: int) -> Tensor:
         """Return the loss, a scalar.
 

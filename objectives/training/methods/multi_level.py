@@ -28,7 +28,8 @@ class MultiLevelTraining(LogitTraining):
 
     L_h and L_f are what Hint or Attention, and Rkd or Crd, make of inner tensors, with weights of
     their own; the rest is what Logit computes. From the inside out, with n such parts in E epochs,
-    epoch e has part n - 1 - floor((E - e) * n / E) alone, counted from 0.
+    epoch e has part n - 1 - floor((E - e) * n / E) alone, counted from 0, and the learning rate
+    begins anew with each.
     """
 
     settings: MultiLevel
@@ -60,12 +61,24 @@ class MultiLevelTraining(LogitTraining):
         for part in self._parts:
             part.method.prepare(*part.sees(student, teacher), labels)
 
+    def turn(self, epoch: int) -> tuple[int, int]:
+        """Return the epochs of the part that is learned in `epoch`; together, all of them."""
+        if not self.settings.in_turns:
+            return super().turn(epoch)
+        number = self._number(epoch)
+        its = [each for each in range(1, self.epochs + 1) if self._number(each) == number]
+        return its[0], its[-1]
+
+    def _number(self, epoch: int) -> int:
+        """Return which part it is the turn of, from the inside out; Logit's is the last."""
+        ends = len(self._parts)
+        return ends - (self.epochs - epoch) * (ends + 1) // self.epochs
+
     def forward(self, student: Seen, teacher: Seen | None, batch: Batch, epoch: int) -> Tensor:
         """Return the loss, or of parts in turns that of the epoch's."""
-        ends = len(self._parts)
-        turn = ends - (self.epochs - epoch) * (ends + 1) // self.epochs
-        if self.settings.in_turns and turn < ends:
-            return self._parts[turn].loss(student, teacher, batch)
+        number = self._number(epoch)
+        if self.settings.in_turns and number < len(self._parts):
+            return self._parts[number].loss(student, teacher, batch)
         loss = super().forward(student, teacher, batch, epoch)
         if not self.settings.in_turns:
             for part in self._parts:

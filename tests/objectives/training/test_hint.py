@@ -83,6 +83,7 @@ def test_in_two_stages_the_hint_comes_alone_and_then_the_logits_alone():
     logit = training_method(METHODS["logit"](0.3, 2.0))(*seen, BATCH, epoch=1).item()
     found = [method(*seen, BATCH, epoch).item() for epoch in range(1, 6)]
     assert found == pytest.approx([100 * PUBLISHED] * 2 + [logit] * 3, rel=1e-9)
+    assert [method.turn(epoch) for epoch in range(1, 6)] == [(1, 2)] * 2 + [(3, 5)] * 3
 
 
 @pytest.mark.parametrize(

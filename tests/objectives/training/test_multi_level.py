@@ -6,9 +6,18 @@ import pytest
 import torch
 
 from objectives import TrainedStudent, Verdict, Workbench, check_setup
-from objectives.data import Batch
+from objectives.chain.cache import Draft
+from objectives.data import Batch, load_data
 from objectives.models import initialised_model
-from objectives.training import AskedTeacher, Seen, training_method
+from objectives.training import (
+    AskedTeacher,
+    Seen,
+    TrainingGround,
+    TrainingRun,
+    train,
+    training_method,
+)
+from objectives.training.learning_rate import learning_rate
 from objectives.training.taps import tapping
 from spaces import (
     SCHEMES,
@@ -104,6 +113,37 @@ def test_from_the_inside_out_each_part_has_its_share_of_the_epochs_and_the_outpu
     assert losses(replace(two, hidden_weight=0, level_order="together"), 2) == pytest.approx(
         [OUTPUTS] * 2
     )
+
+
+@pytest.mark.parametrize(
+    ("epochs", "turns"),
+    [(6, [(1, 2)] * 2 + [(3, 4)] * 2 + [(5, 6)] * 2), (2, [(1, 1), (2, 2)]), (1, [(1, 1)])],
+)
+def test_the_learning_rate_begins_anew_with_each_turn(epochs, turns, tmp_path, monkeypatch):
+    rates = []
+
+    def noted(schedule, step, steps):
+        rates.append((step, steps))
+        return learning_rate(schedule, step, steps)
+
+    monkeypatch.setattr("objectives.training.loop.learning_rate", noted)
+    settings = MultiLevel(level_order="inside_out")
+    method = training_method(settings)
+    ground = TrainingGround(load_data(DATA), "cpu")
+    teacher = AskedTeacher(initialised_model(TEACHER, 10, 2), SIZE, method)
+    run = TrainingRun("distill", Schedule(epochs, batch_size=50), 1, SIZE, method, teacher)
+    draft = Draft("key", tmp_path / "entry", tmp_path / "partial")
+    assert train(initialised_model(STUDENT, 10, 1), run, ground, draft, lambda *_: True)
+    assert [method.turn(epoch) for epoch in range(1, epochs + 1)] == turns
+    expected = [
+        ((epoch - first) * 2 + number, (last - first + 1) * 2)
+        for epoch, (first, last) in enumerate(turns, 1)
+        for number in range(2)
+    ]
+    assert rates == expected
+    together = training_method(MultiLevel())
+    together.epochs = epochs
+    assert together.turn(1) == (1, epochs)
 
 
 def test_every_part_has_layers_of_its_own():
