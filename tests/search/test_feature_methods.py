@@ -1,6 +1,7 @@
 """A study of methods that learn parts of their own: refused, searched, killed, resumed, scored."""
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -64,6 +65,25 @@ def test_a_layer_that_no_network_has_is_refused_before_anything_is_written(
     assert line.startswith("resnet8x4@0.5/16px: unknown layer of the student 'layer7': known are")
     assert "layer1, layer1.0, layer2" in line
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.long
+def test_a_trial_whose_loss_is_not_finite_fails_with_stage_epoch_and_batch(
+    file: Path, tmp_path: Path
+) -> None:
+    beyond = ("learning_rate=10", "weight_decay=10", "optimizer='sgd'", "decay='constant'")
+    method = ("method=['none']", "batch_size=4")
+    text = file.read_text().splitlines(keepends=True)
+    own = ("hint =", "multi_level.", "crd =", "alpha =", "temperature =")
+    file.write_text("".join(line for line in text if not line.startswith(own)))
+    search_here(
+        file, tmp_path / "runs", "trials=1", *(f"space.distill.{one}" for one in (*beyond, *method))
+    )
+    failed = history_in(tmp_path / "runs").failed
+    assert failed
+    for failure in failed:
+        assert failure.kind == "diverged"
+        assert re.search(r"^distill diverged in epoch 1 at batch \d+ of \d+, at", failure.reason)
 
 
 @pytest.mark.long
