@@ -79,13 +79,14 @@ class Space:
     def methods(self) -> tuple[Method, ...]:
         """Every method that a student can have, with each combination of its settings in words.
 
-        Each number is at one of its values: on words alone depends which layers a method looks at.
+        Each number is at its largest: on words alone, and on what a weight of 0 leaves out, depends
+        which layers a method looks at.
         """
 
         def values(name: str, declared: Declared) -> tuple[Value, ...]:
             its = self.values(name)
             told = declared.kinds is not None or self.keys[name][0].method is not None
-            return its if told and _are_words(its) else its[-1:]
+            return its if _are_words(its) and told else (_largest(its),)
 
         found = (
             stage.teaching
@@ -280,6 +281,12 @@ def _ends(values: Sequence[Value]) -> Sequence[Value]:
 
 def _are_words(values: Sequence[Value]) -> bool:
     return any(isinstance(value, str) for value in values)
+
+
+def _largest(values: Sequence[Value]) -> Value:
+    """Return the largest number, at which a weight is not 0, or the last word."""
+    value: Value = values[-1] if _are_words(values) else max(values)
+    return value
 
 
 def _plain(declared: Declared) -> Value:

@@ -10,11 +10,12 @@ from torch import nn
 from objectives.chain.cache import Draft
 from objectives.chain.handlers.handler import WEIGHTS
 from objectives.data import Data, resized
-from objectives.models import initialised_model, load_weights, save_weights
+from objectives.models import build_model, initialised_model, load_weights, save_weights
 from objectives.plausibility import doubt_of
 from objectives.seeding import derived_seed
 from objectives.training import (
     AfterEpoch,
+    Sized,
     TrainingGround,
     TrainingRun,
     logits_of,
@@ -53,6 +54,14 @@ def try_teacher(model: nn.Module, network: Network, weights: LoadTeacher, data: 
     if doubt is not None and doubt.sure:
         raise InputError(f"teacher {network.key} with the weights {path} is {doubt.words}")
     return read
+
+
+def teacher_network(setup: StudySetup, weights: Path, classes: int) -> Sized:
+    """Return another network of the teacher's with `weights`, as build_teacher published them."""
+    network = setup.teacher.network
+    model = build_model(network, classes)
+    load_weights(model, weights, network.key)
+    return model, network.image_size
 
 
 def build_teacher(

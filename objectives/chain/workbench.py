@@ -21,11 +21,10 @@ from objectives.chain.epoch_reporter import EpochReporter
 from objectives.chain.handlers import StageWork, handler_of
 from objectives.chain.handlers.handler import WEIGHTS
 from objectives.chain.keys import StageKeys
-from objectives.chain.teacher import build_teacher
+from objectives.chain.teacher import build_teacher, teacher_network
 from objectives.chain.torch_settings import settle_torch
 from objectives.data import Data, RecordedImages, load_data, recorded_images, resized
 from objectives.metrics import evaluation, log_probabilities
-from objectives.models import build_model, load_weights
 from objectives.results import (
     EpochReport,
     Evaluation,
@@ -41,6 +40,7 @@ from objectives.training import (
     AskedTeacher,
     EpochResult,
     RecordedTeacher,
+    Sized,
     TeacherSignal,
     TrainingGround,
     TrainingMethod,
@@ -125,9 +125,7 @@ class Workbench:
             stages=(reporter.record(entry.key),),
             remark=entry.notes.get("read", ""),
         )
-        network = self.setup.teacher.network
-        model = build_model(network, self.data.classes)
-        load_weights(model, teacher.weights, network.key)
+        model, _ = teacher_network(self.setup, teacher.weights, self.data.classes)
         model.to(self.setup.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._teacher = (teacher, model.eval())
         return teacher
@@ -188,8 +186,10 @@ class Workbench:
         stage = student.stages[-1]
 
         def build(draft: Draft, after: AfterEpoch) -> bool:
-            weights = None if parent is None else parent.path(WEIGHTS)
-            work = StageWork(student, weights, self._signal_for, self.ground, self.data.classes)
+            base = None if parent is None else parent.path(WEIGHTS)
+            work = StageWork(
+                student, base, self._signal_for, self._copy_teacher, self.ground, self.data.classes
+            )
             return handler_of(stage.kind).build(stage, work, draft, after)
 
         return build
@@ -260,6 +260,10 @@ class Workbench:
             )
             self._recorded[of] = RecordedTeacher(logits.to(device))
         return self._recorded[of]
+
+    def _copy_teacher(self) -> Sized:
+        weights = self.teacher(lambda _: Verdict.GO_ON).weights
+        return teacher_network(self.setup, weights, self.data.classes)
 
     def _teacher_model(self) -> nn.Module:
         self.teacher(lambda _: Verdict.GO_ON)

@@ -10,7 +10,9 @@ from .loop import TrainingGround as TrainingGround
 from .loop import TrainingRun as TrainingRun
 from .loop import train as train
 from .methods import METHODS as METHODS
+from .methods import MakeNetwork as MakeNetwork
 from .methods import Seen as Seen
+from .methods import Sized as Sized
 from .methods import TrainingMethod as TrainingMethod
 from .methods import labels_loss as labels_loss
 from .methods import training_method as training_method

@@ -116,6 +116,7 @@ def train(
     """
     speed_up_small_maps(model)
     model.to(ground.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    run.method.epochs = run.schedule.epochs
     taps = run.method.student_taps(model, run.image_size)
     _prepare_method(model, taps, run, ground)
     learning = nn.ModuleDict({"model": model, "method": run.method})
@@ -165,13 +166,16 @@ def _train_epoch(
     schedule = run.schedule
     draws = generator("batches", run.seed, run.stage, epoch)
     steps = ground.images.steps(schedule.batch_size)
-    total = torch.zeros((), device=ground.device)
+    first, last = run.method.turn(epoch)
+    # Looked at when the epoch has ended: to look at each would wait for the device every time.
+    losses = torch.zeros(steps, device=ground.device)
     with seeded("dropout", run.seed, run.stage, epoch), tapping(model, taps) as tapped:
         run.method.train()
         _set_training_mode(model, freeze_statistics=run.freeze_statistics)
         batches = ground.images.batches(epoch, schedule.batch_size, draws, run.views)
         for number, batch in enumerate(batches):
-            rate = learning_rate(schedule, (epoch - 1) * steps + number, schedule.epochs * steps)
+            step, in_turn = (epoch - first) * steps + number, (last - first + 1) * steps
+            rate = learning_rate(schedule, step, in_turn)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             student = Seen(model(resized(batch.images, run.image_size)), tapped)
@@ -180,9 +184,11 @@ def _train_epoch(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            total += loss.detach()
-    if not bool(torch.isfinite(total)):
-        raise DivergedError(run.stage, epoch, schedule.learning_rate)
+            losses[number] = loss.detach()
+    finite = losses.isfinite().cpu()
+    if not finite.all():
+        batch_of = (1 + int(finite.int().argmin()), steps)
+        raise DivergedError(run.stage, epoch, schedule.learning_rate, batch_of)
 
 
 def _accuracy(

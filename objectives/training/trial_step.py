@@ -1,21 +1,16 @@
 """Whether a network can learn from another by a method, found out before any training."""
 
 import torch
-from torch import nn
 
 from objectives.data import Batch
 from objectives.seeding import seeded
 from objectives.training.float_accuracy import evaluating
-from objectives.training.methods import Seen, training_method
+from objectives.training.methods import Seen, Sized, training_method
 from objectives.training.taps import tapping
 from objectives.training.teacher_signal import AskedTeacher
 from spaces import Method
 
 _IMAGES = 4
-
-
-Sized = tuple[nn.Module, int]
-"""A network, and the side in pixels of the images that it sees."""
 
 
 def try_method(settings: Method, student: Sized, teacher: Sized) -> None:
@@ -25,6 +20,7 @@ def try_method(settings: Method, student: Sized, teacher: Sized) -> None:
     """
     method = training_method(settings)
     network, size = student
+    method.take_networks(lambda: student, lambda: teacher)
     taps = method.student_taps(network, size)
     labels = torch.arange(_IMAGES) % 2
     with seeded("trial step"), evaluating(network), torch.no_grad():

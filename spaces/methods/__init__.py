@@ -9,12 +9,14 @@ from spaces.methods.attention import Attention
 from spaces.methods.crd import Crd
 from spaces.methods.dist import Dist
 from spaces.methods.dkd import Dkd
+from spaces.methods.dml import Dml
 from spaces.methods.features import FeatureMethod
 from spaces.methods.hint import Hint
 from spaces.methods.label_smoothing import LabelSmoothing
 from spaces.methods.logit import Logit
 from spaces.methods.logit_std import LogitStd
 from spaces.methods.method import Method, NoTeacher, Softened
+from spaces.methods.multi_level import MultiLevel
 from spaces.methods.rkd import Rkd
 from spaces.methods.wttm import Wttm
 
@@ -30,6 +32,8 @@ METHODS: Mapping[str, type[Method]] = {
     "attention": Attention,
     "rkd": Rkd,
     "crd": Crd,
+    "multi_level": MultiLevel,
+    "dml": Dml,
 }
 """By name, as a study file has it under `distill.method`."""
 
@@ -39,12 +43,14 @@ __all__ = [
     "Crd",
     "Dist",
     "Dkd",
+    "Dml",
     "FeatureMethod",
     "Hint",
     "LabelSmoothing",
     "Logit",
     "LogitStd",
     "Method",
+    "MultiLevel",
     "NoTeacher",
     "Rkd",
     "Softened",

@@ -44,7 +44,7 @@ class FeatureMethod(Softened):
         kept = [
             one
             for one in settings
-            if (isinstance(one.default, float) and not one.setting.shared)
+            if (one.default and isinstance(one.default, float) and not one.setting.shared)
             or getattr(self, one.name) != one.default
         ]
         values = ((one.setting.words, getattr(self, one.name)) for one in kept)

@@ -15,3 +15,7 @@ class Hint(FeatureMethod):
 
     weight: float = setting(100.0, Setting("weight", Number(above=0, most=100_000)))
     """Of the squared difference, mean over its values."""
+    first_share: float = setting(0.0, Setting("first share", Number(least=0, below=1)))
+    """Share of a stage's epochs, from its first on, in which the hint is all that is learned, as
+    published; afterwards there is none, and the learning rate begins anew. 0: it is learned
+    throughout, beside everything else."""

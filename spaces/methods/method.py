@@ -90,7 +90,8 @@ class Softened(Method):
         ),
     )
     """Weight of the teacher's logits, against the labels; at 0 a student learns from the labels
-    alone, and from the inner tensors that `hint`, `attention`, `rkd` and `crd` compare."""
+    alone, and from the inner tensors that `hint`, `attention`, `rkd`, `crd` and `multi_level`
+    compare."""
     temperature: float = shared_temperature(lambda known: known["alpha"] > 0)
     """T: how far both distributions are softened."""
 

@@ -126,8 +126,14 @@ class Declared:
     def alone(self) -> tuple[Value, ...]:
         """The values at which a student learns without its teacher, or the kinds that never ask."""
         if self.kinds is not None:
-            return tuple(name for name, kind in self.kinds.items() if not kind().needs_teacher)
+            return tuple(name for name, kind in self.kinds.items() if _never_asks(kind))
         return () if self.setting.alone is None else (self.setting.alone,)
+
+
+def _never_asks(kind: type) -> bool:
+    """Say whether a method can need no teacher, whatever its settings."""
+    own: Any = kind()
+    return not own.needs_teacher and not any(one.alone for one in own_settings(kind))
 
 
 def own_settings(kind: type) -> tuple[Declared, ...]:

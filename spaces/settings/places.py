@@ -60,6 +60,19 @@ PLACES = (
     "adapt.method",
     "adapt.rank_pattern",
     "adapt.learns_from",
+    "distill.hint.first_share",
+    "distill.multi_level.hidden_weight",
+    "distill.multi_level.hidden_method",
+    "distill.multi_level.student_layer",
+    "distill.multi_level.teacher_layer",
+    "distill.multi_level.embedding_weight",
+    "distill.multi_level.embedding_method",
+    "distill.multi_level.student_embedding",
+    "distill.multi_level.teacher_embedding",
+    "distill.multi_level.level_order",
+    "distill.dml.peer",
+    "distill.dml.weight",
+    "distill.dml.temperature",
 )
 """Append only, never reorder: a setting's coordinate is its place here, and a study that goes on
 must draw on as it began. A setting that is not listed is drawn at random instead."""

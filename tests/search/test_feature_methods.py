@@ -1,6 +1,7 @@
-"""A study of methods that compare inner tensors: refused, searched, killed, resumed, scored."""
+"""A study of methods that learn parts of their own: refused, searched, killed, resumed, scored."""
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from studies.records import History, read_history
 from tests.search.commands_run import run_here
 from tests.search.searching import STUDY, Command, assert_whole, search_here
 
-METHODS = ["hint", "attention", "rkd", "crd"]
+METHODS = ["hint", "attention", "rkd", "crd", "multi_level", "dml"]
 SPACE = f"""
 [chain]
 stages = ["distill"]
@@ -21,17 +22,23 @@ architecture = "resnet8x4"
 width = [0.5]
 [space.distill]
 method = {METHODS}
-alpha = [0.0, 0.5]
+alpha = 0.5
 temperature = 4
 epochs = 2
 batch_size = 32
-learning_rate = [0.01, 0.02]
-hint = {{ student_layer = ["auto", "layer3"] }}
+learning_rate = 0.01
+hint = {{ student_layer = ["auto", "layer3"], first_share = [0, 0.5] }}
+multi_level.hidden_weight = 1
+multi_level.embedding_weight = 1
+multi_level.level_order = ["together", "inside_out"]
 crd = {{ negatives = 64 }}
 [space.quantize]
 scheme = ["fp32", "int8_static"]
+[pruning]
+name = "none"
 """
-TRIALS = 8
+TRIALS = 11
+"""As many as there are students."""
 
 
 @pytest.fixture
@@ -61,6 +68,25 @@ def test_a_layer_that_no_network_has_is_refused_before_anything_is_written(
 
 
 @pytest.mark.long
+def test_a_trial_whose_loss_is_not_finite_fails_with_stage_epoch_and_batch(
+    file: Path, tmp_path: Path
+) -> None:
+    beyond = ("learning_rate=10", "weight_decay=10", "optimizer='sgd'", "decay='constant'")
+    method = ("method=['none']", "batch_size=4")
+    text = file.read_text().splitlines(keepends=True)
+    own = ("hint =", "multi_level.", "crd =", "alpha =", "temperature =")
+    file.write_text("".join(line for line in text if not line.startswith(own)))
+    search_here(
+        file, tmp_path / "runs", "trials=1", *(f"space.distill.{one}" for one in (*beyond, *method))
+    )
+    failed = history_in(tmp_path / "runs").failed
+    assert failed
+    for failure in failed:
+        assert failure.kind == "diverged"
+        assert re.search(r"^distill diverged in epoch 1 at batch \d+ of \d+, at", failure.reason)
+
+
+@pytest.mark.long
 def test_a_study_of_them_is_killed_goes_on_and_its_artifacts_are_scored(
     file: Path, tmp_path: Path
 ) -> None:
@@ -85,8 +111,7 @@ def test_a_study_of_them_is_killed_goes_on_and_its_artifacts_are_scored(
     assert not [failure for failure in history.failed if failure.kind != "interrupted"]
     scored = [point for point in history.points if point.chain is not None]
     taught = {point.chain.student.stages[0].method.kind for point in scored}
-    assert len(taught) >= 2
-    assert taught <= set(METHODS)
+    assert taught == set(METHODS)
     assert max(point.accuracy for point in scored) > 0.3, [p.accuracy for p in scored]
     # What was learned beside the student is in no artifact: its size is that of its network.
     sizes = {(point.scheme, point.size_bytes) for point in scored}

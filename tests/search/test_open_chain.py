@@ -90,6 +90,8 @@ dkd = {{ alpha = 1, beta = 8 }}
 dist = {{ beta = 1, gamma = 1 }}
 wttm = {{ beta = 4 }}
 label_smoothing = {{ smoothing = 0.1 }}
+multi_level = {{ hidden_weight = 1, embedding_weight = 1 }}
+dml = {{ peer = "teacher" }}
 [space.quantize]
 scheme = ["fp32", "int8_static"]
 [pruning]

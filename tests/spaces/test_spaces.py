@@ -382,3 +382,15 @@ def test_words_of_a_stage_say_what_is_not_seen_as_always():
     mixing = Distill(mix="mixup", mix_alpha=0.2, jitter=1)
     said = "T 4, alpha 0.9, mixing mixup, mixing alpha 0.2, colour jitter 1"
     assert mixing.in_words == said
+
+
+def test_a_part_that_a_space_may_leave_out_is_among_its_methods_whatever_the_order():
+    domains = {
+        "distill.method": Choice(("multi_level",)),
+        "distill.alpha": Choice((0.0,)),
+        "distill.multi_level.hidden_weight": Choice((1.0, 0.0)),
+        "distill.multi_level.student_layer": Choice(("auto", "layer2")),
+        "distill.multi_level.embedding_weight": Choice((0.0,)),
+    }
+    layers = [each.student_layer for each in Space(("distill",), domains, seed=0).methods]
+    assert layers == ["auto", "layer2"]

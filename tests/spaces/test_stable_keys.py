@@ -18,9 +18,11 @@ from spaces import (
     Dist,
     Distill,
     Dkd,
+    Dml,
     Hint,
     LabelSmoothing,
     Logit,
+    MultiLevel,
     Network,
     NoTeacher,
     Rkd,
@@ -79,6 +81,14 @@ def test_the_key_of_a_student_never_changes(student, key):
         (Rkd(distance_weight=1, angle_weight=0), "8d1c8dfe0a05"),
         (Crd(), "aa8560936a42"),
         (Crd(0, 4, "auto", "auto", 1, 64, 4096, 0.1, 0.9), "03059d9f5b8f"),
+        (Hint(first_share=0.5), "b03ef331f419"),
+        (MultiLevel(), "3525f7036cfe"),
+        (
+            MultiLevel(0.5, 2, 0.5, "attention", embedding_weight=0, level_order="inside_out"),
+            "aa22fe80e863",
+        ),
+        (Dml(), "780d3ebdbcd5"),
+        (Dml("teacher", 0.5, 4), "72f67cc42877"),
     ],
 )
 def test_the_key_of_a_student_of_a_method_never_changes(method, key):

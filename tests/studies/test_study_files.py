@@ -11,11 +11,13 @@ from spaces import (
     Choice,
     InputError,
     LoadTeacher,
+    Number,
     Steps,
     StudySetup,
     TrainTeacher,
     UnknownNameError,
     from_dict,
+    keys_of,
     to_dict,
 )
 from studies import built_in_studies, load_study, parse_stored, parse_study
@@ -356,12 +358,42 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
             "space.distill.dkd.warmup_epochs=0.5",
             "space.distill.dkd.warmup_epochs: must be a whole number, got 0.5",
         ),
+        (
+            "space.distill.hint.first_share=1",
+            "space.distill.hint.first_share: must be in [0, 1), g",
+        ),
+        ("space.distill.dml.peer=['student']", "space.distill.dml.peer: must be one of fresh, tea"),
+        (
+            "space.distill.multi_level.level_order='outside_in'",
+            "space.distill.multi_level.level_order: must be one of together, inside_out",
+        ),
+        (
+            "space.distill.multi_level.embedding_method='hint'",
+            "space.distill.multi_level.embedding_method: must be one of rkd, crd, got 'hint'",
+        ),
     ],
 )
 def test_a_fault_names_key_rule_and_value(override: str, fault: str) -> None:
     faults = faults_of(override)
     assert len(faults) == 1
     assert faults[0].startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        (name, key.declared.setting.rule)
+        for name, (key, *_) in keys_of(("distill",)).items()
+        if key.method is not None and isinstance(key.declared.setting.rule, Number)
+    ],
+)
+def test_a_number_of_a_method_that_is_out_of_its_range_is_one_fault(
+    name: str, rule: Number
+) -> None:
+    for bound, beyond in ((rule.least, -1), (rule.above, 0), (rule.most, 1), (rule.below, 0)):
+        if bound is not None:
+            (fault,) = faults_of(f"space.{name}=[{bound + beyond}]")
+            assert fault.startswith(f"space.{name}: must be in ")
 
 
 def test_all_faults_come_at_once_even_of_one_table() -> None:

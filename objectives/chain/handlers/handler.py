@@ -6,15 +6,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
+import torch
 from torch import nn
 
 from objectives.chain.cache import Draft
 from objectives.data import AS_ALWAYS
-from objectives.models import initialised_model, load_weights, save_weights
+from objectives.models import initialised_model, load_weights, save_weights, speed_up_small_maps
 from objectives.seeding import derived_seed
 from objectives.training import (
     AfterEpoch,
     EpochResult,
+    MakeNetwork,
+    Sized,
     TeacherSignal,
     TrainingGround,
     TrainingMethod,
@@ -42,13 +45,18 @@ class StageWork:
     parent: Path | None
     """Weights of the stage before; None for a first stage."""
     ask_teacher: AskTeacher
+    copy_teacher: MakeNetwork
+    """Gives another network with the teacher's weights."""
     ground: TrainingGround
     classes: int
 
-    def network(self) -> nn.Module:
-        """Return the network with the parent's weights, or with fresh ones of its seed."""
+    def network(self, drawn: str = "weights") -> nn.Module:
+        """Return the network with the parent's weights, or with fresh ones of its seed.
+
+        drawn: other words draw other fresh ones.
+        """
         network = self.student.network
-        seed = derived_seed("weights", self.student.seed)
+        seed = derived_seed(drawn, self.student.seed)
         model = initialised_model(network, self.classes, seed)
         if self.parent is not None:
             load_weights(model, self.parent, network.key)
@@ -60,16 +68,29 @@ class StageWork:
         stage, settings = student.stages[-1], student.teaching(len(student.stages) - 1)
         method = training_method(settings)
         views = stage if isinstance(stage, Views) else AS_ALWAYS
+        size = student.network.image_size
+        method.take_networks(
+            lambda: self._ready((self.network("sibling"), size)),
+            lambda: self._ready(self.copy_teacher()),
+        )
+        asks = settings.needs_teacher and method.asks_teacher
         return TrainingRun(
             stage.kind,
             stage,
             student.seed,
-            student.network.image_size,
+            size,
             method,
-            self.ask_teacher(method, views) if settings.needs_teacher else None,
+            self.ask_teacher(method, views) if asks else None,
             views,
             freeze_statistics=freeze_statistics,
         )
+
+    def _ready(self, sized: Sized) -> Sized:
+        """Return a network laid out as the training loop lays out the student."""
+        model, size = sized
+        speed_up_small_maps(model)
+        model.to(self.ground.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return model, size
 
 
 class StageHandler(Protocol[Kind_contra]):

@@ -7,12 +7,14 @@ from objectives.training.methods.attention import AttentionTraining
 from objectives.training.methods.crd import CrdTraining
 from objectives.training.methods.dist import DistTraining
 from objectives.training.methods.dkd import DkdTraining
+from objectives.training.methods.dml import DmlTraining
 from objectives.training.methods.hint import HintTraining
 from objectives.training.methods.label_smoothing import LabelSmoothingTraining
 from objectives.training.methods.labels import labels_loss
 from objectives.training.methods.logit import LogitTraining
 from objectives.training.methods.logit_std import LogitStdTraining
-from objectives.training.methods.method import Seen, TrainingMethod
+from objectives.training.methods.method import MakeNetwork, Seen, Sized, TrainingMethod
+from objectives.training.methods.multi_level import MultiLevelTraining
 from objectives.training.methods.no_teacher import NoTeacherTraining
 from objectives.training.methods.rkd import RkdTraining
 from objectives.training.methods.wttm import WttmTraining
@@ -30,6 +32,8 @@ METHODS: Mapping[str, Callable[[Any], TrainingMethod]] = {
     "attention": AttentionTraining,
     "rkd": RkdTraining,
     "crd": CrdTraining,
+    "multi_level": MultiLevelTraining,
+    "dml": DmlTraining,
 }
 """By the kind of their settings."""
 
@@ -41,4 +45,12 @@ def training_method(settings: Method) -> TrainingMethod:
     return METHODS[settings.kind](settings)
 
 
-__all__ = ["METHODS", "Seen", "TrainingMethod", "labels_loss", "training_method"]
+__all__ = [
+    "METHODS",
+    "MakeNetwork",
+    "Seen",
+    "Sized",
+    "TrainingMethod",
+    "labels_loss",
+    "training_method",
+]

@@ -20,6 +20,8 @@ class FeatureTraining(LogitTraining):
     """What LogitTraining computes, and what a method makes of pairs of inner tensors."""
 
     settings: FeatureMethod
+    layer_key = "{kind}.{role}_layer"
+    """What a study file calls the setting that names the layers of a role."""
 
     def chosen(self, network: nn.Module, image_size: int) -> tuple[str, ...]:
         """Return the layers that are compared where none is named."""
@@ -44,7 +46,11 @@ class FeatureTraining(LogitTraining):
     def forward(self, student: Seen, teacher: Seen | None, batch: Batch, epoch: int) -> Tensor:
         """Return the loss."""
         compared = self.compared(self.pairs(student, teacher), batch)
-        return super().forward(student, teacher, batch, epoch) + compared
+        return self.of_logits(student, teacher, batch, epoch) + compared
+
+    def of_logits(self, student: Seen, teacher: Seen | None, batch: Batch, epoch: int) -> Tensor:
+        """Return the loss without what is compared: that of Logit."""
+        return super().forward(student, teacher, batch, epoch)
 
     def pairs(self, student: Seen, teacher: Seen | None) -> Pairs:
         """Return what is compared with what, from the last layer backwards.
@@ -62,7 +68,8 @@ class FeatureTraining(LogitTraining):
 
     def fault(self, role: str, words: str) -> InputError:
         """Return what is wrong with the layers of a role, to be raised."""
-        return InputError(f"{self.settings.kind}.{role}_layer {words}")
+        key = self.layer_key.format(kind=self.settings.kind, role=role)
+        return InputError(f"{key} {words}")
 
     def _taps(self, role: str, network: nn.Module, image_size: int) -> tuple[str, ...]:
         named = self.settings.layers(role)
@@ -82,8 +89,14 @@ class FeatureTraining(LogitTraining):
     def _tensors(self, role: str, seen: Seen) -> list[Tensor]:
         names = self.settings.layers(role) or tuple(seen.taps)
         for name in names:
-            if not isinstance(seen.taps.get(name), Tensor):
+            tensor = seen.taps.get(name)
+            if not isinstance(tensor, Tensor):
                 raise self.fault(role, f"names {name!r}, which gives no tensor or is not called")
+            if tensor.ndim < 2 or len(tensor) != len(seen.logits):
+                gives = f"{list(tensor.shape)} for {len(seen.logits)} images"
+                raise self.fault(
+                    role, f"names {name!r}, which gives {gives}, expected one row each"
+                )
         return [self.comparable(role, seen.taps[name]) for name in names]
 
 

@@ -16,7 +16,11 @@ class HintTraining(MapTraining):
     S [b, c_s, h, w] and T [b, c_t, h, w] are maps of student and teacher, the larger one pooled to
     the smaller (equation 3, as a mean over all values); r is a regressor that is learned beside the
     student, a 1x1 convolution with batch norm. It is not rectified: not all maps of teachers are.
-    Both parts are learned at once, as in the code of Tian et al. 2020, and not one after the other.
+
+    Both parts are learned at once, as in the code of Tian et al. 2020, unless first_share says in
+    how many epochs the hint is learned alone, by the student as far as its layer. Then the whole
+    student learns what Logit computes, without the hint (algorithm 1), and the learning rate begins
+    anew. The optimizer does not.
     """
 
     settings: Hint
@@ -34,11 +38,30 @@ class HintTraining(MapTraining):
             for ours, theirs in self.pairs(student, teacher)
         )
 
+    def turn(self, epoch: int) -> tuple[int, int]:
+        """Return the epochs of the hint, or those after them."""
+        alone = epochs_of(self.settings.first_share, self.epochs)
+        return (1, alone) if epoch <= alone else (alone + 1, self.epochs)
+
+    def forward(self, student: Seen, teacher: Seen | None, batch: Batch, epoch: int) -> Tensor:
+        """Return the loss of the hint, of the logits, or both."""
+        alone = epochs_of(self.settings.first_share, self.epochs)
+        if not alone:
+            return super().forward(student, teacher, batch, epoch)
+        if epoch <= alone:
+            return self.compared(self.pairs(student, teacher), batch)
+        return self.of_logits(student, teacher, batch, epoch)
+
     def compared(self, pairs: Pairs, batch: Batch) -> Tensor:  # noqa: ARG002
         """Return the weighed squared differences."""
         both = zip(self.regressors, pairs, strict=True)
         parts = [mse_loss(regress(ours), theirs) for regress, (ours, theirs) in both]
         return self.settings.weight * torch.stack(parts).sum()
+
+
+def epochs_of(share: float, epochs: int) -> int:
+    """Return the whole epochs of a share below 1: at least one of them is left."""
+    return int(share * epochs + 1e-9)
 
 
 def _regressor(channels_in: int, channels: int) -> nn.Module:

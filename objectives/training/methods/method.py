@@ -1,6 +1,6 @@
 """What a method of distillation is to the training loop."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -20,6 +20,13 @@ class Seen:
     """Outputs of the modules that the method taps, by their names."""
 
 
+Sized = tuple[nn.Module, int]
+"""A network, and the side in pixels of the images that it sees."""
+
+MakeNetwork = Callable[[], Sized]
+"""Gives a network that is nobody else's, ready to be trained."""
+
+
 class TrainingMethod(nn.Module):
     """A loss from what student and teacher made of a batch, and what is learned beside the student.
 
@@ -29,6 +36,10 @@ class TrainingMethod(nn.Module):
 
     learns: ClassVar[bool] = False
     """Whether it has such parts, which `prepare` makes."""
+    asks_teacher: ClassVar[bool] = True
+    """Whether it is told of every batch what the teacher makes of it, if its settings need one."""
+    epochs: int = 1
+    """Of the stage that is trained, which the training loop sets."""
 
     def __init__(self, settings: Method) -> None:
         super().__init__()
@@ -49,12 +60,28 @@ class TrainingMethod(nn.Module):
         """
         return ()
 
+    def take_networks(self, sibling: MakeNetwork, teacher: MakeNetwork) -> None:
+        """Make the whole networks that are to learn beside the student, if any: its own parts.
+
+        sibling: gives the student's network, of other weights where it begins with fresh ones;
+        teacher: the trained teacher. Called once, before all else; `forward` runs what it took
+        on the batch's images, at the size of each.
+        """
+
     def prepare(self, student: Seen, teacher: Seen | None, labels: Tensor) -> None:
         """Make the parts that are learned, whose shapes depend on what is tapped.
 
         Called once with what both make of a batch, before the optimizer is made; global RNG.
         labels: int64 [n], of all training images, by Batch.positions.
         """
+
+    def turn(self, epoch: int) -> tuple[int, int]:  # noqa: ARG002
+        """Return the first and the last epoch of what `epoch` is part of, from 1.
+
+        All epochs, where a method does one thing throughout; where it does several in turns, the
+        learning rate runs through its whole schedule in each.
+        """
+        return 1, self.epochs
 
     def forward(self, student: Seen, teacher: Seen | None, batch: Batch, epoch: int) -> Tensor:
         """Return the loss, a scalar.

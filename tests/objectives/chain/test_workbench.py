@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import onnxruntime
@@ -8,6 +9,7 @@ from objectives.chain import workbench
 from objectives.chain.keys import StageKeys, keys_of_students
 from objectives.chain.workbench import Workbench
 from objectives.models import initialised_model, save_weights
+from objectives.training import METHODS as TRAINED
 from spaces import (
     SCHEMES,
     Adapt,
@@ -211,6 +213,27 @@ def test_diverged_training_says_when_and_at_what_rate(bench):
     stage = Distill(2, 10.0, method=NoTeacher(), **beyond)
     with pytest.raises(DivergedError, match=r"distill diverged in epoch 1 at .* 10"):
         bench.train_student(replace(PLAIN, stages=(stage,)), Listener())
+
+
+def test_diverged_training_names_the_first_batch_whose_loss_is_not_finite(bench, monkeypatch):
+    """A real run, whose losses are looked at as they come."""
+    losses = []
+
+    class Watched(TRAINED["none"]):
+        def forward(self, *seen):
+            loss = super().forward(*seen)
+            losses.append(loss.item())
+            return loss
+
+    monkeypatch.setitem(TRAINED, "none", Watched)
+    beyond = {"optimizer": "sgd", "decay": "constant", "weight_decay": 10.0, "batch_size": 8}
+    stage = Distill(2, 10.0, method=NoTeacher(), **beyond)
+    with pytest.raises(DivergedError) as caught:
+        bench.train_student(replace(PLAIN, stages=(stage,)), Listener())
+    first = next(number for number, loss in enumerate(losses, 1) if not math.isfinite(loss))
+    assert first > 1
+    assert f"in epoch 1 at batch {first} of {len(losses)}, at peak" in str(caught.value)
+    assert str(caught.value).endswith("learning rate 10: the loss is not finite")
 
 
 def test_a_teacher_from_a_file(bench, tmp_path):

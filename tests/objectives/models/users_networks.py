@@ -244,3 +244,28 @@ class Listing(Plain):
 
 def unexportable_too(classes):
     return Listing(classes)
+
+
+class MeanOfAll(nn.Module):
+    def forward(self, x):
+        return x.mean((1, 2, 3))
+
+
+class TwoRows(nn.Module):
+    def forward(self, x):
+        return torch.cat([x, x]).mean((2, 3))
+
+
+class OddInside(Plain):
+    """Inner layers give no row an image."""
+
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.pooled, self.mixed = MeanOfAll(), TwoRows()
+
+    def forward(self, x):
+        return super().forward(x) + self.pooled(x)[:, None] + self.mixed(x).mean()
+
+
+def odd_inside(classes):
+    return OddInside(classes)

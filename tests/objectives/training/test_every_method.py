@@ -9,13 +9,38 @@ from objectives.models import initialised_model
 from objectives.training import AskedTeacher, Seen, TrainingGround, TrainingRun, train
 from objectives.training import training_method as trained_by
 from objectives.training.taps import tapping
-from spaces import METHODS, DataConfig, Dkd, Method, Network, Schedule, Views
+from spaces import (
+    METHODS,
+    DataConfig,
+    Dkd,
+    Dml,
+    Hint,
+    Method,
+    MultiLevel,
+    Network,
+    Schedule,
+    Views,
+)
 
 STUDENT = Network("resnet8x4", 0.125, image_size=8)
 TEACHER = Network("cifar_resnet20", 0.25, image_size=8)
 
 MADE: dict[str, Method] = {name: method() for name, method in METHODS.items()}
 MADE["dkd"] = Dkd(warmup_epochs=3)  # An epoch that goes on differs from the first.
+MADE["hint in two stages"] = Hint(first_share=0.7)
+MADE["multi_level inside out"] = MultiLevel(
+    hidden_method="attention", embedding_method="crd", level_order="inside_out"
+)
+MADE["dml with the teacher"] = Dml("teacher")
+
+
+def a_method(name, classes):
+    method = trained_by(MADE[name])
+    method.take_networks(
+        lambda: (initialised_model(STUDENT, classes, seed=7), 8),
+        lambda: (initialised_model(TEACHER, classes, seed=6), 8),
+    )
+    return method
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +51,7 @@ def ground():
 
 def interrupted(name, ground, folder, stop_after=None, views=AS_ALWAYS):
     """Train a fresh student from what lies in `folder`; return its weights and epochs reused."""
-    model, method = initialised_model(STUDENT, 10, seed=5), trained_by(MADE[name])
+    model, method = initialised_model(STUDENT, 10, seed=5), a_method(name, 10)
     teacher = AskedTeacher(initialised_model(TEACHER, 10, seed=6), 8, method)
     asked = teacher if MADE[name].needs_teacher else None
     run = TrainingRun("distill", Schedule(3, 0.01, batch_size=32), 3, 8, method, asked, views)
@@ -63,7 +88,7 @@ def test_losses_and_gradients_of_odd_batches_are_finite(name, classes, labels):
     draws = torch.Generator().manual_seed(0)
     images = torch.randn(len(labels), 3, 8, 8, generator=draws)
     batch = Batch(images, torch.tensor(labels), torch.arange(len(labels)), torch.ones(classes))
-    method = trained_by(MADE[name])
+    method = a_method(name, classes)
     asked = AskedTeacher(teacher, 8, method)(batch, 1) if MADE[name].needs_teacher else None
     with tapping(student, method.student_taps(student, 8)) as taps:
         seen = Seen(student(images), taps)
@@ -93,7 +118,7 @@ def test_of_mixed_images_the_loss_has_both_labels_or_the_method_says_that_it_nee
     student, teacher = initialised_model(STUDENT, 4, 1), initialised_model(TEACHER, 4, 2)
     images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     labels, others = torch.tensor([0, 1, 2, 3]), torch.tensor([2, 0, 3, 1])
-    method = trained_by(MADE[name]).eval()
+    method = a_method(name, 4).eval()
     taps = method.student_taps(student, 8)
 
     def loss(labels, mixed=None):

@@ -68,6 +68,18 @@ def test_a_layer_that_does_not_exist_is_refused_with_those_that_do(kind):
     assert line.startswith(f"{STUDENT.key}: unknown layer of the teacher 'head': known are conv1")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["pooled", "mixed"])
+def test_what_gives_no_row_an_image_is_refused(kind, name):
+    gives = {"pooled": "[4]", "mixed": "[8, 3]"}[name]
+    line = refused(
+        METHODS[kind](student_layer=name),
+        Network(f"{users_networks.__name__}:odd_inside", image_size=SIZE),
+    )
+    words = f"names {name!r}, which gives {gives} for 4 images, expected one row each"
+    assert line.endswith(f"{kind}.student_layer {words}")
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind in {"hint", "attention"}])
 def test_what_cannot_be_compared_is_refused_before_any_training(kind):
     line = refused(METHODS[kind](student_layer="layer2", teacher_layer="fc"))

@@ -5,8 +5,11 @@ import torch
 from torch.nn.functional import cross_entropy, mse_loss
 
 from objectives.data import Batch
-from objectives.training import Seen, training_method
-from spaces import METHODS, InputError
+from objectives.models import initialised_model
+from objectives.training import AskedTeacher, Seen, training_method
+from objectives.training.methods.hint import epochs_of
+from objectives.training.taps import tapping
+from spaces import METHODS, InputError, Network
 from tests.objectives.training.waves import waves
 
 HINT = METHODS["hint"]
@@ -74,7 +77,44 @@ def test_several_layers_are_compared_in_the_order_in_which_they_are_named():
         fewer.prepare(student, Seen(GUIDE, {"w": TEACHER}), LABELS)
 
 
+def test_in_two_stages_the_hint_comes_alone_and_then_the_logits_alone():
+    method, seen = a_method(STUDENT, TEACHER, alpha=0.3, temperature=2.0, first_share=0.5)
+    method.epochs = 5
+    logit = training_method(METHODS["logit"](0.3, 2.0))(*seen, BATCH, epoch=1).item()
+    found = [method(*seen, BATCH, epoch).item() for epoch in range(1, 6)]
+    assert found == pytest.approx([100 * PUBLISHED] * 2 + [logit] * 3, rel=1e-9)
+    assert [method.turn(epoch) for epoch in range(1, 6)] == [(1, 2)] * 2 + [(3, 5)] * 3
+
+
+@pytest.mark.parametrize(
+    ("share", "epochs", "alone"), [(0.0, 9, 0), (0.29, 100, 29), (0.3, 10, 3), (0.99, 1, 0)]
+)
+def test_a_share_of_the_epochs_always_leaves_one(share, epochs, alone):
+    assert epochs_of(share, epochs) == alone
+    with pytest.raises(InputError, match=r"first_share must be in \[0, 1\), got 1"):
+        HINT(first_share=1)
+
+
+def test_the_hint_alone_moves_the_student_as_far_as_its_layer():
+    """A layer that no loss reaches is not even decayed."""
+    network, teacher = Network("resnet8x4", 0.125), Network("cifar_resnet20", 0.25)
+    student, method = initialised_model(network, 4, 1), training_method(HINT(first_share=0.5))
+    method.epochs = 2
+    batch = Batch(torch.randn(3, 3, 8, 8), LABELS, torch.arange(3))
+    told = AskedTeacher(initialised_model(teacher, 4, 2), 8, method)(batch, 1)
+    with tapping(student, method.student_taps(student, 8)) as taps:
+        seen = Seen(student(batch.images), taps)
+    method.prepare(seen, told, LABELS)
+    method(seen, told, batch, epoch=1).backward(retain_graph=True)
+    reached = {name for name, weight in student.named_parameters() if weight.grad is not None}
+    assert {name.partition(".")[0] for name in reached} == {"conv1", "bn1", "layer1", "layer2"}
+    assert all(weight.grad is not None for weight in method.regressors.parameters())
+    method(seen, told, batch, epoch=2).backward()
+    assert all(weight.grad is not None for weight in student.parameters())
+
+
 def test_it_says_in_words_what_was_set():
     assert HINT().in_words == "hint, weight 100"
     said = HINT(0.5, 2.0, "layer2", weight=10).in_words
     assert said == "hint, alpha 0.5, temperature 2, student layer layer2, weight 10"
+    assert HINT(first_share=0.5).in_words == "hint, weight 100, first share 0.5"

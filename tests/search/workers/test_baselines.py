@@ -102,6 +102,7 @@ def test_a_method_whose_weights_may_all_be_0_has_its_own_student_alone():
         (("dkd", "label_smoothing"), LabelSmoothing(0.1)),
         (("label_smoothing", "dkd"), LabelSmoothing(0.1)),
         (("label_smoothing", "none", "dkd"), NoTeacher()),
+        (("dkd", "dml", "none"), NoTeacher()),
     ],
 )
 def test_methods_that_never_ask_the_teacher_make_its_student_alone(methods, alone):
