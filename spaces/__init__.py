@@ -44,11 +44,13 @@ from spaces.schemes import (
     scheme_named,
 )
 from spaces.settings import PLACES, SEED, Declared, Number, Setting
-from spaces.setup import THREADS, LoadTeacher, MeasureName, StudySetup, TeacherConfig, TrainTeacher
+from spaces.setup import THREADS, MeasureName, StudySetup
 from spaces.space import Space
 from spaces.stages import (
     BASE_WEIGHTS,
     DEFAULT_CHAIN,
+    NO_WEIGHTS,
+    OWN_TEACHER,
     STAGES,
     Adapt,
     Distill,
@@ -58,6 +60,16 @@ from spaces.stages import (
     TargetLayers,
 )
 from spaces.student import ChainConfig, StudentConfig, student_key
+from spaces.teachers import (
+    Ensemble,
+    Lesson,
+    LoadTeacher,
+    NamedTeacher,
+    TeacherConfig,
+    TrainTeacher,
+    check_teachers,
+    in_order,
+)
 from spaces.texts import check_texts
 
 __all__ = [
@@ -65,6 +77,8 @@ __all__ = [
     "DEFAULT_CHAIN",
     "METHODS",
     "NETWORK",
+    "NO_WEIGHTS",
+    "OWN_TEACHER",
     "PLACES",
     "SCHEMES",
     "SCHEME_KEY",
@@ -88,6 +102,7 @@ __all__ = [
     "Dkd",
     "Domain",
     "DynamicLinear",
+    "Ensemble",
     "FeatureMethod",
     "Float16",
     "Float32",
@@ -97,10 +112,12 @@ __all__ = [
     "LabelSmoothing",
     "Layout",
     "Leaf",
+    "Lesson",
     "LoadTeacher",
     "Logit",
     "MeasureName",
     "Method",
+    "NamedTeacher",
     "Network",
     "NoTeacher",
     "Number",
@@ -127,6 +144,7 @@ __all__ = [
     "Wttm",
     "canonical_json",
     "check_class_names",
+    "check_teachers",
     "check_texts",
     "digest",
     "essence",
@@ -134,6 +152,7 @@ __all__ = [
     "from_dict",
     "has_width",
     "in_one_line",
+    "in_order",
     "is_text",
     "is_users_function",
     "keys_of",

@@ -63,25 +63,42 @@ class Space:
         made = (_network(dict(zip(names, values, strict=True))) for values in grid)
         return tuple(dict.fromkeys(made))
 
-    @cached_property
+    @property
     def methods(self) -> tuple[Method, ...]:
-        """Every method that a student can have, with each combination of its settings in words.
+        """Every method that a student can have, with each combination of its settings in words."""
+        found = (stage.teaching for stage in self.lessons)
+        return tuple(dict.fromkeys(method for method in found if method is not None))
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """Names of the teachers that students can ask."""
+        asked = (
+            stage.teacher
+            for stage in self.lessons
+            if stage.teaching is not None and stage.teaching.needs_teacher
+        )
+        return tuple(dict.fromkeys(name for name in asked if name is not None))
+
+    @cached_property
+    def lessons(self) -> tuple[Stage, ...]:
+        """Every stage that differs in its method, that method's words, its teacher or its weights.
 
         Each number is at one of its values: on words alone depends which layers a method looks at.
         """
 
         def values(name: str, declared: Declared) -> tuple[Value, ...]:
-            its = self.values(name)
+            its, setting = self.values(name), declared.setting
             told = declared.kinds is not None or self.keys[name][0].method is not None
+            told = told or setting.names_teacher or setting.names_weights
             return its if told and _are_words(its) else its[-1:]
 
         found = (
-            stage.teaching
+            stage
             for kind in self.stages
             for stage in self._answers(kind, STAGES[kind], values)
             if stage is not None
         )
-        return tuple(dict.fromkeys(method for method in found if method is not None))
+        return tuple(dict.fromkeys(found))
 
     def suggest(self, trial: TrialLike) -> ChainConfig:
         """Ask `trial` for every searched setting that applies and return the chain they make."""

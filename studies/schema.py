@@ -17,11 +17,13 @@ from spaces import (
     StudySetup,
     digest,
     is_users_function,
+    keys_of,
 )
 from studies.folder import check_name
 from studies.paths import with_absolute_paths
 from studies.space_table import SpaceTable, is_default, nested, read_space, written
 from studies.tables import ChainTable, DataTable, Table, TeacherTable
+from studies.teacher_tables import NamedTeacherTable, faults_of_teachers, named_teachers
 
 if TYPE_CHECKING:
     from objectives.fronts import Bounds, Costs
@@ -142,6 +144,7 @@ class StudyConfig(Table):
     study file is always among them."""
     data: DataTable
     teacher: TeacherTable
+    teachers: dict[str, NamedTeacherTable] = Field({})
     chain: ChainTable = ChainTable()
     space: SpaceTable = Field(SpaceTable({}), validate_default=True)
     runtime: RuntimeTable = RuntimeTable()
@@ -159,6 +162,19 @@ class StudyConfig(Table):
             raise ValueError(str(error)) from error
         return name
 
+    @field_validator("teachers")
+    @classmethod
+    def _go_together(
+        cls, teachers: dict[str, NamedTeacherTable], info: ValidationInfo
+    ) -> dict[str, NamedTeacherTable]:
+        own, data = info.data.get("teacher"), info.data.get("data")
+        if own is not None and data is not None:
+            try:
+                named_teachers(own, teachers, data.image_size)
+            except InputError as error:
+                raise ValueError(str(error)) from error
+        return teachers
+
     @field_validator("space", mode="plain")
     @classmethod
     def _read(cls, space: Any, info: ValidationInfo) -> SpaceTable:
@@ -170,6 +186,8 @@ class StudyConfig(Table):
         # Whatever is wrong itself is missing here, and has its own fault.
         chain, data = info.data.get("chain", ChainTable()), info.data.get("data")
         table, faults = read_space(values, chain.stages, data.image_size if data else 32)
+        if not faults and (teachers := info.data.get("teachers")) is not None:
+            faults = faults_of_teachers(table.domains, keys_of(chain.stages), teachers)
         if faults:
             raise PydanticCustomError(SPACE_FAULTS, "{faults}", {"faults": faults})
         return table
@@ -221,8 +239,9 @@ class StudyConfig(Table):
 
     def setup(self) -> StudySetup:
         """Return what all students share."""
+        tables = (self.teacher, *self.teachers.values())
         return StudySetup(
-            data=self.data.settings(loaded_teacher=self.teacher.weights is not None),
+            data=self.data.settings(loaded_teacher=any(one.weights is not None for one in tables)),
             teacher=self.teacher.settings(self.data.image_size),
             seed=self.seed,
             threads=self.runtime.threads,
@@ -230,13 +249,15 @@ class StudyConfig(Table):
             runtime=self.runtime.name,
             measure=cast("MeasureName", self.objectives[0]),
             modules=self.modules,
+            teachers=named_teachers(self.teacher, self.teachers, self.data.image_size),
         )
 
     @property
     def users_functions(self) -> tuple[str, ...]:
         """The architectures that are a `module:function`."""
-        students = self.search_space().values("network.architecture")
-        return tuple(filter(is_users_function, (self.teacher.architecture, *map(str, students))))
+        students = map(str, self.search_space().values("network.architecture"))
+        teachers = (one.architecture for one in (self.teacher, *self.teachers.values()))
+        return tuple(filter(is_users_function, (*teachers, *students)))
 
     def search_space(self) -> Space:
         """Return what is searched; it remembers much, so keep it."""
@@ -256,6 +277,8 @@ class StudyConfig(Table):
         kept = ("objectives", "seed", "data", "teacher", "chain", "runtime")
         identity = {key: values[key] for key in kept}
         del identity["data"]["root"]
+        if self.teachers:
+            identity["teachers"] = values["teachers"]
         identity["space"] = nested(
             {
                 name: written(domain)

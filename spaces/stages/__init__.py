@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from spaces.stages.adapt import Adapt, TargetLayers
 from spaces.stages.distill import Distill
-from spaces.stages.stage import BASE_WEIGHTS, Leaf, Prior, Stage
+from spaces.stages.stage import BASE_WEIGHTS, NO_WEIGHTS, OWN_TEACHER, Leaf, Prior, Stage
 
 STAGES: Mapping[str, type[Stage]] = {
     "distill": Distill,
@@ -21,6 +21,8 @@ DEFAULT_CHAIN = ("distill", "adapt")
 __all__ = [
     "BASE_WEIGHTS",
     "DEFAULT_CHAIN",
+    "NO_WEIGHTS",
+    "OWN_TEACHER",
     "STAGES",
     "Adapt",
     "Distill",

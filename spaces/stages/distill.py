@@ -8,7 +8,7 @@ from spaces.domains import Choice
 from spaces.methods import METHODS, Logit, Method
 from spaces.schedule import EPOCHS, LEARNING_RATE
 from spaces.settings import Setting, Word, choice_of, setting
-from spaces.stages.stage import Prior, Stage
+from spaces.stages.stage import NO_WEIGHTS, OWN_TEACHER, Prior, Stage
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,20 @@ class Distill(Stage):
         replace(LEARNING_RATE, domain=Choice((0.0005, 0.002, 0.01, 0.02)), length=0.5),
     )
     """It decides most."""
+    teacher: str = setting(
+        OWN_TEACHER,
+        Setting(
+            "teacher",
+            Word(),
+            applies=lambda known: known["method"].needs_teacher,
+            names_teacher=True,
+            baseline=OWN_TEACHER,
+        ),
+    )
+    """Who teaches: `teacher`, or the NAME of a table `[teachers.NAME]`."""
+    pretrained: str = setting(NO_WEIGHTS, Setting("pretrained weights", Word(), names_weights=True))
+    """Torchvision's weights that the network begins with, its classifier aside, by their name:
+    `IMAGENET1K_V1`. `none`: fresh ones. Without meaning after another stage."""
 
     @property
     def teaching(self) -> Method:
@@ -44,5 +58,10 @@ class Distill(Stage):
 
     @property
     def in_words(self) -> str:
-        """Its method, in words."""
-        return self.method.in_words
+        """Its method, in words, with the teacher and the weights that are not the usual ones."""
+        said = [self.method.in_words]
+        if self.teacher != OWN_TEACHER:
+            said.append(f"taught by {self.teacher}")
+        if self.pretrained != NO_WEIGHTS:
+            said.append(f"begun with {self.pretrained}")
+        return ", ".join(said)
