@@ -49,7 +49,7 @@ def main() -> None:
     space = config.search_space()
     if _METHOD not in space.keys or NoTeacher.kind not in space.values(_METHOD):
         raise InputError(f"the study {config.name} must have `none` among its {_METHOD}")
-    check_setup(config.setup(), space.networks, space.schemes, space.methods)
+    check_setup(config.setup(), space.networks, space.schemes, space.lessons)
     found: dict[str, list[Outcome]] = defaultdict(list)
     with Workbench(config.setup(), options.work) as bench:
         teacher = bench.teacher(_tell("teacher"))

@@ -6,34 +6,39 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import assert_never
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from objectives.chain.artifacts import TEMPLATES, put_in_place
+from objectives.chain.lessons import Lessons
 from objectives.chain.teacher import try_teacher
 from objectives.data import Data, load_data
 from objectives.measures import MEASURES
 from objectives.models import (
     in_words,
     initialised_model,
+    load_pretrained,
     load_weights,
     place_and_words,
     save_weights,
     speed_up_small_maps,
 )
 from objectives.runtimes import runtime_named
-from objectives.training import try_method
 from spaces import (
+    NO_WEIGHTS,
     InputError,
     LoadTeacher,
-    Method,
     Network,
+    Stage,
     StudySetup,
+    TeacherConfig,
     TrainTeacher,
     in_one_line,
     is_users_function,
@@ -117,13 +122,14 @@ def check_setup(
     setup: StudySetup,
     networks: Sequence[Network],
     schemes: Iterable[str],
-    methods: Iterable[Method] = (),
+    stages: Iterable[Stage] = (),
 ) -> CheckedSetup:
-    """Build and run every network, the teacher's too, as training, scoring and the cache will.
+    """Build and run every network, the teachers' too, as training, scoring and the cache will.
 
-    networks: the students', each of which is to learn by each of `methods`. Raises InputError when
-    data or the runtime are missing, or with a line for each network, or each kind of fault that
-    several share, that cannot be used.
+    networks: the students', each of which is to be trained as each of `stages` says: by that
+    method, by that teacher, from those weights. Raises InputError when data or the runtime are
+    missing, or with a line for each network, or each kind of fault that several share, that cannot
+    be used.
     """
     runtime, schemes = runtime_named(setup.runtime), tuple(schemes)
     if beyond := sorted(set(schemes) - set(runtime.schemes())):
@@ -131,23 +137,52 @@ def check_setup(
             f"{runtime.name} cannot write {', '.join(beyond)}: quantize.scheme can have "
             f"{', '.join(runtime.schemes())}"
         )
-    data = load_data(setup.data)
-    classes = data.classes
-    teacher, weights = setup.teacher.network, setup.teacher.weights
-    trained = {*networks, teacher} if isinstance(weights, TrainTeacher) else set(networks)
-    all_networks = tuple(dict.fromkeys((teacher, *networks)))
+    data, stages = load_data(setup.data), tuple(stages)
+    classes, teachers = data.classes, setup.networks_of_teachers.values()
+    trained = [each.network for each in teachers if isinstance(each.weights, TrainTeacher)]
+    trained += networks
+    all_networks = dict.fromkeys([*(each.network for each in teachers), *networks])
     faults = _faults(all_networks, lambda one: _try(one, classes, learns=one in trained))
-    if isinstance(weights, LoadTeacher) and not any(teacher in ones for ones in faults.values()):
-        try:
-            model = initialised_model(teacher, classes, seed=0)
-            try_teacher(model, teacher, weights, data)
-        except InputError as error:
-            faults[str(error)] = []  # It names the network.
+    for teacher in teachers:
+        if not any(teacher.network in ones for ones in faults.values()):
+            _add(faults, _faults_of_weights(teacher, data))
     if not faults:
-        faults = _faults(networks, lambda one: _try_methods(one, teacher, methods, classes))
+        for name in dict.fromkeys(stage.pretrained for stage in stages):
+            check = partial(_try_pretrained, name=name, classes=classes)
+            _add(faults, _faults(networks, check))
+        _add(faults, _faults(networks, Lessons(setup, classes, stages).check))
     _refuse(faults)
     words = "; ".join([data.described, *_unevenness(setup, data)])
-    return CheckedSetup(setup, all_networks, schemes, classes, words)
+    exported = tuple(dict.fromkeys((setup.teacher.network, *networks)))
+    return CheckedSetup(setup, exported, schemes, classes, words)
+
+
+def _add(faults: dict[str, list[Network]], more: dict[str, list[Network]]) -> None:
+    for words, ones in more.items():
+        faults.setdefault(words, []).extend(ones)
+
+
+def _faults_of_weights(teacher: TeacherConfig, data: Data) -> dict[str, list[Network]]:
+    """Return what is wrong with the weights that a teacher has already, as `_faults` does."""
+    network, weights = teacher.network, teacher.weights
+    try:
+        match weights:
+            case LoadTeacher():
+                model = initialised_model(network, data.classes, seed=0)
+                try_teacher(model, network, weights, data)
+            case TrainTeacher():
+                _try_pretrained(network, weights.pretrained, data.classes)
+            case _:
+                assert_never(weights)
+    except InputError as error:
+        # It names the network where a file does not fit one.
+        return {str(error): [] if isinstance(weights, LoadTeacher) else [network]}
+    return {}
+
+
+def _try_pretrained(network: Network, name: str, classes: int) -> None:
+    if name != NO_WEIGHTS:
+        load_pretrained(initialised_model(network, classes, seed=0), network, name, classes)
 
 
 def _unevenness(setup: StudySetup, data: Data) -> Iterator[str]:
@@ -203,23 +238,6 @@ def _try(network: Network, classes: int, *, learns: bool) -> None:
         with torch.inference_mode():
             expected = _logits(model.eval(), images, classes)
             _save_and_load(model, network, classes, images, expected)
-
-
-def _try_methods(
-    student: Network, teacher: Network, methods: Iterable[Method], classes: int
-) -> None:
-    """Raise InputError unless the student can learn from the teacher by all methods."""
-    faults = []
-    ours, theirs = (
-        (initialised_model(one, classes, seed=0), one.image_size) for one in (student, teacher)
-    )
-    for method in methods:
-        try:
-            try_method(method, ours, theirs)
-        except InputError as error:
-            faults.append(str(error))
-    if faults:
-        raise InputError("; ".join(dict.fromkeys(faults)))
 
 
 def _logits(model: nn.Module, images: Tensor, classes: int) -> Tensor:

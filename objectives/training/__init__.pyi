@@ -1,6 +1,7 @@
 from .adapters import attach_adapter as attach_adapter
 from .adapters import merge_adapter as merge_adapter
 from .adapters import save_adapter as save_adapter
+from .ensemble import MeanOfTeachers as MeanOfTeachers
 from .float_accuracy import logits_of as logits_of
 from .loop import AfterEpoch as AfterEpoch
 from .loop import EpochResult as EpochResult
@@ -14,5 +15,7 @@ from .methods import training_method as training_method
 from .teacher_signal import AskedTeacher as AskedTeacher
 from .teacher_signal import RecordedTeacher as RecordedTeacher
 from .teacher_signal import TeacherSignal as TeacherSignal
+from .teacher_signal import layers_asked as layers_asked
 from .teacher_signal import logits_on_views as logits_on_views
+from .trial_step import Sized as Sized
 from .trial_step import try_method as try_method

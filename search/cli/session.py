@@ -232,7 +232,7 @@ def check_study(config: StudyConfig) -> "CheckedSetup":
     from objectives import check_setup
 
     space = config.search_space()
-    return check_setup(config.setup(), space.networks, space.schemes, space.methods)
+    return check_setup(config.setup(), space.networks, space.schemes, space.lessons)
 
 
 @contextmanager
@@ -285,7 +285,8 @@ def _check_inputs(study: optuna.Study, config: StudyConfig) -> None:
     from objectives import data_stamp, file_inputs
 
     setup, stamp = config.setup(), data_stamp_of(study)
-    check_inputs(study, file_inputs(setup, config.search_space().networks))
+    space = config.search_space()
+    check_inputs(study, file_inputs(setup, space.networks, space.lessons))
     if stamp is not None and (not stamp or stamp != data_stamp(setup.data)):
         from objectives import data_inputs, load_data  # With torch, which takes seconds.
 

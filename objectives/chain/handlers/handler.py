@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from torch import nn
 
 from objectives.chain.cache import Draft
-from objectives.models import initialised_model, load_weights, save_weights
+from objectives.models import initialised_model, load_pretrained, load_weights, save_weights
 from objectives.seeding import derived_seed
 from objectives.training import (
     AfterEpoch,
@@ -20,7 +20,7 @@ from objectives.training import (
     TrainingRun,
     training_method,
 )
-from spaces import Stage, StudentConfig
+from spaces import NO_WEIGHTS, Stage, StudentConfig
 
 WEIGHTS = "weights.safetensors"
 """What every stage leaves in its cache entry: the whole network's state dict."""
@@ -44,12 +44,14 @@ class StageWork:
     classes: int
 
     def network(self) -> nn.Module:
-        """Return the network with the parent's weights, or with fresh ones of its seed."""
+        """Return the network with the parent's weights, or those that the stage begins with."""
         network = self.student.network
         seed = derived_seed("weights", self.student.seed)
         model = initialised_model(network, self.classes, seed)
         if self.parent is not None:
             load_weights(model, self.parent, network.key)
+        elif (pretrained := self.student.stages[-1].pretrained) != NO_WEIGHTS:
+            load_pretrained(model, network, pretrained, self.classes)
         return model
 
     def run(self, *, freeze_statistics: bool = False) -> TrainingRun:
