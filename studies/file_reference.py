@@ -148,7 +148,7 @@ def _type_in_words(annotation: Any) -> str:
 def _default(value: Any) -> str:
     if value is PydanticUndefined:
         return "must be there"
-    if value is None:
+    if value is None or value == "":
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

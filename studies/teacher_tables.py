@@ -34,7 +34,10 @@ _FORMS = {
 
 
 class NamedTeacherTable(TeacherTable):
-    """[teachers.NAME]: as [teacher], or `of` and `epoch`, or `ensemble`: one of the three."""
+    """[teachers.NAME]: an `architecture` as in [teacher], or `of` and `epoch`, or an `ensemble`.
+
+    It stands beside [teacher], with which everything is compared; `distill.teacher` names it.
+    """
 
     architecture: str = ""
     """A torchvision or CIFAR name, `timm:NAME` or `module:function`."""
