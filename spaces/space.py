@@ -72,22 +72,21 @@ class Space:
     @property
     def teachers(self) -> tuple[str, ...]:
         """Names of the teachers that students can ask."""
-        asked = (
-            stage.teacher
-            for stage in self.lessons
-            if stage.teaching is not None and stage.teaching.needs_teacher
-        )
+        asked = (stage.teacher for stage in self.lessons)
         return tuple(dict.fromkeys(name for name in asked if name is not None))
 
     @cached_property
     def lessons(self) -> tuple[Stage, ...]:
         """Every stage that differs in its method, that method's words, its teacher or its weights.
 
-        Each number is at one of its values: on words alone depends which layers a method looks at.
+        Each number is at one of its values, at which the teacher is asked if there is such a one:
+        on words alone depends which layers a method looks at.
         """
 
         def values(name: str, declared: Declared) -> tuple[Value, ...]:
             its, setting = self.values(name), declared.setting
+            if declared.kinds is None:
+                its = tuple(value for value in its if value not in declared.alone) or its
             told = declared.kinds is not None or self.keys[name][0].method is not None
             told = told or setting.names_teacher or setting.names_weights
             return its if told and _are_words(its) else its[-1:]

@@ -1,16 +1,16 @@
 """Whether a study's students can learn what they are to, from the teachers that they are to ask."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from objectives.models import initialised_model
+from objectives.models import initialised_model, load_pretrained
 from objectives.training import MeanOfTeachers, Sized, try_method
-from spaces import OWN_TEACHER, Ensemble, InputError, Network, Stage, StudySetup
+from spaces import NO_WEIGHTS, OWN_TEACHER, Ensemble, InputError, Network, Stage, StudySetup
 
 
 class Lessons:
     """What students are to learn, tried on networks that are not trained."""
 
-    def __init__(self, setup: StudySetup, classes: int, stages: Iterable[Stage]) -> None:
+    def __init__(self, setup: StudySetup, classes: int, stages: Sequence[Stage]) -> None:
         self._setup = setup
         self._classes = classes
         self._lessons = dict.fromkeys(
@@ -18,12 +18,19 @@ class Lessons:
             for stage in stages
             if stage.teaching is not None
         )
+        self._weights = {stage.pretrained for stage in stages} - {NO_WEIGHTS}
         self._teachers: dict[str, Sized] = {}
 
     def check(self, student: Network) -> None:
-        """Raise InputError unless the student can learn all of it."""
+        """Raise InputError unless the student can learn all of it, and begin as it is to."""
         faults = []
-        ours = initialised_model(student, self._classes, seed=0), student.image_size
+        net = initialised_model(student, self._classes, seed=0)
+        ours = net, student.image_size
+        for name in sorted(self._weights):
+            try:
+                load_pretrained(net, student, name, self._classes)
+            except InputError as error:
+                faults.append(str(error))
         for method, name in self._lessons:
             try:
                 try_method(method, ours, self._teacher(name))

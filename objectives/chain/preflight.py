@@ -6,11 +6,9 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from functools import partial
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import assert_never
 
 import torch
 from torch import Tensor, nn
@@ -18,13 +16,12 @@ from torch.nn.functional import cross_entropy
 
 from objectives.chain.artifacts import TEMPLATES, put_in_place
 from objectives.chain.lessons import Lessons
-from objectives.chain.teacher import try_teacher
+from objectives.chain.teacher import try_given_weights
 from objectives.data import Data, load_data
 from objectives.measures import MEASURES
 from objectives.models import (
     in_words,
     initialised_model,
-    load_pretrained,
     load_weights,
     place_and_words,
     save_weights,
@@ -32,7 +29,6 @@ from objectives.models import (
 )
 from objectives.runtimes import runtime_named
 from spaces import (
-    NO_WEIGHTS,
     InputError,
     LoadTeacher,
     Network,
@@ -147,9 +143,6 @@ def check_setup(
         if not any(teacher.network in ones for ones in faults.values()):
             _add(faults, _faults_of_weights(teacher, data))
     if not faults:
-        for name in dict.fromkeys(stage.pretrained for stage in stages):
-            check = partial(_try_pretrained, name=name, classes=classes)
-            _add(faults, _faults(networks, check))
         _add(faults, _faults(networks, Lessons(setup, classes, stages).check))
     _refuse(faults)
     words = "; ".join([data.described, *_unevenness(setup, data)])
@@ -164,25 +157,12 @@ def _add(faults: dict[str, list[Network]], more: dict[str, list[Network]]) -> No
 
 def _faults_of_weights(teacher: TeacherConfig, data: Data) -> dict[str, list[Network]]:
     """Return what is wrong with the weights that a teacher has already, as `_faults` does."""
-    network, weights = teacher.network, teacher.weights
     try:
-        match weights:
-            case LoadTeacher():
-                model = initialised_model(network, data.classes, seed=0)
-                try_teacher(model, network, weights, data)
-            case TrainTeacher():
-                _try_pretrained(network, weights.pretrained, data.classes)
-            case _:
-                assert_never(weights)
+        try_given_weights(teacher, data)
     except InputError as error:
-        # It names the network where a file does not fit one.
-        return {str(error): [] if isinstance(weights, LoadTeacher) else [network]}
+        # What does not fit a network names it.
+        return {str(error): [] if isinstance(teacher.weights, LoadTeacher) else [teacher.network]}
     return {}
-
-
-def _try_pretrained(network: Network, name: str, classes: int) -> None:
-    if name != NO_WEIGHTS:
-        load_pretrained(initialised_model(network, classes, seed=0), network, name, classes)
 
 
 def _unevenness(setup: StudySetup, data: Data) -> Iterator[str]:

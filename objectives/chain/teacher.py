@@ -41,6 +41,20 @@ _TRIED_IMAGES = 400
 """That a loaded teacher is tried on before a study begins."""
 
 
+def try_given_weights(teacher: TeacherConfig, data: Data) -> None:
+    """Load the weights that a teacher has before any training; raises InputError as they do."""
+    network, weights = teacher.network, teacher.weights
+    model = initialised_model(network, data.classes, seed=0)
+    match weights:
+        case LoadTeacher():
+            try_teacher(model, network, weights, data)
+        case TrainTeacher():
+            if weights.pretrained != NO_WEIGHTS:
+                load_pretrained(model, network, weights.pretrained, data.classes)
+        case _:
+            assert_never(weights)
+
+
 def try_teacher(model: nn.Module, network: Network, weights: LoadTeacher, data: Data) -> str:
     """Fill `model`, a `network`, with the teacher's weights and try it on some images of `data`.
 

@@ -122,7 +122,7 @@ def test_a_space_tells_every_pair_of_method_and_teacher_and_every_weights():
         "distill.method": Choice(("none", "logit", "hint")),
         "distill.teacher": Choice(("teacher", "early")),
         "distill.pretrained": Choice(("none", "DEFAULT")),
-        "distill.alpha": Choice((0.5,)),
+        "distill.alpha": Choice((0.5, 0)),  # At 0 nobody is asked.
     }
     space = Space(("distill", "adapt"), domains, seed=0)
     told = {
@@ -131,10 +131,10 @@ def test_a_space_tells_every_pair_of_method_and_teacher_and_every_weights():
         if stage.teaching is not None
     }
     both = [(m, t) for m in ("logit", "hint") for t in ("teacher", "early")]
-    expected = [("none", "teacher"), *both]
+    expected = [("none", "teacher"), *both]  # Whom an idle setting names is the study's own.
     assert told == {(*pair, w) for pair in expected for w in ("none", "DEFAULT")}
     assert space.teachers == ("teacher", "early")
-    assert space.methods == (NoTeacher(), Logit(0.5), Hint(0.5))
+    assert space.methods == (NoTeacher(), Logit(0.5), Hint(0))
     asked = {student.teachers for student in space.students()}
     assert asked == {(), ("teacher",), ("early",)}
     for student in space.students():

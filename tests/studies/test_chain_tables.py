@@ -216,7 +216,7 @@ lora_alpha = { low = 1, high = 4, step = 2 }
         "space.distill.learning_rate: high must be at least low, got low 1 and high 0",
         (
             f"space.distill.lr: unknown key: known are method, alpha, temperature, {tables()}, "
-            "epochs, learning_rate, batch_size, optimizer, weight_decay, decay"
+            "teacher, pretrained, epochs, learning_rate, batch_size, optimizer, weight_decay, decay"
         ),
         "space.distill.temperature: step must be greater than 0, got 0",
         "space.network.depth: unknown key: known are architecture, width, stem, image_size",
@@ -279,7 +279,8 @@ def test_a_methods_setting_without_that_method_is_refused(monkeypatch: pytest.Mo
     assert faults_of("[space.distill]\nrelation = 3") == [
         (
             f"space.distill.relation: unknown key: known are method, alpha, temperature, {tables()}"
-            ", epochs, learning_rate, batch_size, optimizer, weight_decay, decay"
+            ", teacher, pretrained, epochs, learning_rate, batch_size, optimizer, weight_decay, "
+            "decay"
         )
     ]
 
