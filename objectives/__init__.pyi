@@ -38,6 +38,7 @@ from .results import OnEpoch as OnEpoch
 from .results import StageRecord as StageRecord
 from .results import StoppedStudent as StoppedStudent
 from .results import TrainedStudent as TrainedStudent
+from .results import TrainedTeacher as TrainedTeacher
 from .results import Verdict as Verdict
 from .sealed_folder import size_bytes as size_bytes
 from .split_gap import split_gap_in_words as split_gap_in_words

@@ -56,6 +56,19 @@ class StageRecord:
 
 
 @dataclass(frozen=True)
+class TrainedTeacher:
+    """A teacher that is ready, one network or several as one."""
+
+    key: str
+    """The stage cache's key; of an ensemble, what the keys of what it leaves are made of."""
+    accuracy: float
+    """Of the float network on the validation split."""
+    stages: tuple[StageRecord, ...]
+    remark: str = ""
+    """How loaded weights were read, where they were not taken as they are."""
+
+
+@dataclass(frozen=True)
 class TrainedStudent:
     """A student whose training ended; its float weights lie merged in `weights`."""
 

@@ -43,11 +43,15 @@ def study_note(summary: StudySummary) -> str:
         f"{value} core{'' if value == '1' else 's'}" if name == "cores" else value
         for name, value in costs.device.items()
     ]
+    others = "".join(
+        f"\n- Teacher {one.name}: {one.words}, {words.percent(one.accuracy)}"
+        for one in summary.teachers
+    )
     return f"""**{sentence[0].upper()}{sentence[1:]}.**
 
 - {words.counted(history.ended, "sampled trial")} ended: {fates}
 - {words.counted(len(history.points), "point")}, {len(summary.front)} on the front
-- Teacher: {", ".join(known)}
+- Teacher: {", ".join(known)}{others}
 - Costs {origin} {", ".join(device)}
 """
 

@@ -41,6 +41,19 @@ class TeacherReference:
 
 
 @dataclass(frozen=True)
+class OtherTeacher:
+    """A teacher beside the study's own, which students can learn from."""
+
+    name: str
+    words: str
+    """What it is."""
+    accuracy: float
+    """On the validation split, in floats."""
+    seconds: float
+    """What training it took, without those it rests on."""
+
+
+@dataclass(frozen=True)
 class StudySummary:
     """A study as its report sees it: settings, costs, teacher and everything its trials say."""
 
@@ -57,6 +70,8 @@ class StudySummary:
     """Students trained again on other seeds."""
     class_names: tuple[str, ...] = ()
     """Empty in older studies."""
+    teachers: tuple[OtherTeacher, ...] = ()
+    """Beside the study's own."""
 
     @classmethod
     def load(cls, study: optuna.Study) -> "StudySummary":
@@ -84,6 +99,10 @@ class StudySummary:
                 float(teacher["accuracy"]),
                 float(teacher.get("seconds", 0.0)),
                 costs.of(costs.teacher, "fp32"),
+            ),
+            teachers=tuple(
+                OtherTeacher(name, str(one["words"]), float(one["accuracy"]), float(one["seconds"]))
+                for name, one in attrs.get(StudyAttr.TEACHERS, {}).items()
             ),
             history=history,
             test_scores=attrs.get(StudyAttr.TEST_SCORES, {}),

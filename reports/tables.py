@@ -199,6 +199,7 @@ def report_json(summary: StudySummary) -> dict[str, Any]:
         "replicates": [asdict(replicate) for replicate in summary.replicates],
         "goals": [asdict(goal) for goal in goals(summary, advice.point)] if advice.point else [],
         "teacher": asdict(teacher_row(summary)),
+        "teachers": [asdict(one) for one in summary.teachers],
         "front": [asdict(row) for row in front_rows(summary)],
         "front_fingerprint": summary.front_fingerprint,
         "baselines": [asdict(row) for row in baseline_rows(summary)],

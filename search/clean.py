@@ -117,7 +117,7 @@ def _open_students(session: "Session") -> "dict[str, StudentConfig]":
 
 
 def _recorded(session: "Session", students: set[str] | None) -> frozenset[str]:
-    """Return the keys of stages that trials recorded: of `students`, or of all; and the teacher's.
+    """Return the keys of stages that trials recorded: of `students`, or of all; and the teachers'.
 
     They differ from today's where a library was changed since.
     """
@@ -125,12 +125,13 @@ def _recorded(session: "Session", students: set[str] | None) -> frozenset[str]:
 
     history = session.history()
     everyone = [*history.students, *history.pruned]
-    teacher = session.study.user_attrs.get(StudyAttr.TEACHER, {}).get("key")
+    attrs = session.study.user_attrs
+    teachers = [attrs.get(StudyAttr.TEACHER, {}), *attrs.get(StudyAttr.TEACHERS, {}).values()]
     return frozenset(
         [
             *(record.key for one in everyone for record in one.stages
               if students is None or one.key in students),
-            *([teacher] if teacher else []),
+            *(teacher["key"] for teacher in teachers if teacher),
         ]
     )  # fmt: skip
 

@@ -125,8 +125,9 @@ def _repeat(
 
     stop_signal, done = StopSignal(deadline), 0
     with Workbench(session.config.setup(), session.folder.cache) as workbench:
-        networks = session.config.search_space().networks
-        check_inputs(session.study, study_inputs(workbench.setup, networks, workbench.data))
+        space = session.config.search_space()
+        inputs = study_inputs(workbench.setup, space.networks, workbench.data, space.tried)
+        check_inputs(session.study, inputs)
         workbench.cache.keep = _front_stages(summary)
         while todo and not stop_signal.stopping:
             repeat = todo[0]

@@ -86,11 +86,15 @@ def export(
 
         setup = session.config.setup()
         with Workbench(setup, session.folder.cache) as workbench:
-            network = point.chain.student.network if point.chain else setup.teacher.network
-            inputs = study_inputs(setup, [network], workbench.data)
+            student = point.chain.student if point.chain else None
+            network = setup.teacher.network if student is None else student.network
+            stages = () if student is None else student.stages
+            # What others learned from is no part of this one.
+            own = setup.with_teachers_for(() if student is None else student.teachers)
+            inputs = study_inputs(own, [network], workbench.data, stages)
             check_inputs(session.study, inputs)
             recipe = Recipe(
-                setup,
+                own,
                 point.chain,
                 scheme_named(point.scheme),
                 summary.name,

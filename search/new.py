@@ -72,7 +72,7 @@ def new(
     # Whoever types a module's name trusts it.
     allow_modules(study.users_functions, (), "--architecture", trusted=True)
     space = study.search_space()
-    check_setup(study.setup(), space.networks, space.schemes, space.methods, space.tried)
+    check_setup(study.setup(), space.networks, space.schemes, space.tried)
     try:
         out.write_text(text, "utf-8")
     except OSError as error:

@@ -71,7 +71,9 @@ def retrain(
     students = [_longer(recipe.chain.student, epochs, seed) for seed in chosen]
     before = _metrics_beside(config, METRICS)
     setup, networks = recipe.setup, [recipe.chain.student.network]
-    architectures = [each.architecture for each in (setup.teacher.network, *networks)]
+    stages = recipe.chain.student.stages
+    teachers = [each.network for each in setup.networks_of_teachers.values()]
+    architectures = [each.architecture for each in (*teachers, *networks)]
     # A user's module may have come along with the folder, and the folder from anybody.
     folders = (*setup.modules, str(config.absolute().parent))
     allow_modules(architectures, folders, str(config), trusted=trust_modules, strange=True)
@@ -93,16 +95,14 @@ def retrain(
         made_folders(cache, hint="--runs-dir names another"),
         Workbench(setup, cache) as workbench,
     ):
-        inputs = study_inputs(setup, networks, workbench.data)
+        inputs = study_inputs(setup, networks, workbench.data, stages)
         if changed := changed_inputs(recipe.inputs, inputs):
             raise InputError(
                 f"{config} was made from other inputs than are there now: {changed}: put the old "
                 "ones back, or delete its table [inputs] to train on the new ones"
             )
         # After that: what is wrong with a changed teacher is that it was changed.
-        stages = recipe.chain.student.stages
-        methods = [stage.teaching for stage in stages if stage.teaching]
-        check_setup(setup, networks, [recipe.scheme.name], methods, stages)
+        check_setup(setup, networks, [recipe.scheme.name], stages)
         for student in students:
 
             def on_epoch(report: EpochReport, seed: int = student.seed) -> Verdict:
@@ -114,7 +114,8 @@ def retrain(
                     )
                 return Verdict.GO_ON
 
-            workbench.teacher(on_epoch)
+            for name in setup.teachers_for(student.teachers):
+                workbench.named_teacher(name, on_epoch)
             trained = workbench.train_student(student, on_epoch)
             if not isinstance(trained, TrainedStudent):
                 raise TypeError("a student stopped that nobody had told to")

@@ -57,6 +57,8 @@ def status(
         )
     if words := found["study_end"]["words"]:
         print(words)
+    for one in found["teachers"]:
+        print(f"teacher {one['name']}: {one['words']}, {100 * one['accuracy']:.1f} %")
     seconds = found["seconds"]
     ways = ("stopping", "pausing", "reuse", "offers")
     saved = ", ".join(f"{seconds[f'saved_by_{way}']:.0f} s by {way}" for way in ways)
@@ -82,7 +84,9 @@ def status_of(session: "Session") -> dict[str, Any]:
     except InputError:  # It has no cost table yet, and so neither points nor a front.
         front, volume, rate, study_end = 0, 0.0, None, None
         members: list[dict[str, Any]] = []
+        teachers: list[dict[str, Any]] = []
     else:
+        teachers = [asdict(one) for one in summary.teachers]
         front = len(summary.front)
         members = [
             {"trial": number, "probability": summary.front_probability[number]}
@@ -108,6 +112,7 @@ def status_of(session: "Session") -> dict[str, Any]:
         "offered": sum(point.origin == "offered" for point in history.points),
         "front": front,
         "front_members": members,
+        "teachers": teachers,
         "hypervolume": volume,
         "hypervolume_per_hour": None if rate is None else asdict(rate),
         "study_end": _as_json(study_end),

@@ -46,12 +46,14 @@ from spaces.schemes import (
     scheme_named,
 )
 from spaces.settings import PLACES, SEED, Declared, Number, Setting
-from spaces.setup import THREADS, LoadTeacher, MeasureName, StudySetup, TeacherConfig, TrainTeacher
+from spaces.setup import THREADS, MeasureName, StudySetup
 from spaces.space import Space
 from spaces.stages import (
     ADAPTERS,
     BASE_WEIGHTS,
     DEFAULT_CHAIN,
+    NO_WEIGHTS,
+    OWN_TEACHER,
     STAGES,
     Adapt,
     Adapter,
@@ -63,6 +65,16 @@ from spaces.stages import (
     TargetLayers,
 )
 from spaces.student import ChainConfig, StudentConfig, student_key
+from spaces.teachers import (
+    Ensemble,
+    Lesson,
+    LoadTeacher,
+    NamedTeacher,
+    TeacherConfig,
+    TrainTeacher,
+    check_teachers,
+    in_order,
+)
 from spaces.texts import check_texts
 from spaces.views import AS_DATA, NOTHING, MixName, Views
 
@@ -74,6 +86,8 @@ __all__ = [
     "METHODS",
     "NETWORK",
     "NOTHING",
+    "NO_WEIGHTS",
+    "OWN_TEACHER",
     "PLACES",
     "SCHEMES",
     "SCHEME_KEY",
@@ -99,6 +113,7 @@ __all__ = [
     "Dml",
     "Domain",
     "DynamicLinear",
+    "Ensemble",
     "FeatureMethod",
     "Float16",
     "Float32",
@@ -108,12 +123,14 @@ __all__ = [
     "LabelSmoothing",
     "Layout",
     "Leaf",
+    "Lesson",
     "LoadTeacher",
     "Logit",
     "MeasureName",
     "Method",
     "MixName",
     "MultiLevel",
+    "NamedTeacher",
     "Network",
     "NoTeacher",
     "Number",
@@ -142,6 +159,7 @@ __all__ = [
     "Wttm",
     "canonical_json",
     "check_class_names",
+    "check_teachers",
     "check_texts",
     "digest",
     "essence",
@@ -149,6 +167,7 @@ __all__ = [
     "from_dict",
     "has_width",
     "in_one_line",
+    "in_order",
     "is_text",
     "is_users_function",
     "keys_of",

@@ -110,11 +110,13 @@ def essence(config: object) -> Any:
 
 def without_none(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config as TOML, which has no null, can say it: what is not set is left out."""
-    return {
-        key: without_none(value) if isinstance(value, Mapping) else value
-        for key, value in table.items()
-        if value is not None
-    }
+
+    def said(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [said(each) for each in value]
+        return without_none(value) if isinstance(value, Mapping) else value
+
+    return {key: said(value) for key, value in table.items() if value is not None}
 
 
 def canonical_json(value: object) -> str:

@@ -1,43 +1,23 @@
 """What all students of a study share: data, teacher, and how arithmetic is done."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from pydantic import Field
-
 from spaces.data import DataConfig
-from spaces.network import Network
-from spaces.schedule import Schedule
+from spaces.errors import UnknownNameError
 from spaces.settings import SEED, Number, check_numbers
+from spaces.stages import OWN_TEACHER
+from spaces.teachers import (
+    Ensemble,
+    NamedTeacher,
+    TeacherConfig,
+    check_teachers,
+    in_order,
+)
 
 MeasureName = Literal["accuracy", "balanced_accuracy", "f1"]
 THREADS = Number(least=1, most=1024, whole=True)
-
-
-@dataclass(frozen=True)
-class TrainTeacher:
-    """The teacher is trained by us, once per study."""
-
-    schedule: Schedule
-    kind: Literal["train"] = "train"
-
-
-@dataclass(frozen=True)
-class LoadTeacher:
-    """The teacher's weights come from a file (safetensors, or a state dict)."""
-
-    path: str
-    kind: Literal["load"] = "load"
-    part: str | None = None
-    """Which set of weights in the file, where several fit: the keys that lead to it, with dots."""
-
-
-@dataclass(frozen=True)
-class TeacherConfig:
-    """The network that is too big, and where its weights come from."""
-
-    network: Network
-    weights: Annotated[TrainTeacher | LoadTeacher, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
@@ -58,6 +38,37 @@ class StudySetup:
     """What a network is judged by (objectives.measures), in training and as a point."""
     modules: tuple[str, ...] = ()
     """Folders in which a `module:function` is looked for, after the current one, once trusted."""
+    teachers: tuple[NamedTeacher, ...] = ()
+    """Beside its own, those that a stage can name. Raises InputError where one rests on a teacher
+    that is not there, or on itself."""
 
     def __post_init__(self) -> None:
         check_numbers(self)
+        check_teachers(self.teachers)
+
+    def teacher_named(self, name: str) -> TeacherConfig | Ensemble:
+        """Return what a teacher is; raises UnknownNameError with the known names."""
+        known = {OWN_TEACHER: self.teacher, **{each.name: each.made for each in self.teachers}}
+        if name not in known:
+            raise UnknownNameError("teacher", name, tuple(known))
+        return known[name]
+
+    @property
+    def networks_of_teachers(self) -> dict[str, TeacherConfig]:
+        """Every teacher that is one network, by name, the study's own first."""
+        others = {each.name: each.made for each in self.teachers}
+        return {OWN_TEACHER: self.teacher} | {
+            name: made for name, made in others.items() if isinstance(made, TeacherConfig)
+        }
+
+    def teachers_for(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the study's own teacher, `names` and all they rest on, in an order to make them.
+
+        Raises UnknownNameError as `teacher_named` does.
+        """
+        return in_order(self.teachers, (OWN_TEACHER, *names))
+
+    def with_teachers_for(self, names: Iterable[str]) -> "StudySetup":
+        """Return the setup without the teachers that students of `names` do not need."""
+        kept = self.teachers_for(names)
+        return replace(self, teachers=tuple(one for one in self.teachers if one.name in kept))

@@ -1,20 +1,20 @@
 """The search space of a study: a domain for every setting, and the way from a trial to a chain."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, product, takewhile
-from typing import Any
 
+from spaces.answers import are_words, every_answer, every_stage, leaving_out
 from spaces.domains import Choice, Domain, TrialLike, Value
 from spaces.keys import NETWORK, QUANTIZE, SCHEME_KEY, Ask, Key, answers_of, built, keys_of
 from spaces.methods import Method
 from spaces.network import Network, network_in_words
 from spaces.schemes import Quantize, scheme_named
-from spaces.settings import Declared, Setting, own_settings
+from spaces.settings import Declared, own_settings
 from spaces.stages import STAGES, Stage
 from spaces.student import ChainConfig, StudentConfig
-from spaces.walks import Walk, every_walk
+from spaces.walks import every_walk
 
 _MOST_COUNTED = 100_000
 """Ways to answer the keys of one table: to walk as many takes ten seconds."""
@@ -75,51 +75,38 @@ class Space:
         made = (_network(dict(zip(names, values, strict=True))) for values in grid)
         return tuple(dict.fromkeys(made))
 
-    @cached_property
+    @property
     def methods(self) -> tuple[Method, ...]:
-        """Every method that a student can have, with each combination of its settings in words.
-
-        Each number is at its largest: on words alone, and on what a weight of 0 leaves out, depends
-        which layers a method looks at.
-        """
-
-        def values(name: str, declared: Declared) -> tuple[Value, ...]:
-            its = self.values(name)
-            told = declared.kinds is not None or self.keys[name][0].method is not None
-            return its if _are_words(its) and told else (_largest(its),)
-
-        found = (
-            stage.teaching
-            for kind in self.stages
-            for stage in self._answers(kind, STAGES[kind], values)
-            if stage is not None
-        )
+        """Every method that a student can have, with each combination of its settings in words."""
+        found = (stage.teaching for stage in self.tried)
         return tuple(dict.fromkeys(method for method in found if method is not None))
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """Names of the teachers that students can ask."""
+        asked = (stage.teacher for stage in self.tried)
+        return tuple(dict.fromkeys(name for name in asked if name is not None))
 
     @cached_property
     def tried(self) -> tuple[Stage, ...]:
-        """Every stage that a student can have, by the settings that decide whether it can at all.
+        """Every stage that a student can have, by what decides whether it can at all.
 
-        All others are at one of their values.
+        That is its method, all that is said of that in words, and the settings that declare it:
+        who teaches, what it begins with. Each number is at its largest: on words alone, and on what
+        a weight of 0 leaves out, depends which layers a method looks at.
         """
-        return tuple(
-            stage for kind in self.stages for stage in self._stages(kind, lambda one: one.tried)
-        )
+
+        def varies(name: str, declared: Declared) -> bool:
+            of_method = declared.kinds is not None or self.keys[name][0].method is not None
+            return declared.setting.tried or (of_method and are_words(self.values(name)))
+
+        found = (stage for kind in self.stages for stage in every_stage(kind, self.values, varies))
+        return tuple(dict.fromkeys(found))
 
     def labels(self, kind: str) -> tuple[str, ...]:
         """Return the label of every stage of that kind that a student can have, each once."""
-        stages = self._stages(kind, lambda one: one.tells_family)
+        stages = every_stage(kind, self.values, lambda _, declared: declared.setting.tells_family)
         return tuple(dict.fromkeys(stage.label for stage in stages))
-
-    def _stages(self, kind: str, varies: Callable[[Setting], bool]) -> Iterator[Stage]:
-        """Yield the stages of a kind with each combination of the settings that vary."""
-
-        def values(name: str, declared: Declared) -> tuple[Value, ...]:
-            its, setting = self.values(name), declared.setting
-            left = tuple(value for value in its if value != setting.skips)
-            return its if varies(setting) else (left or its)[:1]
-
-        yield from (one for one in self._answers(kind, STAGES[kind], values) if one is not None)
 
     def suggest(self, trial: TrialLike) -> ChainConfig:
         """Ask `trial` for every searched setting that applies and return the chain they make."""
@@ -194,22 +181,12 @@ class Space:
         """How many students there are; None when they are more than 100,000, and so not counted."""
         count = 1
         for table, kind in ((NETWORK, Network), *((each, STAGES[each]) for each in self.stages)):
-            every = self._answers(table, kind, lambda name, _: self.values(name))
+            every = every_answer(table, kind, lambda name, _: self.values(name))
             answers = sum(1 for _ in islice(every, _MOST_COUNTED + 1))
             if answers > _MOST_COUNTED:
                 return None
             count *= answers
         return count
-
-    def _answers(
-        self, table: str, kind: type, values: Callable[[str, Declared], Sequence[Value]]
-    ) -> Iterator[Any]:
-        """Yield what each different way to answer the keys of one table with `values` makes."""
-
-        def ask(walk: Walk) -> Ask:
-            return lambda name, declared: walk.suggest_categorical(name, values(name, declared))
-
-        return every_walk(lambda walk: built(table, kind, ask(walk)))
 
     @cached_property
     def _first_scheme(self) -> "Space":
@@ -225,19 +202,7 @@ class Space:
 
     @cached_property
     def _skips(self) -> Mapping[str, Mapping[str, Value]]:
-        return {kind: self._skips_of(kind) for kind in self.stages}
-
-    def _skips_of(self, kind: str) -> Mapping[str, Value]:
-        """Try what is asked before the setting that skips: under some of it that may not apply."""
-        settings = own_settings(STAGES[kind])
-        skips = [one.setting.skips is not None for one in settings]
-        before = settings[: skips.index(True)] if any(skips) else ()
-        names = [f"{kind}.{one.name}" for one in before]
-        for values in product(*map(self.values, names)):
-            answers = _Skipping(self, dict(zip(names, values, strict=True)))
-            if built(kind, STAGES[kind], answers) is None:
-                return answers.given
-        return {}
+        return {kind: leaving_out(kind, self.values) for kind in self.stages}
 
     def clashes(self) -> Iterator[tuple[str, str]]:
         """Yield keys, and what is wrong, where a student could have values that cannot go together.
@@ -271,40 +236,14 @@ def _network(values: Mapping[str, Value]) -> Network:
 
 def _ascending(values: Sequence[Value]) -> Sequence[Value]:
     """Return numbers in ascending order, and words as they stand."""
-    return values if _are_words(values) else sorted(values)
+    return values if are_words(values) else sorted(values)
 
 
 def _ends(values: Sequence[Value]) -> Sequence[Value]:
     """Return all words, and of numbers the first and the last."""
-    return values if _are_words(values) else tuple(dict.fromkeys((values[0], values[-1])))
-
-
-def _are_words(values: Sequence[Value]) -> bool:
-    return any(isinstance(value, str) for value in values)
-
-
-def _largest(values: Sequence[Value]) -> Value:
-    """Return the largest number, at which a weight is not 0, or the last word."""
-    value: Value = values[-1] if _are_words(values) else max(values)
-    return value
+    return values if are_words(values) else tuple(dict.fromkeys((values[0], values[-1])))
 
 
 def _plain(declared: Declared) -> Value:
     """Return a field's default as it stands in a domain: a method by its name."""
     return declared.named(declared.default)
-
-
-class _Skipping:
-    """Answers as `chosen` says, leaves a stage out as soon as it may, and notes what it gave."""
-
-    def __init__(self, space: Space, chosen: Mapping[str, Value]) -> None:
-        self._space, self._chosen = space, chosen
-        self.given: dict[str, Value] = {}
-
-    def __call__(self, name: str, declared: Declared) -> Value:
-        """Answer with the value of a key."""
-        value = declared.setting.skips
-        if value is None:
-            value = self._chosen.get(name, self._space.values(name)[0])
-        self.given[name] = value
-        return value

@@ -10,7 +10,7 @@ from spaces.methods import Method, NoTeacher
 from spaces.network import Network
 from spaces.schemes import Scheme, scheme_named
 from spaces.settings import SEED, check_numbers
-from spaces.stages import STAGES, Stage
+from spaces.stages import OWN_TEACHER, STAGES, Stage
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,18 @@ class StudentConfig:
             if stage.teaching is not None:
                 return stage.teaching
         return NoTeacher()
+
+    def teacher(self, index: int) -> str:
+        """Return the name of the teacher that the stage at `index` asks, if it asks any."""
+        named = (stage.teacher for stage in reversed(self.stages[: index + 1]))
+        return next((name for name in named if name is not None), OWN_TEACHER)
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """Names of the teachers that its stages really ask."""
+        stages = range(len(self.stages))
+        asked = (self.teacher(index) for index in stages if self.teaching(index).needs_teacher)
+        return tuple(dict.fromkeys(asked))
 
     @cached_property
     def needs_teacher(self) -> bool:

@@ -1,3 +1,4 @@
+from .bounds_table import BoundsTable as BoundsTable
 from .folder import StudyFolder as StudyFolder
 from .folder import made_folders as made_folders
 from .inputs import changed_inputs as changed_inputs
@@ -25,7 +26,6 @@ from .paths import usable as usable
 from .patience import was_cut_off as was_cut_off
 from .report_table import ReportTable as ReportTable
 from .schema import OBJECTIVES as OBJECTIVES
-from .schema import BoundsTable as BoundsTable
 from .schema import StudyConfig as StudyConfig
 from .storage import holds_studies as holds_studies
 from .storage import open_storage as open_storage

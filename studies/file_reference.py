@@ -31,6 +31,7 @@ from spaces import (
 from spaces.schemes import Quantize
 from studies.schema import StudyConfig
 from studies.tables import DataTable, TeacherTable, TrainingTable
+from studies.teacher_tables import NamedTeacherTable
 
 _HEAD = """\
 # The study file
@@ -48,7 +49,11 @@ as `[chain]` has stages.
 """
 _COLUMNS = ("key", "what it takes", "default", "meaning")
 _WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false"}
-_ALIKE: Mapping[type, type] = {TeacherTable: Network, TrainingTable: Schedule}
+_ALIKE: Mapping[type, type] = {
+    TeacherTable: Network,
+    NamedTeacherTable: Network,
+    TrainingTable: Schedule,
+}
 """Where a key that says nothing is explained."""
 _LIMITS = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
 
@@ -65,6 +70,8 @@ def file_reference() -> str:
 
 def _tables(path: str, annotation: Any) -> Iterator[tuple[str, type]]:
     """Yield the tables of a file below a key, by their dotted names."""
+    if get_origin(annotation) is dict:
+        path = f"{path}.NAME"
     for kind in get_args(annotation) or (annotation,):
         if isinstance(kind, type) and (issubclass(kind, BaseModel) or kind is DataTable):
             yield path, kind
@@ -143,7 +150,7 @@ def _type_in_words(annotation: Any) -> str:
 def _default(value: Any) -> str:
     if value is PydanticUndefined:
         return "must be there"
-    if value is None:
+    if value is None or value == "":
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

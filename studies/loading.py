@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -236,7 +236,9 @@ def _of_key(fault: ErrorDetails) -> str:
 def _known_keys(path: tuple[int | str, ...]) -> list[str]:
     kind: Any = StudyConfig
     for part in path:
-        kind = _fields_of(kind)[str(part)]
+        # A table of tables has one kind of them under whatever name.
+        named = get_origin(kind) is dict
+        kind = get_args(kind)[1] if named else _fields_of(kind)[str(part)]
     return list(_fields_of(kind))
 
 

@@ -1,7 +1,8 @@
 """Paths of a study's settings: from where they are written to where they lie."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from spaces import InputError
 _PREFIX = "imagefolder:"
 _KEYS = (
     "teacher.weights",
+    "teachers.*.weights",
     "data.root",
     "data.name",
     "data.validation",
@@ -17,7 +19,7 @@ _KEYS = (
     "modules",
 )
 """Settings that are a path: the data's name behind its prefix, its classes where they are no list,
-each of the modules."""
+each of the modules. A star stands for every table."""
 
 
 def usable(path: Path) -> Path:
@@ -57,7 +59,7 @@ def in_current_folder(values: dict[str, Any]) -> None:
 
 def with_absolute_paths(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of `values` in which two ways to write one path are no difference."""
-    copied = {key: dict(part) if isinstance(part, dict) else part for key, part in values.items()}
+    copied = deepcopy(dict(values))
     in_current_folder(copied)
     return copied
 
@@ -85,14 +87,24 @@ def with_moved_files(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str
 def _change_all(values: dict[str, Any], change: Callable[[str], str]) -> None:
     for key in _KEYS:
         *tables, last = key.split(".")
-        table: Any = values
-        for name in tables:
-            table = table.get(name) if isinstance(table, dict) else None
-        if isinstance(table, dict) and last in table:
-            try:
-                table[last] = _changed(table[last], key, change)
-            except InputError as error:
-                raise InputError(f"{key}: {error}") from error
+        for table in _tables(values, tables):
+            if last in table:
+                try:
+                    table[last] = _changed(table[last], key, change)
+                except InputError as error:
+                    raise InputError(f"{key}: {error}") from error
+
+
+def _tables(values: Any, path: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the tables that a path with stars leads to."""
+    if not isinstance(values, dict):
+        return
+    if not path:
+        yield values
+        return
+    first, *rest = path
+    for name in values if first == "*" else (first,):
+        yield from _tables(values.get(name), rest)
 
 
 def _changed(value: Any, key: str, change: Callable[[str], str]) -> Any:

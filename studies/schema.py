@@ -1,8 +1,7 @@
 """What a study file says: one named search, whole and valid."""
 
-import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 from pydantic import Field, ValidationInfo, field_serializer, field_validator
 from pydantic_core import PydanticCustomError
@@ -17,15 +16,15 @@ from spaces import (
     StudySetup,
     digest,
     is_users_function,
+    keys_of,
 )
+from studies.bounds_table import BoundsTable
 from studies.folder import check_name
 from studies.paths import with_absolute_paths
 from studies.report_table import ReportTable
 from studies.space_table import SpaceTable, is_default, nested, read_space, written
 from studies.tables import ChainTable, DataTable, Table, TeacherTable
-
-if TYPE_CHECKING:
-    from objectives.fronts import Bounds, Costs
+from studies.teacher_tables import NamedTeacherTable, faults_of_teachers, named_teachers
 
 _MOST_TRIALS = 100_000
 
@@ -78,43 +77,6 @@ class CostsTable(Table):
     """Timed calls per process, after warm-up."""
 
 
-class BoundsTable(Table):
-    """[bounds]: below what a point is worth nothing to the study."""
-
-    accuracy_of_teacher: float = Field(0.9, gt=0, le=1)
-    """Accuracy floor as a share of the teacher's."""
-    size_of_teacher: float | None = Field(None, ge=1e-6, le=1e3)
-    """Most bytes, as a share of the teacher's fp32 file."""
-    latency_of_teacher: float | None = Field(None, ge=1e-6, le=1e3)
-    """Longest latency, as a share of the teacher's as fp32."""
-    size_mb: float | None = Field(None, ge=1e-6, le=1e6)
-    """Most megabytes (10^6 bytes); beside size_of_teacher the tighter of both counts."""
-    latency_ms: float | None = Field(None, ge=1e-6, le=1e6)
-    """Longest latency of one image; beside latency_of_teacher the tighter of both counts."""
-
-    def of(self, accuracy: float, teacher: "Costs") -> "Bounds":
-        """Return the bounds for a teacher of that accuracy and those costs as fp32."""
-        from objectives.fronts import Bounds, accuracy_floor
-
-        sizes = [
-            *([] if self.size_mb is None else [self.size_mb * 1e6]),
-            *([] if self.size_of_teacher is None else [self.size_of_teacher * teacher.size_bytes]),
-        ]
-        latencies = [
-            *([] if self.latency_ms is None else [self.latency_ms]),
-            *(
-                []
-                if self.latency_of_teacher is None
-                else [self.latency_of_teacher * teacher.latency_ms]
-            ),
-        ]
-        return Bounds(
-            accuracy_floor(self.accuracy_of_teacher, accuracy),
-            min(sizes, default=math.inf),
-            min(latencies, default=math.inf),
-        )
-
-
 _BOUNDS_OF = {
     "size_bytes": ("size_of_teacher", "size_mb"),
     "latency_ms": ("latency_of_teacher", "latency_ms"),
@@ -143,6 +105,7 @@ class StudyConfig(Table):
     study file is always among them."""
     data: DataTable
     teacher: TeacherTable
+    teachers: dict[str, NamedTeacherTable] = Field({})
     chain: ChainTable = ChainTable()
     space: SpaceTable = Field(SpaceTable({}), validate_default=True)
     runtime: RuntimeTable = RuntimeTable()
@@ -161,6 +124,19 @@ class StudyConfig(Table):
             raise ValueError(str(error)) from error
         return name
 
+    @field_validator("teachers")
+    @classmethod
+    def _go_together(
+        cls, teachers: dict[str, NamedTeacherTable], info: ValidationInfo
+    ) -> dict[str, NamedTeacherTable]:
+        own, data = info.data.get("teacher"), info.data.get("data")
+        if own is not None and data is not None:
+            try:
+                named_teachers(own, teachers, data.image_size)
+            except InputError as error:
+                raise ValueError(str(error)) from error
+        return teachers
+
     @field_validator("space", mode="plain")
     @classmethod
     def _read(cls, space: Any, info: ValidationInfo) -> SpaceTable:
@@ -172,6 +148,8 @@ class StudyConfig(Table):
         # Whatever is wrong itself is missing here, and has its own fault.
         chain, data = info.data.get("chain", ChainTable()), info.data.get("data")
         table, faults = read_space(values, chain.stages, data.image_size if data else 32)
+        if not faults and (teachers := info.data.get("teachers")) is not None:
+            faults = faults_of_teachers(table.domains, keys_of(chain.stages), teachers)
         if faults:
             raise PydanticCustomError(SPACE_FAULTS, "{faults}", {"faults": faults})
         return table
@@ -223,8 +201,9 @@ class StudyConfig(Table):
 
     def setup(self) -> StudySetup:
         """Return what all students share."""
+        tables = (self.teacher, *self.teachers.values())
         return StudySetup(
-            data=self.data.settings(loaded_teacher=self.teacher.weights is not None),
+            data=self.data.settings(loaded_teacher=any(one.weights is not None for one in tables)),
             teacher=self.teacher.settings(self.data.image_size),
             seed=self.seed,
             threads=self.runtime.threads,
@@ -232,13 +211,15 @@ class StudyConfig(Table):
             runtime=self.runtime.name,
             measure=cast("MeasureName", self.objectives[0]),
             modules=self.modules,
+            teachers=named_teachers(self.teacher, self.teachers, self.data.image_size),
         )
 
     @property
     def users_functions(self) -> tuple[str, ...]:
         """The architectures that are a `module:function`."""
-        students = self.search_space().values("network.architecture")
-        return tuple(filter(is_users_function, (self.teacher.architecture, *map(str, students))))
+        students = map(str, self.search_space().values("network.architecture"))
+        teachers = (one.architecture for one in (self.teacher, *self.teachers.values()))
+        return tuple(filter(is_users_function, (*teachers, *students)))
 
     def search_space(self) -> Space:
         """Return what is searched; it remembers much, so keep it."""
@@ -258,6 +239,8 @@ class StudyConfig(Table):
         kept = ("objectives", "seed", "data", "teacher", "chain", "runtime")
         identity = {key: values[key] for key in kept}
         del identity["data"]["root"]
+        if self.teachers:
+            identity["teachers"] = values["teachers"]
         identity["space"] = nested(
             {
                 name: written(domain)

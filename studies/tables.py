@@ -6,13 +6,14 @@ dataclass, so that a table with three faults shows three, each under its key.
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from spaces import (
     DEFAULT_CHAIN,
+    NO_WEIGHTS,
     STAGES,
     DataConfig,
     DecayName,
@@ -126,6 +127,9 @@ class TeacherTable(Table):
     """A safetensors file, or a state dict."""
     weights_part: str | None = None
     """Which set of weights in that file, where several fit."""
+    pretrained: str | None = Field(None, min_length=1)
+    """Torchvision's weights that its training begins with, its classifier aside, by their name:
+    `IMAGENET1K_V1`."""
     training: TrainingTable | None = None
 
     @field_validator("width")
@@ -133,28 +137,39 @@ class TeacherTable(Table):
     def _has_it(cls, width: float, info: ValidationInfo) -> float:
         # An architecture that is wrong itself is missing here, and has its own fault.
         try:
-            Network(info.data.get("architecture", "mobilenet_v2"), width)
+            Network(info.data.get("architecture") or "mobilenet_v2", width)
         except InputError as error:
             raise ValueError(str(error)) from error
         return width
 
     @model_validator(mode="after")
-    def _one_origin(self) -> "TeacherTable":
+    def _whole(self) -> Self:
+        self._check()
+        return self
+
+    def _check(self) -> None:
+        """Raise ValueError unless its keys go together."""
         if (self.weights is None) == (self.training is None):
             raise ValueError(
                 "a teacher has either `weights` (a file) or a table `training` (how it is trained)"
             )
         if self.weights is None and self.weights_part is not None:
             raise ValueError("`weights_part` is a part of a file, and there is no `weights`")
-        return self
+        if self.training is None and self.pretrained is not None:
+            raise ValueError(
+                "`pretrained` weights have other classes: a table `training` says how they are "
+                "trained on these; weights that know them are `weights` (a file)"
+            )
 
     def settings(self, image_size: int) -> TeacherConfig:
         """Return the TeacherConfig; image_size: at which the images are held."""
         size = self.image_size or image_size
         network = Network(self.architecture, self.width, self.stem, size)
-        if self.training is not None:
-            return TeacherConfig(network, TrainTeacher(self.training.schedule()))
-        return TeacherConfig(network, LoadTeacher(str(self.weights), part=self.weights_part))
+        if self.training is None:
+            return TeacherConfig(network, LoadTeacher(str(self.weights), part=self.weights_part))
+        begun = self.pretrained or NO_WEIGHTS
+        weights = TrainTeacher(self.training.schedule(), pretrained=begun)
+        return TeacherConfig(network, weights)
 
 
 class ChainTable(Table):

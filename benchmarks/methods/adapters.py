@@ -65,7 +65,7 @@ def main() -> None:
     stages = adaptations(space)
     controls = list(dict.fromkeys(map(control_of, stages)))
     tried = [*space.tried, *stages, *controls]
-    check_setup(config.setup(), space.networks[:1], space.schemes, space.methods, tried)
+    check_setup(config.setup(), space.networks[:1], space.schemes, tried)
     found: dict[tuple[Row, float], list[Outcome]] = defaultdict(list)
     with Workbench(config.setup(), options.work) as bench:
         journal = Journal(options.work / "adapters.jsonl")

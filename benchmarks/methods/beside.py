@@ -76,7 +76,7 @@ def main() -> None:
     config = load_study(options.study, options.overrides)
     space = config.search_space()
     students = [student_of(space, row.answers) if row.answers else None for row in rows]
-    check_setup(config.setup(), space.networks, space.schemes, space.methods, space.tried)
+    check_setup(config.setup(), space.networks, space.schemes, space.tried)
     journal = Journal(options.work / "outcomes.jsonl")
     found: list[list[float]] = [[] for _ in rows]
     with Workbench(config.setup(), options.work) as bench:

@@ -12,7 +12,7 @@ from statistics import mean
 
 from benchmarks.methods.effects import table
 from benchmarks.methods.outcomes import Journal, Outcome, spread
-from objectives.training.methods import METHODS as TRAINED
+from objectives.training import METHODS as TRAINED
 from spaces import METHODS, FeatureMethod, Method, NoTeacher
 from spaces.settings import own_settings
 

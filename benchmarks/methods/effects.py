@@ -49,7 +49,7 @@ def main() -> None:
     space = config.search_space()
     if METHOD not in space.keys or NoTeacher.kind not in space.values(METHOD):
         raise InputError(f"the study {config.name} must have `none` among its {METHOD}")
-    check_setup(config.setup(), space.networks, space.schemes, space.methods, space.tried)
+    check_setup(config.setup(), space.networks, space.schemes, space.tried)
     methods = [str(name) for name in space.values(METHOD)]
     if options.methods:
         only = {NoTeacher.kind, *options.methods.split(",")}

@@ -73,7 +73,7 @@ class SimulatedWorkbench:
         """Seconds in which it waited for stages."""
         images = table.validation_images
         self.data = SimpleNamespace(images_in=lambda split: images)  # noqa: ARG005
-        self.keys = SimpleNamespace(teacher=lambda: "teacher")
+        self.keys = SimpleNamespace(all_teachers=lambda: ("teacher",))
         self.cache = SimpleNamespace(keep=frozenset())
 
     def train_student(

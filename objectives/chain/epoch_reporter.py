@@ -1,7 +1,14 @@
 """Between a stage that trains and the caller who is asked after every epoch."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from objectives.chain.cache import Draft, Entry, StageCache
 from objectives.results import EpochReport, OnEpoch, StageName, StageRecord, Verdict
-from objectives.training import EpochResult
+from objectives.training import AfterEpoch, EpochResult
+
+StageBuild = Callable[[Draft, AfterEpoch], bool]
+"""Trains a stage and publishes it; False when it was stopped."""
 
 
 class EpochReporter:
@@ -48,3 +55,17 @@ class EpochReporter:
     def record(self, key: str) -> StageRecord:
         """Return what the stage took so far."""
         return StageRecord(self._stage, key, self._seconds, self._seconds_reused, self.reported)
+
+
+def reported_entry(
+    cache: StageCache, key: str, reporter: EpochReporter, build: StageBuild, leases: ExitStack
+) -> Entry | None:
+    """Return a stage's entry, made if need be, every epoch reported; None: a verdict stopped it."""
+    entry = cache.obtain(key, lambda draft: build(draft, reporter), leases)
+    if entry is None:
+        return None
+    results = [EpochResult(**result) for result in entry.notes["results"]]
+    for epoch, result in enumerate(results[reporter.reported :], reporter.reported + 1):
+        if not reporter(epoch, result, reused=True):
+            break
+    return None if reporter.stopped else entry

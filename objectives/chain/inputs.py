@@ -1,6 +1,6 @@
 """What a study begins with beside its settings, by content: images, weights and the user's code.
 
-No torch, unless a network is a user's.
+No torch, unless a network is a user's or pretrained.
 """
 
 import functools
@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING
 
 from objectives.users_files import check_is_file, decoding
 from spaces import (
+    NO_WEIGHTS,
+    OWN_TEACHER,
     DataConfig,
     InputError,
     LoadTeacher,
     Network,
+    Stage,
     StudySetup,
+    TrainTeacher,
     digest,
     is_users_function,
 )
@@ -42,23 +46,36 @@ class StudyInput:
 
 
 def study_inputs(
-    setup: StudySetup, networks: Iterable[Network], data: "Data"
+    setup: StudySetup, networks: Iterable[Network], data: "Data", stages: Iterable[Stage] = ()
 ) -> tuple[StudyInput, ...]:
-    """Return all that students of `networks` are made from beside settings."""
-    return (*file_inputs(setup, networks), *data_inputs(data))
+    """Return all that students of `networks` and `stages` are made from beside settings."""
+    return (*file_inputs(setup, networks, stages), *data_inputs(data))
 
 
-def file_inputs(setup: StudySetup, networks: Iterable[Network]) -> tuple[StudyInput, ...]:
-    """Return the teacher's weights, where they are loaded, and the code of networks of the user's.
+def file_inputs(
+    setup: StudySetup, networks: Iterable[Network], stages: Iterable[Stage] = ()
+) -> tuple[StudyInput, ...]:
+    """Return weights that are loaded, of teachers and pretrained ones, and the user's code.
 
-    Raises InputError when a file cannot be read or a function is not there.
+    No torch, unless a network is a user's or pretrained. Raises InputError when a file cannot be
+    read or a function is not there.
     """
-    found = []
-    weights = setup.teacher.weights
-    if isinstance(weights, LoadTeacher):
-        path = Path(weights.path)
-        found.append(StudyInput("teacher's weights", file_digest(path), str(path)))
-    for name in dict.fromkeys(one.architecture for one in (setup.teacher.network, *networks)):
+    found, networks, teachers = [], tuple(networks), setup.networks_of_teachers
+    for name, teacher in teachers.items():
+        if isinstance(teacher.weights, LoadTeacher):
+            path = Path(teacher.weights.path)
+            whose = "teacher's weights" if name == OWN_TEACHER else f"weights of teacher {name}"
+            found.append(StudyInput(whose, file_digest(path), str(path)))
+    found += _pretrained(
+        [(network, stage.pretrained) for stage in stages for network in networks]
+        + [
+            (teacher.network, teacher.weights.pretrained)
+            for teacher in teachers.values()
+            if isinstance(teacher.weights, TrainTeacher)
+        ]
+    )
+    of_teachers = [each.network for each in teachers.values()]
+    for name in dict.fromkeys(one.architecture for one in (*of_teachers, *networks)):
         if is_users_function(name):
             from objectives.models import source_files
 
@@ -66,6 +83,18 @@ def file_inputs(setup: StudySetup, networks: Iterable[Network]) -> tuple[StudyIn
             content = digest([file_digest(path) for path in files])
             found.append(StudyInput(f"code of {name}", content, ", ".join(map(str, files))))
     return tuple(found)
+
+
+def _pretrained(asked: Iterable[tuple[Network, str]]) -> list[StudyInput]:
+    """Return torchvision's weights that networks begin with, each file once."""
+    found = {}
+    for network, name in asked:
+        if name != NO_WEIGHTS:
+            from objectives.models import pretrained_file
+
+            path, words = pretrained_file(network, name), f"{name} of {network.architecture}"
+            found[words] = StudyInput(words, file_digest(path), str(path))
+    return list(found.values())
 
 
 def data_inputs(data: "Data") -> tuple[StudyInput, ...]:

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 from collections.abc import Iterable
-from functools import cached_property
 from pathlib import Path
 from typing import get_args
 
@@ -10,19 +9,25 @@ import torch
 
 from objectives.chain.handlers import handler_of
 from objectives.chain.inputs import file_digest
-from objectives.chain.teacher import LOGITS_VERSION, TEACHER_VERSION
+from objectives.chain.teacher import ENSEMBLE_VERSION, LOGITS_VERSION, TEACHER_VERSION
 from objectives.data import Data, RecordedImages, load_data
-from objectives.models import source_files
+from objectives.models import pretrained_file, source_files
 from spaces import (
+    NO_WEIGHTS,
+    OWN_TEACHER,
+    Ensemble,
     InputError,
     LoadTeacher,
     Network,
     StudentConfig,
     StudySetup,
+    TeacherConfig,
     digest,
     essence,
     is_users_function,
 )
+
+_IMAGES_ASKED = (*get_args(RecordedImages), "validation", "test")
 
 
 class StageKeys:
@@ -30,6 +35,7 @@ class StageKeys:
 
     def __init__(self, setup: StudySetup, data: Data) -> None:
         self._setup = setup
+        self._teachers: dict[str, str] = {}
         self._images: dict[str, object] = {
             "fingerprint": data.fingerprint,
             # Nothing by name is what false was before there were names.
@@ -51,26 +57,46 @@ class StageKeys:
             "torchvision": importlib.metadata.version("torchvision"),
         }
 
-    def teacher(self) -> str:
-        """Return the key of the study's teacher."""
-        return self._teacher
-
-    @cached_property
-    def _teacher(self) -> str:
+    def teacher(self, name: str = OWN_TEACHER) -> str:
+        """Return the key of one of the study's teachers; raises UnknownNameError."""
         # Once: a file that is overwritten meanwhile is not the one that was loaded.
-        teacher = self._setup.teacher
-        if isinstance(teacher.weights, LoadTeacher):
-            weights: dict[str, object] = {"sha256": file_digest(Path(teacher.weights.path))}
-            if teacher.weights.part is not None:
-                weights["part"] = teacher.weights.part
-        else:
-            weights = {**essence(teacher.weights), "seed": self._setup.seed}
-        network = _network(teacher.network)
-        return self._key("teacher", TEACHER_VERSION, None, network, weights)
+        if name not in self._teachers:
+            made = self._setup.teacher_named(name)
+            if isinstance(made, Ensemble):
+                members = [self.teacher(each) for each in made.members]
+                self._teachers[name] = self._key("ensemble", ENSEMBLE_VERSION, None, members)
+            else:
+                self._teachers[name] = self._network_teacher(made)
+        return self._teachers[name]
 
-    def teacher_logits(self, images: str) -> str:
-        """Return the key of the teacher's logits on a split, or on RecordedImages."""
-        return self._key("teacher_logits", LOGITS_VERSION, self.teacher(), images)
+    def _network_teacher(self, teacher: TeacherConfig) -> str:
+        given = teacher.weights
+        weights: dict[str, object]
+        if isinstance(given, LoadTeacher):
+            weights = {"sha256": file_digest(Path(given.path))}
+            if given.part is not None:
+                weights["part"] = given.part
+        else:
+            seed = self._setup.seed if given.seed is None else given.seed
+            weights = {**essence(given), "seed": seed}
+            if given.pretrained != NO_WEIGHTS:
+                weights["pretrained"] = _pretrained(teacher.network, given.pretrained)
+            if given.lesson is not None:
+                taught_by = self.teacher(given.lesson.teacher)
+                weights["lesson"] = [taught_by, essence(given.lesson.method)]
+        return self._key("teacher", TEACHER_VERSION, None, _network(teacher.network), weights)
+
+    def teacher_logits(self, images: str, name: str = OWN_TEACHER) -> str:
+        """Return the key of a teacher's logits on a split, or on RecordedImages."""
+        return self._key("teacher_logits", LOGITS_VERSION, self.teacher(name), images)
+
+    def all_teachers(self) -> tuple[str, ...]:
+        """Return the keys of all teachers of the study, and of what they leave."""
+        found = []
+        for name in (OWN_TEACHER, *(each.name for each in self._setup.teachers)):
+            logits = (self.teacher_logits(images, name) for images in _IMAGES_ASKED)
+            found += [self.teacher(name), *logits]
+        return tuple(found)
 
     def stage(self, student: StudentConfig) -> str:
         """Return the key of the student's last stage; of the others, ask for its prefixes.
@@ -79,15 +105,18 @@ class StageKeys:
         """
         stage, before = student.stages[-1], len(student.stages) - 1
         handler = handler_of(stage.kind)
+        asks, begins = student.teaching(before).needs_teacher, stage.pretrained
+        fresh = before or begins == NO_WEIGHTS
         return self._key(
             stage.kind,
             handler.code_version,
             self.stage(student.prefix(before)) if before else None,
             None if before else _network(student.network),
-            self.teacher() if student.teaching(before).needs_teacher else None,
+            self.teacher(student.teacher(before)) if asks else None,
             essence(stage),
             student.seed,
             [importlib.metadata.version(name) for name in handler.libraries],
+            *([] if fresh else [_pretrained(student.network, begins)]),
         )
 
     def _key(self, stage: str, version: int, parent: str | None, *settings: object) -> str:
@@ -102,12 +131,13 @@ def keys_of_students(setup: StudySetup, students: Iterable[StudentConfig]) -> fr
     if setup.device == "cuda" and not torch.cuda.is_available():
         raise InputError("it trains on device cuda, and torch finds none here")
     keys = StageKeys(setup, load_data(setup.data))
-    of_teacher = [
-        keys.teacher(),
-        *map(keys.teacher_logits, (*get_args(RecordedImages), "validation", "test")),
-    ]
     prefixes = (prefix for student in students for prefix in student.prefixes)
-    return frozenset([*of_teacher, *map(keys.stage, prefixes)])
+    return frozenset([*keys.all_teachers(), *map(keys.stage, prefixes)])
+
+
+def _pretrained(network: Network, name: str) -> object:
+    """Return torchvision's weights by name and content."""
+    return {"name": name, "sha256": file_digest(pretrained_file(network, name))}
 
 
 def _network(network: Network) -> object:

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from functools import partial
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from objectives.chain.artifacts import TEMPLATES, put_in_place
-from objectives.chain.handlers import ChecksNetworks, handler_of
-from objectives.chain.teacher import try_teacher
+from objectives.chain.lessons import Lessons
+from objectives.chain.teacher import try_given_weights
 from objectives.data import Data, load_data
 from objectives.measures import MEASURES
 from objectives.models import (
@@ -30,14 +29,13 @@ from objectives.models import (
     speed_up_small_maps,
 )
 from objectives.runtimes import runtime_named
-from objectives.training import try_method
 from spaces import (
     InputError,
     LoadTeacher,
-    Method,
     Network,
     Stage,
     StudySetup,
+    TeacherConfig,
     TrainTeacher,
     in_one_line,
     is_users_function,
@@ -57,7 +55,7 @@ class CheckedSetup:
 
     setup: StudySetup
     networks: tuple[Network, ...]
-    """The teacher's and the students'."""
+    """That of the study's own teacher, and the students'."""
     schemes: tuple[str, ...]
     class_names: tuple[str, ...]
     test_images: int
@@ -129,14 +127,14 @@ def check_setup(
     setup: StudySetup,
     networks: Sequence[Network],
     schemes: Iterable[str],
-    methods: Iterable[Method] = (),
     stages: Iterable[Stage] = (),
 ) -> CheckedSetup:
-    """Build and run every network, the teacher's too, as training, scoring and the cache will.
+    """Build and run every network, the teachers' too, as training, scoring and the cache will.
 
-    networks: the students', each of which is to learn by each of `methods` and to be trained by
-    each of `stages`. Raises InputError when data or the runtime are missing, or with a line for
-    each network, or each kind of fault that several share, that cannot be used.
+    networks: the students', each of which is to be trained as each of `stages` says: by its method
+    and its teacher, from its weights, with its adapter. Raises InputError when data or the runtime
+    are missing, or with a line for each network, or each kind of fault that several share, that
+    cannot be used.
     """
     runtime, schemes = runtime_named(setup.runtime), tuple(schemes)
     if beyond := sorted(set(schemes) - set(runtime.schemes())):
@@ -145,25 +143,36 @@ def check_setup(
             f"{', '.join(runtime.schemes())}"
         )
     data = load_data(setup.data)
-    classes = data.classes
-    teacher, weights = setup.teacher.network, setup.teacher.weights
-    trained = {*networks, teacher} if isinstance(weights, TrainTeacher) else set(networks)
-    all_networks = tuple(dict.fromkeys((teacher, *networks)))
+    classes, teachers = data.classes, setup.networks_of_teachers.values()
+    trained = [each.network for each in teachers if isinstance(each.weights, TrainTeacher)]
+    trained += networks
+    all_networks = dict.fromkeys([*(each.network for each in teachers), *networks])
     faults = _faults(all_networks, lambda one: _try(one, classes, learns=one in trained))
-    if isinstance(weights, LoadTeacher) and not any(teacher in ones for ones in faults.values()):
-        try:
-            model = initialised_model(teacher, classes, seed=0)
-            try_teacher(model, teacher, weights, data)
-        except InputError as error:
-            faults[str(error)] = []  # It names the network.
+    for teacher in teachers:
+        if not any(teacher.network in ones for ones in faults.values()):
+            _add(faults, _faults_of_weights(teacher, data))
     if not faults:
-        stages, methods = tuple(stages), tuple(methods)
-        faults = _faults(networks, lambda one: _try_stages(one, stages, classes))
-        faults |= _faults(networks, lambda one: _try_methods(one, teacher, methods, classes))
+        faults = _faults(networks, Lessons(setup, classes, tuple(stages)).check)
     _refuse(faults)
     words = "; ".join([data.described, *_unevenness(setup, data)])
+    exported = tuple(dict.fromkeys((setup.teacher.network, *networks)))
     names, test_images = data.class_names, data.images_in("test")
-    return CheckedSetup(setup, all_networks, schemes, names, test_images, words)
+    return CheckedSetup(setup, exported, schemes, names, test_images, words)
+
+
+def _add(faults: dict[str, list[Network]], more: dict[str, list[Network]]) -> None:
+    for words, ones in more.items():
+        faults.setdefault(words, []).extend(ones)
+
+
+def _faults_of_weights(teacher: TeacherConfig, data: Data) -> dict[str, list[Network]]:
+    """Return what is wrong with the weights that a teacher has already, as `_faults` does."""
+    try:
+        try_given_weights(teacher, data)
+    except InputError as error:
+        # What does not fit a network names it.
+        return {str(error): [] if isinstance(teacher.weights, LoadTeacher) else [teacher.network]}
+    return {}
 
 
 def _unevenness(setup: StudySetup, data: Data) -> Iterator[str]:
@@ -217,33 +226,6 @@ def _try(network: Network, classes: int, *, learns: bool) -> None:
         with torch.inference_mode():
             expected = _logits(model.eval(), images, classes)
             _save_and_load(model, network, classes, images, expected)
-
-
-def _try_methods(
-    student: Network, teacher: Network, methods: Iterable[Method], classes: int
-) -> None:
-    """Raise InputError unless the student can learn from the teacher by all methods."""
-    ours, theirs = (
-        (initialised_model(one, classes, seed=0), one.image_size) for one in (student, teacher)
-    )
-    _together(partial(try_method, method, ours, theirs) for method in methods)
-
-
-def _try_stages(network: Network, stages: Iterable[Stage], classes: int) -> None:
-    """Raise InputError unless the network can be trained by all stages."""
-    model = initialised_model(network, classes, seed=0)
-    handlers = ((stage, handler_of(stage.kind)) for stage in stages)
-    _together(
-        partial(handler.check, stage, model, network.image_size)
-        for stage, handler in handlers
-        if isinstance(handler, ChecksNetworks)
-    )
-
-
-def _together(checks: Iterable[Callable[[], None]]) -> None:
-    """Raise one InputError with the words of all that `checks` raise."""
-    if faults := _faults(checks, lambda check: check()):
-        raise InputError("; ".join(faults))
 
 
 def _logits(model: nn.Module, images: Tensor, classes: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The teacher: trained by us or loaded, once per study."""
+"""A teacher: trained by us or loaded, once per study."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,27 +8,49 @@ import torch
 from torch import nn
 
 from objectives.chain.cache import Draft
+from objectives.chain.handlers import AsksTeachers
 from objectives.chain.handlers.handler import WEIGHTS
-from objectives.data import Data, resized
-from objectives.models import build_model, initialised_model, load_weights, save_weights
+from objectives.data import AS_ALWAYS, Data, resized
+from objectives.models import initialised_model, load_pretrained, load_weights, save_weights
 from objectives.plausibility import doubt_of
 from objectives.seeding import derived_seed
 from objectives.training import (
     AfterEpoch,
-    Sized,
     TrainingGround,
     TrainingRun,
     logits_of,
     train,
     training_method,
 )
-from spaces import InputError, LoadTeacher, Network, NoTeacher, StudySetup, TrainTeacher
+from spaces import (
+    NO_WEIGHTS,
+    InputError,
+    LoadTeacher,
+    Network,
+    NoTeacher,
+    TeacherConfig,
+    TrainTeacher,
+)
 
-TEACHER_VERSION, LOGITS_VERSION = 1, 1
+TEACHER_VERSION, LOGITS_VERSION, ENSEMBLE_VERSION = 1, 1, 1
 """Raised by whoever changes what is computed: older entries are then no longer found."""
 
 _TRIED_IMAGES = 400
 """That a loaded teacher is tried on before a study begins."""
+
+
+def try_given_weights(teacher: TeacherConfig, data: Data) -> None:
+    """Load the weights that a teacher has before any training; raises InputError as they do."""
+    network, weights = teacher.network, teacher.weights
+    model = initialised_model(network, data.classes, seed=0)
+    match weights:
+        case LoadTeacher():
+            try_teacher(model, network, weights, data)
+        case TrainTeacher():
+            if weights.pretrained != NO_WEIGHTS:
+                load_pretrained(model, network, weights.pretrained, data.classes)
+        case _:
+            assert_never(weights)
 
 
 def try_teacher(model: nn.Module, network: Network, weights: LoadTeacher, data: Data) -> str:
@@ -56,33 +78,35 @@ def try_teacher(model: nn.Module, network: Network, weights: LoadTeacher, data: 
     return read
 
 
-def teacher_network(setup: StudySetup, weights: Path, classes: int) -> Sized:
-    """Return another network of the teacher's with `weights`, as build_teacher published them."""
-    network = setup.teacher.network
-    model = build_model(network, classes)
-    load_weights(model, weights, network.key)
-    return model, network.image_size
-
-
 def build_teacher(
-    setup: StudySetup, ground: TrainingGround, classes: int, draft: Draft, after: AfterEpoch
+    config: TeacherConfig,
+    seed: int,
+    teachers: AsksTeachers,
+    ground: TrainingGround,
+    classes: int,
+    draft: Draft,
+    after: AfterEpoch,
 ) -> bool:
-    """Train or load the teacher and publish it."""
-    network, weights = setup.teacher.network, setup.teacher.weights
-    model = initialised_model(network, classes, derived_seed("weights", setup.seed))
+    """Train or load a teacher and publish it.
+
+    seed: of the study. teachers: those that it may learn from.
+    """
+    network, weights = config.network, config.weights
     results: list[dict[str, float]] = []
     read = ""
     match weights:
         case LoadTeacher(path, part=part):
+            model = initialised_model(network, classes, derived_seed("weights", seed))
             read = load_weights(model, Path(path), network.key, classes=classes, part=part)
             model.to(ground.device)
             logits = logits_of(model, ground.validation(network.image_size))
             accuracy = ground.judged(logits)
-        case TrainTeacher(schedule):
-            run = TrainingRun(
-                "teacher", schedule, setup.seed, network.image_size, training_method(NoTeacher())
-            )
-            trained = train(model, run, ground, draft, after)
+        case TrainTeacher():
+            seed = seed if weights.seed is None else weights.seed
+            model = initialised_model(network, classes, derived_seed("weights", seed))
+            if weights.pretrained != NO_WEIGHTS:
+                load_pretrained(model, network, weights.pretrained, classes)
+            trained = train(model, _run(config, weights, seed, teachers), ground, draft, after)
             if trained is None:
                 return False
             results, accuracy = [asdict(each) for each in trained], trained[-1].accuracy
@@ -91,3 +115,14 @@ def build_teacher(
     with draft.publishing({"results": results, "accuracy": accuracy, "read": read}) as folder:
         save_weights(model, folder / WEIGHTS)
     return True
+
+
+def _run(
+    config: TeacherConfig, weights: TrainTeacher, seed: int, teachers: AsksTeachers
+) -> TrainingRun:
+    lesson, signal = weights.lesson, None
+    method = training_method(NoTeacher() if lesson is None else lesson.method)
+    if lesson is not None and lesson.method.needs_teacher:
+        signal = teachers.signal(lesson.teacher, method, AS_ALWAYS)
+    size, until = config.network.image_size, weights.until
+    return TrainingRun("teacher", weights.schedule, seed, size, method, signal, until=until)

@@ -6,6 +6,7 @@ from objectives.models.build import (
     known_models,
 )
 from objectives.models.outputs import in_words
+from objectives.models.pretrained import load_pretrained, pretrained_file
 from objectives.models.recognised import recognised
 from objectives.models.saving import fit_to_save
 from objectives.models.small_maps import speed_up_small_maps
@@ -22,8 +23,10 @@ __all__ = [
     "in_words",
     "initialised_model",
     "known_models",
+    "load_pretrained",
     "load_weights",
     "place_and_words",
+    "pretrained_file",
     "recognised",
     "save_weights",
     "source_files",

@@ -1,6 +1,8 @@
 from .adapters import ADAPTERS as ADAPTERS
 from .adapters import Adaptation as Adaptation
 from .adapters import adaptation as adaptation
+from .ensemble import MeanOfTeachers as MeanOfTeachers
+from .ensemble import single as single
 from .float_accuracy import logits_of as logits_of
 from .grad_cam import activation_maps as activation_maps
 from .grad_cam import captum_grad_cam as captum_grad_cam
@@ -19,5 +21,6 @@ from .methods import training_method as training_method
 from .teacher_signal import AskedTeacher as AskedTeacher
 from .teacher_signal import RecordedTeacher as RecordedTeacher
 from .teacher_signal import TeacherSignal as TeacherSignal
+from .teacher_signal import layers_asked as layers_asked
 from .teacher_signal import recorded_logits as recorded_logits
 from .trial_step import try_method as try_method

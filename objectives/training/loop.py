@@ -98,6 +98,8 @@ class TrainingRun:
     """What student and teacher see of the images."""
     freeze_statistics: bool = False
     """True when batch-norm statistics are no part of what is learned (adapters)."""
+    until: int | None = None
+    """Epoch of the schedule that is the last one all the same; None: all are trained."""
 
 
 def train(
@@ -125,10 +127,11 @@ def train(
     for number, result in enumerate(results, 1):
         if not after(number, result, True):
             return None
-    for epoch in range(len(results) + 1, run.schedule.epochs + 1):
+    epochs = run.until or run.schedule.epochs
+    for epoch in range(len(results) + 1, epochs + 1):
         begun = time.perf_counter()
         _train_epoch(model, taps, optimizer, run, ground, epoch)
-        last = epoch == run.schedule.epochs
+        last = epoch == epochs
         accuracy = _accuracy(model, run, ground, epoch, keep_statistics=last)
         result = EpochResult(accuracy, time.perf_counter() - begun)
         results.append(result)

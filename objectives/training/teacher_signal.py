@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from objectives.data import Batch, Data, Device, RecordedImages, resized
+from objectives.training.ensemble import MeanOfTeachers
 from objectives.training.float_accuracy import logits_of
 from objectives.training.methods import Seen, TrainingMethod
 from objectives.training.taps import tapping
+from spaces import InputError
 
 
 class TeacherSignal(Protocol):
@@ -19,13 +21,30 @@ class TeacherSignal(Protocol):
         ...
 
 
+def layers_asked(method: TrainingMethod, teacher: nn.Module, image_size: int) -> tuple[str, ...]:
+    """Return the names of the teacher's layers that the method taps; with none, logits serve.
+
+    Raises InputError as teacher_taps, and where the teacher is several networks, which have none
+    in common.
+    """
+    if not isinstance(teacher, MeanOfTeachers):
+        return method.teacher_taps(teacher, image_size)
+    first, size = teacher.members[0], teacher.sizes[0]
+    if layers_asked(method, first, size):
+        raise InputError(
+            f"{method.settings.kind} looks at its teacher's layers, and an ensemble has none of "
+            "its own: let it learn from one network, or by a method of logits"
+        )
+    return ()
+
+
 class AskedTeacher:
     """Runs the teacher on every batch: the published recipe, with fresh augmentation."""
 
     def __init__(self, teacher: nn.Module, image_size: int, method: TrainingMethod) -> None:
         self._teacher = teacher.eval()
         self._image_size = image_size
-        self._taps = method.teacher_taps(teacher, image_size)
+        self._taps = layers_asked(method, teacher, image_size)
 
     @torch.no_grad()
     def __call__(self, batch: Batch, epoch: int) -> Seen:  # noqa: ARG002 - TeacherSignal's

@@ -4,6 +4,7 @@ import torch
 
 from objectives.data import Batch
 from objectives.seeding import seeded
+from objectives.training.ensemble import single
 from objectives.training.float_accuracy import evaluating
 from objectives.training.methods import Seen, Sized, training_method
 from objectives.training.taps import tapping
@@ -20,7 +21,7 @@ def try_method(settings: Method, student: Sized, teacher: Sized) -> None:
     """
     method = training_method(settings)
     network, size = student
-    method.take_networks(lambda: student, lambda: teacher)
+    method.take_networks(lambda: student, lambda: single(teacher, settings.kind))
     taps = method.student_taps(network, size)
     labels = torch.arange(_IMAGES) % 2
     with seeded("trial step"), evaluating(network), torch.no_grad():

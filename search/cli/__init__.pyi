@@ -34,12 +34,12 @@ from .recipe import Recipe as Recipe
 from .recipe import read_recipe as read_recipe
 from .report_files import write_study_report as write_study_report
 from .session import Session as Session
-from .session import check_study as check_study
 from .session import command_console as command_console
 from .session import load_told as load_told
 from .session import open_existing as open_existing
 from .session import open_session as open_session
 from .stand_ins import use_stand_ins as use_stand_ins
+from .study_checks import check_study as check_study
 from .study_costs import read_study_costs as read_study_costs
 from .study_end import StudyEnd as StudyEnd
 from .trust import allow_modules as allow_modules

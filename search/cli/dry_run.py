@@ -33,7 +33,9 @@ def show_plan(console: Console, config: StudyConfig, origins: Mapping[str, str])
         table.add_row(key, _domain_in_words(space, name), _origin(key, origins))
     console.print(table, highlight=False)
     students = f"{space.size:,}" if space.size is not None else "more than 100,000"
-    searched = len(space.searched)
+    searched, setup = len(space.searched), config.setup()
+    for one in setup.teachers:
+        console.print(f"\nTeacher {one.name}: {one.made.in_words}", end="", highlight=False)
     console.print(
         f"\nChain: {' → '.join(['teacher', *space.stages, 'quantize'])}\n"
         f"Space: {students} students on {counted(len(space.networks), 'network')}, each under "
@@ -41,7 +43,7 @@ def show_plan(console: Console, config: StudyConfig, origins: Mapping[str, str])
         f"{'is' if searched == 1 else 'are'} searched",
         highlight=False,
     )
-    console.print(_Time.of(config.setup(), space, config).words, highlight=False)
+    console.print(_Time.of(setup, space, config).words, highlight=False)
 
 
 def _origin(name: str, origins: Mapping[str, str]) -> str:
@@ -89,10 +91,11 @@ class _Time:
         data = load_data(setup.data)
         images, classes = data.images_in("train"), data.classes
         teacher_s = 0.0
-        if isinstance(setup.teacher.weights, TrainTeacher):
-            schedule = setup.teacher.weights.schedule
-            pace = seconds_an_image(setup, setup.teacher.network, schedule.batch_size, classes)
-            teacher_s = schedule.epochs * images * pace
+        for teacher in setup.networks_of_teachers.values():
+            if isinstance(teacher.weights, TrainTeacher):
+                batch_size = teacher.weights.schedule.batch_size
+                pace = seconds_an_image(setup, teacher.network, batch_size, classes)
+                teacher_s += teacher.weights.epochs * images * pace
         paces = [
             seconds_an_image(setup, network, _batch_size(space), classes)
             for network in _some(space.networks)
@@ -112,7 +115,8 @@ class _Time:
 
     @property
     def words(self) -> str:
-        teacher = f"teacher about {duration(self.teacher_s)}; " if self.teacher_s else ""
+        plural = "s" if self.config.teachers else ""
+        teacher = f"teacher{plural} about {duration(self.teacher_s)}; " if self.teacher_s else ""
         trials, workers = self.config.trials, self.config.workers
         most = "its trial to its end" if trials == 1 else f"all {trials} trials to their ends"
         return (

@@ -157,7 +157,7 @@ class ProgressView:
             f"accuracy {event.accuracy:.3f}"
         )
         now = time.monotonic()
-        who = "teacher" if event.trial is None else f"trial {event.trial}"
+        who = event.stage if event.trial is None else f"trial {event.trial}"
         if event.reused:
             lane.reused = f"{event.stage} epoch {event.epoch}/{event.epochs}"
         elif lane.reused:

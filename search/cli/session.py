@@ -2,20 +2,18 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import optuna
 from optuna.storages import RDBStorage
 from rich.console import Console
 
-from objectives import CostTable
 from reports import StudySummary, counted
 from search.cli.progress import Pace, ProgressView
+from search.cli.study_checks import check_same_files, check_study, exported
 from search.cli.study_costs import check_costs, read_study_costs
 from search.cli.study_end import StudyEnd, study_end_of
 from search.cli.trust import allow_modules
@@ -24,10 +22,8 @@ from spaces import InputError, to_dict
 from studies import (
     StudyConfig,
     StudyFolder,
-    check_inputs,
     check_resume,
     create_or_resume,
-    data_stamp_of,
     holds_studies,
     load_study,
     open_storage,
@@ -37,9 +33,6 @@ from studies import (
     study_names,
 )
 from studies.records import History, HistoryReader, StudyAttr, costs_of, is_late
-
-if TYPE_CHECKING:  # It needs torch, which takes seconds.
-    from objectives import CheckedSetup
 
 _DASHBOARD_EVERY_S = 30.0
 
@@ -190,11 +183,11 @@ def open_session(
         checked = None if _has_begun(target, config.name) else check_study(config)
         if checked is not None:
             console.print(f"Data: {checked.data}", highlight=False)
-        with _exported(checked, folder, table):
+        with exported(checked, folder, table, console):
             opened = _open(target)
             begun = check_resume(config, opened)
             if begun is not None:
-                _check_inputs(begun, config)
+                check_same_files(begun, config)
             if begun is not None and table is not None:
                 check_costs(begun, table, costs)
             made = create_or_resume(config, opened)
@@ -228,39 +221,6 @@ def load_told(study: str, settings: Sequence[str], *, trust_modules: bool) -> St
     return config
 
 
-def check_study(config: StudyConfig) -> "CheckedSetup":
-    """Return what check_setup says of a study: every network of it was built and run."""
-    from objectives import check_explaining, check_setup
-
-    space = config.search_space()
-    checked = check_setup(config.setup(), space.networks, space.schemes, space.methods, space.tried)
-    if "grad_cam" in config.report.show:
-        check_explaining(config.report.images, checked.test_images)
-    return checked
-
-
-@contextmanager
-def _exported(
-    checked: "CheckedSetup | None", folder: StudyFolder, table: CostTable | None
-) -> Iterator[None]:
-    """Export what is new of a study that has not begun; kept if the block ends well.
-
-    table: costs that it is to be searched with; they are to be of such exports.
-    """
-    if checked is None:
-        yield
-        return
-    names = ", ".join(one.key for one in checked.to_export)
-    command_console().print(f"Exporting {names}, where the cache has no export", highlight=False)
-    with checked.exported(folder.cache) as cache:
-        if table is not None:
-            from objectives import Workbench, check_sizes
-
-            with Workbench(checked.setup, cache) as workbench:
-                check_sizes(table, workbench, checked.to_export, checked.schemes)
-        yield
-
-
 def _open(target: str | Path, *, must_exist: bool = False) -> RDBStorage:
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # What it does, the command says itself.
     return open_storage(target, must_exist=must_exist)
@@ -282,15 +242,3 @@ def open_existing(study: str, runs_dir: Path, storage: str | None) -> Session:
     opened = _open(storage_target(folder, storage), must_exist=True)
     found = open_study(name, opened)
     return Session(stored_config(found), folder, opened, found)
-
-
-def _check_inputs(study: optuna.Study, config: StudyConfig) -> None:
-    """Raise InputError unless the files of a begun study are the ones it has begun with."""
-    from objectives import data_stamp, file_inputs
-
-    setup, stamp = config.setup(), data_stamp_of(study)
-    check_inputs(study, file_inputs(setup, config.search_space().networks))
-    if stamp is not None and (not stamp or stamp != data_stamp(setup.data)):
-        from objectives import data_inputs, load_data  # With torch, which takes seconds.
-
-        check_inputs(study, data_inputs(load_data(setup.data)))

@@ -1,15 +1,18 @@
-"""What all trials of a study share, made before the first one: teacher, cost table, baselines."""
+"""What all trials of a study share, made before the first one: teachers, costs, baselines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
+from typing import Any
 
 import optuna
 
 from objectives import (
     CostTable,
     EpochReport,
+    OnEpoch,
     TrainedStudent,
+    TrainedTeacher,
     Verdict,
     Workbench,
     measure_study_costs,
@@ -20,7 +23,14 @@ from search.workers.epoch_monitor import ReleasedError
 from search.workers.events import EpochEnded, Event, Noted, Preparing
 from search.workers.loaded_teacher import loaded_teacher_in_words
 from search.workers.stop_signal import StopSignal
-from spaces import LoadTeacher, scheme_named, to_dict
+from spaces import (
+    OWN_TEACHER,
+    LoadTeacher,
+    StudySetup,
+    TeacherConfig,
+    scheme_named,
+    to_dict,
+)
 from studies import Lock, StudyConfig
 from studies.records import (
     StudyAttr,
@@ -71,17 +81,12 @@ def prepare(
             workbench.template(network)
 
     @cache
-    def the_teacher() -> TrainedStudent:
-        emit(Preparing("the teacher is trained, or waited for"))
-        teacher = workbench.teacher(on_epoch)
-        if isinstance(workbench.setup.teacher.weights, LoadTeacher):
-            for words in loaded_teacher_in_words(workbench, teacher):
-                emit(Noted(words))
-        return teacher
+    def the_teachers() -> tuple[TrainedStudent, Mapping[str, TrainedTeacher]]:
+        return _make_teachers(workbench, config.search_space().teachers, on_epoch, emit)
 
     known = costs_of(study)
     if not templates_first or known is not None:
-        the_teacher()
+        the_teachers()
     if known is None:
         export_templates()
     emit(Preparing("costs are measured, or waited for"))
@@ -95,11 +100,11 @@ def prepare(
                 processes=config.costs.processes,
                 calls=config.costs.calls,
                 on_progress=lambda words: emit(Preparing(words)),
-                when_written=the_teacher,
+                when_written=the_teachers,
             )
             study.set_user_attr(StudyAttr.COSTS.value, to_dict(costs))
-        teacher = the_teacher()
-        _record_teacher(study, teacher, costs)
+        teacher, others = the_teachers()
+        _record_teachers(study, workbench.setup, teacher, others, costs)
         _add_teacher_baselines(study, config, workbench, teacher, costs, emit)
         _enqueue_student_baselines(study, config, costs)
     return teacher, costs
@@ -117,19 +122,51 @@ def _teacher_epoch(report: EpochReport) -> EpochEnded:
     )
 
 
-def _record_teacher(study: optuna.Study, teacher: TrainedStudent, costs: CostTable) -> None:
-    if StudyAttr.TEACHER in study.user_attrs:
-        return
-    study.set_user_attr(
-        StudyAttr.TEACHER.value,
-        {
-            "key": teacher.key,
-            "architecture": costs.teacher,
-            "accuracy": teacher.accuracy,
-            "seconds": sum(stage.seconds for stage in teacher.stages),
-            "stages": [asdict(stage) for stage in teacher.stages],
-        },
-    )
+def _make_teachers(
+    workbench: Workbench, asked: Sequence[str], on_epoch: OnEpoch, emit: Emit
+) -> tuple[TrainedStudent, dict[str, TrainedTeacher]]:
+    """Return the study's own teacher and, by name, those that students ask and what they rest on.
+
+    Says of each that is loaded what it is worth.
+    """
+    setup, made = workbench.setup, dict[str, TrainedTeacher]()
+    for name in setup.teachers_for(asked):
+        whose = "" if name == OWN_TEACHER else f" {name}"
+        emit(Preparing(f"the teacher{whose} is trained, or waited for"))
+        made[name] = workbench.named_teacher(name, on_epoch)
+        config = setup.teacher_named(name)
+        if isinstance(config, TeacherConfig) and isinstance(config.weights, LoadTeacher):
+            for words in loaded_teacher_in_words(workbench, name, config.network):
+                emit(Noted(words))
+    del made[OWN_TEACHER]
+    return workbench.teacher(on_epoch), made
+
+
+def _record_teachers(
+    study: optuna.Study,
+    setup: StudySetup,
+    teacher: TrainedStudent,
+    others: Mapping[str, TrainedTeacher],
+    costs: CostTable,
+) -> None:
+    if StudyAttr.TEACHER not in study.user_attrs:
+        told = {"architecture": costs.teacher, **_told(teacher)}
+        study.set_user_attr(StudyAttr.TEACHER.value, told)
+    if others and StudyAttr.TEACHERS not in study.user_attrs:
+        beside = {
+            name: {"words": setup.teacher_named(name).in_words, **_told(other)}
+            for name, other in others.items()
+        }
+        study.set_user_attr(StudyAttr.TEACHERS.value, beside)
+
+
+def _told(teacher: TrainedStudent | TrainedTeacher) -> dict[str, Any]:
+    return {
+        "key": teacher.key,
+        "accuracy": teacher.accuracy,
+        "seconds": sum(stage.seconds for stage in teacher.stages),
+        "stages": [asdict(stage) for stage in teacher.stages],
+    }
 
 
 def _add_teacher_baselines(

@@ -215,7 +215,7 @@ class Worker:
     def _protect(self) -> None:
         """Have the stage cache keep what may be asked for again, whatever its age.
 
-        That is what the front's students, the paused ones and the teacher are made of.
+        That is what the front's students, the paused ones and the teachers are made of.
         """
         bench, history = self._bench, self._bench.reader.read()
         front = nondominated(losses_of(history.points, bench.config.objectives))
@@ -224,7 +224,7 @@ class Worker:
         kept += [paused.stages for paused in history.waiting]
         bench.workbench.cache.keep = frozenset(
             [
-                bench.workbench.keys.teacher(),
+                *bench.workbench.keys.all_teachers(),
                 *(stage.key for stages in kept for stage in stages),
             ]
         )

@@ -96,8 +96,8 @@ def _work(
     study = create_or_resume(config, storage)
     lock = preparation_lock(storage, config.name)
     with Workbench(config.setup(), folder.cache) as workbench:
-        networks = config.search_space().networks
-        inputs = study_inputs(workbench.setup, networks, workbench.data)
+        space = config.search_space()
+        inputs = study_inputs(workbench.setup, space.networks, workbench.data, space.tried)
         record_inputs(study, inputs, data_stamp(workbench.setup.data))
         teacher, costs = prepare(
             study, config, lock, workbench, stop_signal, emit, templates_first=index % 2 == 1

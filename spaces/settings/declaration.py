@@ -44,6 +44,8 @@ class Setting:
     """Of a method: whether methods have it in common, so that it is the stage's in a study file."""
     alone: Value | None = None
     """The value at which a student learns without its teacher."""
+    names_teacher: bool = False
+    """Whether its values are names of the study's teachers."""
     baseline: Value | None = None
     """What baselines take, or the nearest value of the domain; None: the one in its middle."""
 

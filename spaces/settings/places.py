@@ -73,6 +73,8 @@ PLACES = (
     "distill.dml.peer",
     "distill.dml.weight",
     "distill.dml.temperature",
+    "distill.teacher",
+    "distill.pretrained",
 )
 """Append only, never reorder: a setting's coordinate is its place here, and a study that goes on
 must draw on as it began. A setting that is not listed is drawn at random instead."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from spaces.stages.adapt import Adapt, RankPattern, TargetLayers
 from spaces.stages.adapters import ADAPTERS, Adapter
 from spaces.stages.distill import Distill
-from spaces.stages.stage import BASE_WEIGHTS, Leaf, Prior, Stage
+from spaces.stages.stage import BASE_WEIGHTS, NO_WEIGHTS, OWN_TEACHER, Leaf, Prior, Stage
 
 STAGES: Mapping[str, type[Stage]] = {
     "distill": Distill,
@@ -23,6 +23,8 @@ __all__ = [
     "ADAPTERS",
     "BASE_WEIGHTS",
     "DEFAULT_CHAIN",
+    "NO_WEIGHTS",
+    "OWN_TEACHER",
     "STAGES",
     "Adapt",
     "Adapter",

@@ -8,7 +8,7 @@ from spaces.domains import Choice
 from spaces.methods import METHODS, Logit, Method
 from spaces.schedule import EPOCHS, LEARNING_RATE
 from spaces.settings import Setting, Word, choice_of, setting
-from spaces.stages.stage import Prior, Stage
+from spaces.stages.stage import NO_WEIGHTS, OWN_TEACHER, Prior, Stage
 from spaces.views import Views
 
 
@@ -32,6 +32,21 @@ class Distill(Views, Stage):
         replace(LEARNING_RATE, domain=Choice((0.0005, 0.002, 0.01, 0.02)), length=0.5),
     )
     """It decides most."""
+    teacher: str = setting(
+        OWN_TEACHER,
+        Setting(
+            "teacher",
+            Word(),
+            applies=lambda known: known["method"].needs_teacher,
+            names_teacher=True,
+            tried=True,
+            baseline=OWN_TEACHER,
+        ),
+    )
+    """Who teaches: `teacher`, or the NAME of a table `[teachers.NAME]`."""
+    pretrained: str = setting(NO_WEIGHTS, Setting("pretrained weights", Word(), tried=True))
+    """Torchvision's weights that the network begins with, its classifier aside, by their name:
+    `IMAGENET1K_V1`. `none`: fresh ones. Without meaning after another stage."""
 
     @property
     def teaching(self) -> Method:
@@ -45,5 +60,10 @@ class Distill(Views, Stage):
 
     @property
     def in_words(self) -> str:
-        """Its method, and what is seen of the images where that is not as always."""
-        return ", ".join([self.method.in_words, *self.views_in_words])
+        """Its method; teacher, weights and what is seen of the images where they are others."""
+        said = [self.method.in_words]
+        if self.teacher != OWN_TEACHER:
+            said.append(f"taught by {self.teacher}")
+        if self.pretrained != NO_WEIGHTS:
+            said.append(f"begun with {self.pretrained}")
+        return ", ".join([*said, *self.views_in_words])

@@ -8,6 +8,11 @@ from typing import ClassVar
 from spaces.methods import Method
 from spaces.schedule import Schedule
 
+OWN_TEACHER = "teacher"
+"""Name of a study's own teacher among those that a stage can ask."""
+NO_WEIGHTS = "none"
+"""In place of a name of pretrained weights: a network begins with fresh ones."""
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -81,6 +86,16 @@ class Stage(Schedule):
     def left(self) -> Mapping[str, Leaf]:
         """Those of `leaves` that this very one leaves."""
         return self.leaves
+
+    @property
+    def teacher(self) -> str | None:
+        """Name of the teacher that it asks; None: whom the stage before it asks."""
+        return None
+
+    @property
+    def pretrained(self) -> str:
+        """Name of the weights that it begins with where it has no parent, or NO_WEIGHTS."""
+        return NO_WEIGHTS
 
     @property
     def became(self) -> str:

@@ -64,6 +64,8 @@ class StudyAttr(StrEnum):
     COSTS = "costs"
     TEACHER = "teacher"
     """{"key", "architecture", "accuracy" (validation), "seconds", "stages"}."""
+    TEACHERS = "teachers"
+    """Those beside it, {name: {"key", "words", "accuracy" (validation), "seconds", "stages"}}."""
     TEST_SCORES = "test_scores"
     """{front fingerprint: {"scores": {trial number or "teacher": Evaluation dict}}}."""
     REPLICATE = "replicate"

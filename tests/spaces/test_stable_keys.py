@@ -133,6 +133,8 @@ def test_the_key_of_a_student_of_an_adapter_never_changes(adapt, key):
         (Distill(), "37bdcc33b505bdee"),
         (Distill(method=NoTeacher()), "fb7b7537cf1c4ca4"),
         (UNUSUAL.stages[0], "29bb647f7e5729fe"),
+        (Distill(teacher="early"), "3a03c9ab046a8ca8"),
+        (Distill(pretrained="IMAGENET1K_V1"), "7d2e0e9a5acdb58f"),
         (Adapt(), "8c91220df75bd18a"),
         (UNUSUAL.stages[1], "6c05fd10a5891b84"),
     ],

@@ -94,6 +94,8 @@ def test_the_least_study_names_data_and_teacher_and_has_the_declared_defaults() 
         "network.stem": ("imagenet",),
         "network.image_size": (32,),
         "distill.method": ("logit",),
+        "distill.teacher": ("teacher",),
+        "distill.pretrained": ("none",),
         "distill.epochs": (8,),
         "distill.batch_size": (64,),
         "distill.optimizer": ("adamw",),

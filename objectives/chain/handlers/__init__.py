@@ -8,7 +8,7 @@ from typing import Any
 
 from objectives.chain.handlers.adapt import AdaptHandler
 from objectives.chain.handlers.distill import DistillHandler
-from objectives.chain.handlers.handler import AskTeacher, ChecksNetworks, StageHandler, StageWork
+from objectives.chain.handlers.handler import AsksTeachers, ChecksNetworks, StageHandler, StageWork
 from spaces import UnknownNameError
 
 HANDLERS: Mapping[str, StageHandler[Any]] = {
@@ -25,4 +25,4 @@ def handler_of(kind: str) -> StageHandler[Any]:
     return HANDLERS[kind]
 
 
-__all__ = ["HANDLERS", "AskTeacher", "ChecksNetworks", "StageHandler", "StageWork", "handler_of"]
+__all__ = ["HANDLERS", "AsksTeachers", "ChecksNetworks", "StageHandler", "StageWork", "handler_of"]

@@ -1,6 +1,6 @@
 """What a kind of stage is to the workbench, and what handlers share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,12 +11,17 @@ from torch import nn
 
 from objectives.chain.cache import Draft
 from objectives.data import AS_ALWAYS
-from objectives.models import initialised_model, load_weights, save_weights, speed_up_small_maps
+from objectives.models import (
+    initialised_model,
+    load_pretrained,
+    load_weights,
+    save_weights,
+    speed_up_small_maps,
+)
 from objectives.seeding import derived_seed
 from objectives.training import (
     AfterEpoch,
     EpochResult,
-    MakeNetwork,
     Sized,
     TeacherSignal,
     TrainingGround,
@@ -24,16 +29,27 @@ from objectives.training import (
     TrainingRun,
     training_method,
 )
-from spaces import Stage, StudentConfig, Views
+from spaces import NO_WEIGHTS, Stage, StudentConfig, Views
 
 WEIGHTS = "weights.safetensors"
 """What every stage leaves in its cache entry: the whole network's state dict."""
 
-AskTeacher = Callable[[TrainingMethod, Views], TeacherSignal]
-"""Gets the teacher ready for a method and views; called only when a stage that needs it really
-trains."""
-
 Kind_contra = TypeVar("Kind_contra", bound=Stage, contravariant=True)
+
+
+class AsksTeachers(Protocol):
+    """The teachers of a study, by name: asked only when a stage that needs one really trains."""
+
+    def signal(self, name: str, method: TrainingMethod, views: Views) -> TeacherSignal:
+        """Return what tells `method` of a teacher that sees the images so."""
+        ...
+
+    def copy(self, name: str, method: TrainingMethod) -> Sized:
+        """Return another network with a teacher's weights, for `method` to train on.
+
+        Raises InputError where the teacher is several networks.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -44,34 +60,35 @@ class StageWork:
     """Its last stage is the one to train."""
     parent: Path | None
     """Weights of the stage before; None for a first stage."""
-    ask_teacher: AskTeacher
-    copy_teacher: MakeNetwork
-    """Gives another network with the teacher's weights."""
+    teachers: AsksTeachers
     ground: TrainingGround
     classes: int
 
     def network(self, drawn: str = "weights") -> nn.Module:
-        """Return the network with the parent's weights, or with fresh ones of its seed.
+        """Return the network with the parent's weights, or those that the stage begins with.
 
-        drawn: other words draw other fresh ones.
+        drawn: other words draw other ones, where these are fresh.
         """
         network = self.student.network
         seed = derived_seed(drawn, self.student.seed)
         model = initialised_model(network, self.classes, seed)
         if self.parent is not None:
             load_weights(model, self.parent, network.key)
+        elif (pretrained := self.student.stages[-1].pretrained) != NO_WEIGHTS:
+            load_pretrained(model, network, pretrained, self.classes)
         return model
 
     def run(self, *, freeze_statistics: bool = False) -> TrainingRun:
         """Return how the stage trains: by its own method, or as the stage before it does."""
         student = self.student
-        stage, settings = student.stages[-1], student.teaching(len(student.stages) - 1)
+        stage, last = student.stages[-1], len(student.stages) - 1
+        settings, teacher = student.teaching(last), student.teacher(last)
         method = training_method(settings)
         views = stage if isinstance(stage, Views) else AS_ALWAYS
         size = student.network.image_size
         method.take_networks(
             lambda: self._ready((self.network("sibling"), size)),
-            lambda: self._ready(self.copy_teacher()),
+            lambda: self._ready(self.teachers.copy(teacher, method)),
         )
         asks = settings.needs_teacher and method.asks_teacher
         return TrainingRun(
@@ -80,7 +97,7 @@ class StageWork:
             student.seed,
             size,
             method,
-            self.ask_teacher(method, views) if asks else None,
+            self.teachers.signal(teacher, method, views) if asks else None,
             views,
             freeze_statistics=freeze_statistics,
         )

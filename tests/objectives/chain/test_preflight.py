@@ -100,7 +100,7 @@ def test_adapters_that_a_network_cannot_have_are_refused_all_at_once():
         *(Adapt(method=method) for method in ("full", "classifier_only")),
     ]
     with pytest.raises(InputError) as caught:
-        check_setup(SETUP, [PLAIN, users("separable")], SCHEMES, (), stages)
+        check_setup(SETUP, [PLAIN, users("separable")], SCHEMES, stages)
     plain, separable = str(caught.value).splitlines()[1:]
     no_pointwise = (
         "no layer of this network is a target of 'pointwise': it has classifier, "
@@ -108,7 +108,7 @@ def test_adapters_that_a_network_cannot_have_are_refused_all_at_once():
     )
     assert plain == f"  {HERE}:plain@1/16px: {no_pointwise}"
     assert separable.startswith(f"  {HERE}:separable@1/16px: lora cannot adapt its grouped or ")
-    check_setup(SETUP, [users("separable")], SCHEMES, (), [*stages[:2], *stages[3:]])
+    check_setup(SETUP, [users("separable")], SCHEMES, [*stages[:2], *stages[3:]])
 
 
 def test_a_teacher_that_is_loaded_need_not_learn(tmp_path):

@@ -2,16 +2,17 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
 from objectives import TrainedStudent, Verdict, Workbench, check_setup
-from objectives.data import Batch
+from objectives.data import Batch, resized
 from objectives.models import initialised_model
 from objectives.training import METHODS as TRAINED
-from objectives.training import Seen, training_method
+from objectives.training import Seen, logits_of, training_method
 from spaces import (
     METHODS,
     SCHEMES,
@@ -167,7 +168,12 @@ def test_the_teacher_as_peer_goes_on_learning_and_stays_as_it_is_for_others(made
         (method,) = made
         assert same(method.first, before)
         assert learned(method)
-        assert same(bench._teacher_model().state_dict(), before)
+        network = initialised_model(TEACHER, 10, seed=0)
+        network.load_state_dict(before)
+        images = resized(bench.data.tensor("validation", "cpu"), TEACHER.image_size)
+        expected = logits_of(network, images).log_softmax(1)
+        said = bench.teacher_log_probabilities("validation")
+        np.testing.assert_allclose(said, expected.numpy(), atol=1e-4)
 
 
 @pytest.mark.parametrize("peer", ["fresh", "teacher"])
@@ -195,6 +201,6 @@ def test_a_chain_that_was_stopped_goes_on_to_the_same_bits(peer, made, tmp_path)
 @pytest.mark.parametrize("peer", ["fresh", "teacher"])
 def test_it_is_tried_before_a_study_begins_and_changes_neither_network(peer, made):
     networks = [STUDENT, Network(f"{users_networks.__name__}:plain", image_size=SIZE)]
-    check_setup(SETUP, networks, SCHEMES, [METHODS["dml"](peer)])
+    check_setup(SETUP, networks, SCHEMES, [Distill(method=METHODS["dml"](peer))])
     assert len(made) == 2
     assert all(same(method.first, method.peer.state_dict()) for method in made)

@@ -53,7 +53,7 @@ def test_a_chain_that_was_stopped_goes_on_to_the_same_bits(kind, tmp_path):
 def refused(method, student=STUDENT, teacher=TEACHER):
     setup = StudySetup(DATA, TeacherConfig(teacher, TrainTeacher(Schedule(1, 0.01))), seed=1)
     with pytest.raises(InputError) as caught:
-        check_setup(setup, [student], SCHEMES, [METHODS["logit"](), method])
+        check_setup(setup, [student], SCHEMES, [Distill(), Distill(method=method)])
     return str(caught.value)
 
 

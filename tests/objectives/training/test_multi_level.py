@@ -177,7 +177,7 @@ def test_it_says_in_words_which_parts_it_has():
 
 def refused(method):
     with pytest.raises(InputError) as caught:
-        check_setup(SETUP, [STUDENT], SCHEMES, [method])
+        check_setup(SETUP, [STUDENT], SCHEMES, [Distill(method=method)])
     return str(caught.value)
 
 

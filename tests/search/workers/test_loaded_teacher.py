@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from objectives import Verdict, Workbench
+from objectives import Workbench
 from objectives.models import build_model
 from search.workers.loaded_teacher import loaded_teacher_in_words
-from spaces import DataConfig, LoadTeacher, Network, StudySetup, TeacherConfig
+from spaces import OWN_TEACHER, DataConfig, LoadTeacher, Network, StudySetup, TeacherConfig
 
 NETWORK = Network("resnet8x4", 0.5, image_size=8)
 DATA = DataConfig("digits", 8, train_limit=100, validation_limit=20, test_limit=200)
@@ -39,8 +39,7 @@ def setup(folder, **data):
 
 def said(folder, tmp_path, **data):
     with Workbench(setup(folder, **data), tmp_path / "cache") as workbench:
-        teacher = workbench.teacher(lambda _: Verdict.GO_ON)
-        return loaded_teacher_in_words(workbench, teacher)
+        return loaded_teacher_in_words(workbench, OWN_TEACHER, NETWORK)
 
 
 def test_its_accuracy_comes_first_and_how_it_was_read_and_that_it_knows_a_split(learned, tmp_path):
