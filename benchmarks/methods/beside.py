@@ -33,8 +33,8 @@ class Row:
 
     label: str
     """As the source calls it."""
-    published: float
-    """Accuracy on test, in points."""
+    published: float | None = None
+    """Accuracy on test, in points; None: it gives none."""
     answers: Mapping[str, Value] = field(default_factory=dict)
     """Settings by dotted key; empty for the teacher."""
     scheme: str = "fp32"
@@ -49,6 +49,7 @@ class Source:
     differences: tuple[str, ...]
     """What a reader must know before comparing."""
     rows: tuple[Row, ...]
+    seeds: tuple[int, ...] = (0, 1, 2)
 
 
 def read_source(study: str) -> Source:
@@ -58,8 +59,9 @@ def read_source(study: str) -> Source:
         known = ", ".join(sorted(each.stem for each in _PUBLISHED.glob("*.toml")))
         raise InputError(f"nothing published is kept for the study {study}: there is {known}")
     values = tomllib.loads(path.read_text("utf-8"))
-    rows = tuple(Row(**row) for row in values["rows"])
-    return Source(values["source"], tuple(values["differences"]), rows)
+    rows = tuple(Row(**row) for row in values.pop("rows"))
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return Source(**values | lists, rows=rows)
 
 
 def main() -> None:
@@ -67,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study", help="a built-in study's name")
     parser.add_argument("--work", type=Path, required=True, help="folder of the stage cache")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, help="only so many; default: all of the source's")
     parser.add_argument("--rows", help="only these, with commas")
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     options = parser.parse_args()
@@ -81,7 +83,7 @@ def main() -> None:
     found: list[list[float]] = [[] for _ in rows]
     with Workbench(config.setup(), options.work) as bench:
         teacher, network = bench.teacher(tell("teacher")), config.setup().teacher.network
-        for seed in range(options.seeds):
+        for seed in source.seeds[: options.seeds]:
             for row, student, ours in zip(rows, students, found, strict=True):
                 if student is not None:
                     of_seed, who = replace(student, seed=seed), f"{row.label} {seed}"
@@ -122,10 +124,12 @@ def beside(source: Source, rows: Sequence[Row], found: Sequence[Sequence[float]]
         gains = ["", ""]
         if alone is not None and row.answers and row is not rows[alone]:
             pairs = zip(ours, found[alone], strict=True)
-            own = [value - 100 * base for value, base in pairs]
-            theirs = row.published - rows[alone].published
-            gains = [f"{theirs:+.2f}", f"{mean(own):+.2f}{spread(own, len(own))}"]
-        cells = [row.label, f"{row.published:.2f}", f"{mean(ours):.2f}{spread(ours, 1)}", *gains]
+            own = [value - 100 * other for value, other in pairs]
+            theirs, base = row.published, rows[alone].published
+            known = "" if theirs is None or base is None else f"{theirs - base:+.2f}"
+            gains = [known, f"{mean(own):+.2f}{spread(own, len(own))}"]
+        published = "" if row.published is None else f"{row.published:.2f}"
+        cells = [row.label, published, f"{mean(ours):.2f}{spread(ours, 1)}", *gains]
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, "", *(f"- {difference}" for difference in source.differences)]
 
