@@ -6,12 +6,12 @@ import pytest
 from objectives.fronts import Bounds, ReferencePoint, losses_of, nondominated
 from search.problem import SearchProblem, check_bounds
 from search.strategy.scheme_offers import offers
-from spaces import SCHEMES, Choice, InputError, Space
+from spaces import Choice, InputError, Space
 from studies.records import History
 from tests.search import fabricated
 
 COSTS = fabricated.cost_table()
-SCHEME_NAMES = tuple(SCHEMES)
+SCHEME_NAMES = fabricated.SCHEME_NAMES
 THREE = ("accuracy", "size_bytes", "latency_ms")
 
 
