@@ -32,6 +32,7 @@ from spaces.methods import (
 from spaces.network import Network, has_width, is_users_function
 from spaces.schedule import DecayName, OptimizerName, Schedule
 from spaces.schemes import (
+    INTEGER_LAYOUTS,
     SCHEMES,
     Calibration,
     DynamicLinear,
@@ -47,6 +48,7 @@ from spaces.settings import PLACES, SEED, Declared, Number, Setting
 from spaces.setup import THREADS, LoadTeacher, MeasureName, StudySetup, TeacherConfig, TrainTeacher
 from spaces.space import Space
 from spaces.stages import (
+    ANY_LAYOUT,
     BASE_WEIGHTS,
     DEFAULT_CHAIN,
     STAGES,
@@ -57,12 +59,14 @@ from spaces.stages import (
     Stage,
     TargetLayers,
 )
-from spaces.student import ChainConfig, StudentConfig, student_key
+from spaces.student import ChainConfig, FileKind, StudentConfig, student_key
 from spaces.texts import check_texts
 
 __all__ = [
+    "ANY_LAYOUT",
     "BASE_WEIGHTS",
     "DEFAULT_CHAIN",
+    "INTEGER_LAYOUTS",
     "METHODS",
     "NETWORK",
     "PLACES",
@@ -89,6 +93,7 @@ __all__ = [
     "Domain",
     "DynamicLinear",
     "FeatureMethod",
+    "FileKind",
     "Float16",
     "Float32",
     "Hint",

@@ -1,6 +1,7 @@
 from .adapters import attach_adapter as attach_adapter
 from .adapters import merge_adapter as merge_adapter
 from .adapters import save_adapter as save_adapter
+from .fake_quantization import seen_through as seen_through
 from .float_accuracy import logits_of as logits_of
 from .loop import AfterEpoch as AfterEpoch
 from .loop import EpochResult as EpochResult

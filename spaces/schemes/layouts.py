@@ -108,3 +108,16 @@ LAYOUTS: Mapping[str, type[Layout]] = {
     each.kind: each for each in (Float32, Float16, WeightOnly, Static, DynamicLinear)
 }
 """By kind."""
+
+INTEGER_LAYOUTS: Mapping[str, Layout] = {
+    each.key: each
+    for each in (
+        WeightOnly(8),
+        WeightOnly(4),
+        WeightOnly(3),
+        WeightOnly(2),
+        Static(8),
+        Static(4),
+    )
+}
+"""By key: the layouts for which training can make up, since they round every layer's weights."""

@@ -49,6 +49,7 @@ PLACES = (
     "distill.crd.negatives",
     "distill.crd.contrast_temperature",
     "distill.crd.memory_momentum",
+    "adapt.layout",
 )
 """Append only, never reorder: a setting's coordinate is its place here, and a study that goes on
 must draw on as it began. A setting that is not listed is drawn at random instead."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from spaces.stages.adapt import Adapt, TargetLayers
 from spaces.stages.distill import Distill
-from spaces.stages.stage import BASE_WEIGHTS, Leaf, Prior, Stage
+from spaces.stages.stage import ANY_LAYOUT, BASE_WEIGHTS, Leaf, Prior, Stage
 
 STAGES: Mapping[str, type[Stage]] = {
     "distill": Distill,
@@ -19,6 +19,7 @@ DEFAULT_CHAIN = ("distill", "adapt")
 """Of a study that names no stages: a kind that is added changes none."""
 
 __all__ = [
+    "ANY_LAYOUT",
     "BASE_WEIGHTS",
     "DEFAULT_CHAIN",
     "STAGES",

@@ -7,8 +7,9 @@ from typing import ClassVar, Literal, get_args
 
 from spaces.domains import Choice
 from spaces.schedule import EPOCHS, LEARNING_RATE
+from spaces.schemes import INTEGER_LAYOUTS
 from spaces.settings import Number, Setting, Word, setting
-from spaces.stages.stage import Leaf, Prior, Stage
+from spaces.stages.stage import ANY_LAYOUT, Leaf, Prior, Stage
 
 TargetLayers = Literal["classifier", "pointwise", "classifier+pointwise", "dense"]
 """`classifier`: linear layers, in a transformer all of them; `pointwise`: 1x1 convolutions with
@@ -77,6 +78,18 @@ class Adapt(Stage):
         ),
     )
     """Which layers carry an adapter."""
+    layout: str = setting(
+        ANY_LAYOUT,
+        Setting(
+            "layout it learns for",
+            Word((ANY_LAYOUT, *INTEGER_LAYOUTS)),
+            baseline=ANY_LAYOUT,
+            names_layout=True,
+        ),
+    )
+    """`float`: the network as it is. Or the layout through which it is seen while the adapter
+    learns, rounded as in the artifact, so that the adapter makes up for the rounding; the student
+    is a point under schemes of that layout alone."""
     epochs: int = setting(3, EPOCHS)
     learning_rate: float = setting(
         0.003,
@@ -90,5 +103,11 @@ class Adapt(Stage):
 
     @property
     def in_words(self) -> str:
-        """`rank 8 on classifier`."""
-        return f"rank {self.rank} on {self.targets}"
+        """`rank 8 on classifier`, with `, seen through w4` after it."""
+        through = "" if self.layout == ANY_LAYOUT else f", seen through {self.layout}"
+        return f"rank {self.rank} on {self.targets}{through}"
+
+    @property
+    def trained_for(self) -> str:
+        """Its layout."""
+        return self.layout

@@ -8,6 +8,9 @@ from typing import ClassVar
 from spaces.methods import Method
 from spaces.schedule import Schedule
 
+ANY_LAYOUT = "float"
+"""Stands for no layout: weights that were trained as they are."""
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -76,6 +79,11 @@ class Stage(Schedule):
     def teaching(self) -> Method | None:
         """How it learns from the teacher; None: as the stage before it does."""
         return None
+
+    @property
+    def trained_for(self) -> str:
+        """Key of the layout that it makes the weights for; ANY_LAYOUT where it knows none."""
+        return ANY_LAYOUT
 
     @property
     def became(self) -> str:

@@ -108,6 +108,7 @@ def test_the_least_study_names_data_and_teacher_and_has_the_declared_defaults() 
         "adapt.optimizer": ("adamw",),
         "adapt.weight_decay": (0.01,),
         "adapt.decay": ("one_cycle",),
+        "adapt.layout": ("float",),
     }
 
 

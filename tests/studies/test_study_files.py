@@ -214,7 +214,7 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
         ("space.adapt.decay=['linear']", "space.adapt.decay: must be one of constant, one_cycle"),
         (
             "space.adapt.alpha=1",
-            "space.adapt.alpha: unknown key: known are rank, lora_alpha, dropout, targets, epochs",
+            "space.adapt.alpha: unknown key: known are rank, lora_alpha, dropout, targets, layout",
         ),
         ("least_gain_per_hour=-1", "least_gain_per_hour: must be greater than or equal to 0"),
         ("least_gain_per_hour=inf", "least_gain_per_hour: must be a finite number, got inf"),
@@ -332,6 +332,11 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
         ("space.adapt.rank=[0, -1]", "space.adapt.rank: must be in [1, 1024], got -1"),
         ("space.adapt.rank=[false, 2]", "space.adapt.rank: must be a number, got False"),
         ("space.adapt.dropout=[1.0]", "space.adapt.dropout: must be in [0, 1), got 1.0"),
+        (
+            "space.adapt.layout=['float', 'w3']",
+            "space.adapt.layout: w3 needs int3_weight_only in quantize.scheme, which has only fp32",
+        ),
+        ("space.adapt.layout=w5", "space.adapt.layout: must be one of float, w8, w4, w3, w2, w8a8"),
         ("space.adapt.targets=['all']", "space.adapt.targets: must be one of classifier, pointwis"),
         ("space.quantize.scheme=['int3']", "space.quantize.scheme: must be one of fp32, fp16"),
         ("space.prune.share=[0.5]", "space.prune: unknown table: this chain has network, distill"),
