@@ -38,7 +38,7 @@ class EpochResult:
     """One finished epoch, as a checkpoint remembers it."""
 
     accuracy: float
-    """Validation accuracy of the float network."""
+    """Validation accuracy of the float network, or as its layout rounds it (seen_through)."""
     seconds: float
 
 
