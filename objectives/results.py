@@ -77,7 +77,8 @@ class TrainedStudent:
     weights: Path
     """safetensors file of the merged float network under the architecture's state-dict names."""
     accuracy: float
-    """Validation accuracy of the float network after the last epoch."""
+    """Validation accuracy of the float network after the last epoch; of one that was trained for a
+    layout, as that rounds it."""
     stages: tuple[StageRecord, ...] = field(default=())
     leaves: Mapping[str, Path] = field(default_factory=dict)
     """Folders that its stages left beside the weights (spaces.Stage.leaves), by name."""

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from objectives import CostTable
 from objectives.fronts import NO_BOUNDS, OBJECTIVES, Bounds, ReferencePoint
-from spaces import InputError, Space
+from spaces import FileKind, InputError, Space
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,12 @@ class SearchProblem:
         """Names of the schemes a student can be offered to."""
         return self.space.schemes
 
-    def affordable(self, network: str) -> tuple[str, ...]:
-        """Return the schemes under which a network, by its key, is within the bounds."""
+    def affordable(self, files: FileKind) -> tuple[str, ...]:
+        """Return the schemes under which students of that kind can be offered, within bounds."""
         return tuple(
-            scheme for scheme in self.schemes if self.bounds.affords(self.costs.of(network, scheme))
+            scheme
+            for scheme in self.space.schemes_for(files.layout)
+            if self.bounds.affords(self.costs.of(files.network, scheme))
         )
 
     @cached_property
@@ -47,7 +49,7 @@ class SearchProblem:
 def check_bounds(problem: SearchProblem) -> None:
     """Raise InputError when no file that the study can make is within its bounds of cost."""
     networks = [network.key for network in problem.space.networks]
-    if any(map(problem.affordable, networks)):
+    if any(problem.affordable(FileKind(network)) for network in networks):
         return
     costs = [problem.costs.of(name, scheme) for name in networks for scheme in problem.schemes]
     limits = {"MB": problem.bounds.size_bytes / 1e6, "ms": problem.bounds.latency_ms}

@@ -34,6 +34,7 @@ from spaces.methods import (
 from spaces.network import Network, has_width, is_users_function
 from spaces.schedule import DecayName, OptimizerName, Schedule
 from spaces.schemes import (
+    INTEGER_LAYOUTS,
     SCHEMES,
     Calibration,
     DynamicLinear,
@@ -50,6 +51,7 @@ from spaces.setup import THREADS, MeasureName, StudySetup
 from spaces.space import Space
 from spaces.stages import (
     ADAPTERS,
+    ANY_LAYOUT,
     BASE_WEIGHTS,
     DEFAULT_CHAIN,
     NO_WEIGHTS,
@@ -64,7 +66,7 @@ from spaces.stages import (
     Stage,
     TargetLayers,
 )
-from spaces.student import ChainConfig, StudentConfig, student_key
+from spaces.student import ChainConfig, FileKind, StudentConfig, student_key
 from spaces.teachers import (
     Ensemble,
     Lesson,
@@ -80,9 +82,11 @@ from spaces.views import AS_DATA, NOTHING, MixName, Views
 
 __all__ = [
     "ADAPTERS",
+    "ANY_LAYOUT",
     "AS_DATA",
     "BASE_WEIGHTS",
     "DEFAULT_CHAIN",
+    "INTEGER_LAYOUTS",
     "METHODS",
     "NETWORK",
     "NOTHING",
@@ -115,6 +119,7 @@ __all__ = [
     "DynamicLinear",
     "Ensemble",
     "FeatureMethod",
+    "FileKind",
     "Float16",
     "Float32",
     "Hint",

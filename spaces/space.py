@@ -6,13 +6,14 @@ from functools import cached_property
 from itertools import islice, product, takewhile
 
 from spaces.answers import are_words, every_answer, every_stage, leaving_out
-from spaces.domains import Choice, Domain, TrialLike, Value
+from spaces.domains import Domain, TrialLike, Value
+from spaces.errors import InputError
 from spaces.keys import NETWORK, QUANTIZE, SCHEME_KEY, Ask, Key, answers_of, built, keys_of
 from spaces.methods import Method
 from spaces.network import Network, network_in_words
 from spaces.schemes import Quantize, scheme_named
 from spaces.settings import Declared, own_settings
-from spaces.stages import STAGES, Stage
+from spaces.stages import ANY_LAYOUT, STAGES, Stage
 from spaces.student import ChainConfig, StudentConfig
 from spaces.walks import every_walk
 
@@ -67,6 +68,12 @@ class Space:
         """Names of the schemes that a student can be offered to."""
         return tuple(str(name) for name in self.values(SCHEME_KEY))
 
+    def schemes_for(self, layout: str) -> tuple[str, ...]:
+        """Return those of a student that was trained for a layout, by its key, or ANY_LAYOUT."""
+        return tuple(
+            name for name in self.schemes if layout in (ANY_LAYOUT, scheme_named(name).layout.key)
+        )
+
     @cached_property
     def networks(self) -> tuple[Network, ...]:
         """Every network that a student can have, each once; numbers ascend."""
@@ -110,6 +117,9 @@ class Space:
 
     def suggest(self, trial: TrialLike) -> ChainConfig:
         """Ask `trial` for every searched setting that applies and return the chain they make."""
+        return self.chain(self._asking(trial))
+
+    def _asking(self, trial: TrialLike) -> Ask:
         settled = self._settled
 
         def ask(name: str, declared: Declared) -> Value:
@@ -119,7 +129,7 @@ class Space:
             value: Value = _plain(declared) if domain is None else domain.suggest(trial, name)
             return value
 
-        return self.chain(ask)
+        return ask
 
     @cached_property
     def _settled(self) -> Mapping[str, Value]:
@@ -130,18 +140,33 @@ class Space:
         }
 
     def chain(self, ask: Ask) -> ChainConfig:
-        """Return the chain that `ask` answers to all keys that apply describe."""
-        network = built(NETWORK, Network, ask)
-        stages = [built(kind, STAGES[kind], ask) for kind in self.stages]
-        kept: tuple[Stage, ...] = tuple(stage for stage in stages if stage is not None)
-        assert network is not None
-        student = StudentConfig(network, kept, self.seed)
+        """Return the chain that `ask` answers to all keys that apply describe.
+
+        The scheme is not asked for where the student was trained for a layout: it is the first of
+        that. Raises InputError where the space has none.
+        """
+        student = self._student(ask)
+        layout = student.files.layout
+        if layout != ANY_LAYOUT:
+            for name in self.schemes_for(layout):
+                return ChainConfig(student, scheme_named(name))
+            raise InputError(f"none of the schemes {', '.join(self.schemes)} has layout {layout}")
         leaf = built(QUANTIZE, Quantize, ask)
         assert leaf is not None
         return ChainConfig(student, scheme_named(leaf.scheme))
 
+    def _student(self, ask: Ask) -> StudentConfig:
+        network = built(NETWORK, Network, ask)
+        stages = [built(kind, STAGES[kind], ask) for kind in self.stages]
+        kept: tuple[Stage, ...] = tuple(stage for stage in stages if stage is not None)
+        assert network is not None
+        return StudentConfig(network, kept, self.seed)
+
     def params_of(self, chain: ChainConfig) -> dict[str, Value]:
-        """Return the Optuna parameters from which `suggest` makes `chain`, settled ones too."""
+        """Return the Optuna parameters from which `suggest` makes `chain`, settled ones too.
+
+        The scheme is always among them, though `suggest` may not ask for it.
+        """
         student = chain.student
         params = dict(answers_of(NETWORK, student.network))
         there = {stage.kind: stage for stage in student.stages}
@@ -174,7 +199,7 @@ class Space:
 
         For grids, not for spaces of any size.
         """
-        return every_walk(lambda walk: self._first_scheme.suggest(walk).student)
+        return every_walk(lambda walk: self._student(self._asking(walk)))
 
     @cached_property
     def size(self) -> int | None:
@@ -187,11 +212,6 @@ class Space:
                 return None
             count *= answers
         return count
-
-    @cached_property
-    def _first_scheme(self) -> "Space":
-        scheme: Domain = Choice((self.schemes[0],))
-        return Space(self.stages, {**self.domains, SCHEME_KEY: scheme}, self.seed)
 
     def skipping(self, kind: str) -> Mapping[str, Value]:
         """Return the answers that leave the stage of that kind out; none where it cannot be.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from spaces.codec import by_name, digest, essence, one_of
 from spaces.errors import InputError
@@ -10,7 +10,16 @@ from spaces.methods import Method, NoTeacher
 from spaces.network import Network
 from spaces.schemes import Scheme, scheme_named
 from spaces.settings import SEED, check_numbers
-from spaces.stages import OWN_TEACHER, STAGES, Stage
+from spaces.stages import ANY_LAYOUT, OWN_TEACHER, STAGES, Stage
+
+
+class FileKind(NamedTuple):
+    """What decides which files a student can become, at which costs, and what rounding does."""
+
+    network: str
+    """Network.key."""
+    layout: str = ANY_LAYOUT
+    """Key of the layout that it was trained for, or ANY_LAYOUT."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,11 @@ class StudentConfig:
     def needs_teacher(self) -> bool:
         """Whether the teacher is asked in any stage."""
         return any(self.teaching(index).needs_teacher for index in range(len(self.stages)))
+
+    @property
+    def files(self) -> "FileKind":
+        """What its artifacts can be, known before it is trained."""
+        return FileKind(self.network.key, self.stages[-1].trained_for)
 
     @cached_property
     def key(self) -> str:

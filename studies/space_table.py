@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from spaces import (
+    ANY_LAYOUT,
     NETWORK,
+    SCHEME_KEY,
+    SCHEMES,
     STAGES,
     Choice,
     Domain,
@@ -65,6 +68,7 @@ def read_space(
     domains = {name: given.get(name, _default(key, image_size)) for name, (key, *_) in keys.items()}
     _settle_width(domains, given, faults)
     _check_methods(domains, given, keys, faults)
+    _check_layouts(domains, keys, faults)
     _count_networks(domains, faults)
     faults += Space(tuple(stages), domains, seed=0).clashes()
     methods = {name: domain.values for name, domain in domains.items()}
@@ -208,6 +212,20 @@ def _check_methods(
         methods = ", ".join(str(key.method) for key in keys[name])
         having = ", ".join(map(str, domains[where].values))
         faults.append((name, f"is a setting of {methods}, and {where} has only {having}"))
+
+
+def _check_layouts(
+    domains: Mapping[str, Domain], keys: Mapping[str, tuple[Key, ...]], faults: Faults
+) -> None:
+    """Find layouts for which a student can be made that none of the study's schemes has."""
+    schemes = tuple(map(str, domains[SCHEME_KEY].values))
+    had = {ANY_LAYOUT, *(SCHEMES[name].layout.key for name in schemes if name in SCHEMES)}
+    for name, (key, *_) in keys.items():
+        asked = domains[name].values if key.declared.setting.names_layout else ()
+        for layout in (one for one in asked if one not in had):
+            having = [each for each, one in SCHEMES.items() if one.layout.key == layout]
+            rule = f"{layout} needs {' or '.join(having)} in {SCHEME_KEY}, which has only "
+            faults.append((name, rule + ", ".join(schemes)))
 
 
 def _count_networks(domains: Mapping[str, Domain], faults: Faults) -> None:

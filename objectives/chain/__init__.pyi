@@ -3,6 +3,9 @@ from .cache import Dropped as Dropped
 from .cache import StageCache as StageCache
 from .explaining import check_explaining as check_explaining
 from .explaining import explain as explain
+from .handlers import StageWork as StageWork
+from .handlers import handler_of as handler_of
+from .handlers.handler import WEIGHTS as WEIGHTS
 from .inputs import StudyInput as StudyInput
 from .inputs import data_inputs as data_inputs
 from .inputs import data_stamp as data_stamp

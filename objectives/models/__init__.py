@@ -9,7 +9,7 @@ from objectives.models.outputs import in_words
 from objectives.models.pretrained import load_pretrained, pretrained_file
 from objectives.models.recognised import recognised
 from objectives.models.saving import fit_to_save
-from objectives.models.small_maps import speed_up_small_maps
+from objectives.models.small_maps import computes_plainly, speed_up_small_maps
 from objectives.models.users_code import (
     place_and_words,
     source_files,
@@ -19,6 +19,7 @@ from objectives.models.weights import load_weights, save_weights
 
 __all__ = [
     "build_model",
+    "computes_plainly",
     "fit_to_save",
     "in_words",
     "initialised_model",

@@ -30,6 +30,15 @@ def speed_up_small_maps(model: nn.Module) -> None:
                 setattr(parent, name, _SmallMapConv2d(child))
 
 
+def computes_plainly(layer: nn.Module) -> bool:
+    """Say whether a layer is a convolution or linear and computes with its weight as it is.
+
+    Not where its own forward changes the weight first, as weight standardisation does.
+    """
+    plain = (nn.Conv2d.forward, nn.Linear.forward, _SmallMapConv2d.forward)
+    return isinstance(layer, nn.Conv2d | nn.Linear) and type(layer).forward in plain
+
+
 def _applies(conv: nn.Conv2d) -> bool:
     depthwise = conv.groups == conv.in_channels == conv.out_channels
     return (

@@ -6,6 +6,7 @@ from objectives.quantization.weights import (
     QuantizedWeight,
     quantize_bias,
     quantize_weight,
+    rounded_weight,
     scale_floor_for_bias,
 )
 
@@ -18,5 +19,6 @@ __all__ = [
     "fold_batch_norm",
     "quantize_bias",
     "quantize_weight",
+    "rounded_weight",
     "scale_floor_for_bias",
 ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from objectives.quantization.primitives import (
     MappingType,
@@ -32,9 +33,25 @@ def quantize_weight(
     weight: NDArray[np.float32], bits: int, scale_floor: NDArray[np.float32] | None = None
 ) -> QuantizedWeight:
     """Return `weight` [out, ...] in `bits`, no channel's scale below `scale_floor` [out]."""
+    floor = None if scale_floor is None else torch.from_numpy(scale_floor)
+    codes, scale = _codes_and_scale(torch.from_numpy(weight), bits, floor)
+    return QuantizedWeight(codes.numpy(), scale.numpy(), bits)
+
+
+@torch.no_grad()
+def rounded_weight(weight: Tensor, bits: int) -> Tensor:
+    """Return `weight` [out, ...] as `quantize_weight` would hold it, in floats.
+
+    A gain for each output channel, as of a folded batch norm, may come before or after: symmetric
+    codes per channel do not depend on it, and the scale is proportional to it.
+    """
+    codes, scale = _codes_and_scale(weight, bits, None)
+    return codes * scale.reshape(-1, *[1] * (weight.ndim - 1))
+
+
+def _codes_and_scale(floats: Tensor, bits: int, floor: Tensor | None) -> tuple[Tensor, Tensor]:
     limit = 2 ** (bits - 1) - 1
-    floats = torch.from_numpy(weight)
-    block = (1, *weight.shape[1:])
+    block = (1, *floats.shape[1:])
     rows = floats.reshape(len(floats), -1)
     # Of rows of one number (a depthwise 1x1 convolution) torchao makes one scale for all.
     rows = rows.expand(-1, max(2, rows.shape[1]))
@@ -50,10 +67,10 @@ def quantize_weight(
         zero_point_dtype=torch.int32,
     )
     scale, zero_point = scale.flatten(), zero_point.flatten()
-    if scale_floor is not None:
-        scale = torch.maximum(scale, torch.from_numpy(scale_floor))
+    if floor is not None:
+        scale = torch.maximum(scale, floor)
     codes = quantize_affine(floats, block, scale, zero_point, torch.int8, -limit, limit)
-    return QuantizedWeight(codes.numpy(), scale.numpy(), bits)
+    return codes, scale
 
 
 def scale_floor_for_bias(bias: NDArray[np.float32], input_scale: float) -> NDArray[np.float32]:

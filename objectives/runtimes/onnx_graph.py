@@ -14,6 +14,7 @@ class GraphWriter:
     def __init__(self, skeleton: onnx.ModelProto) -> None:
         self._skeleton = skeleton
         self._nodes: list[onnx.NodeProto] = []
+        self._functions: dict[str, onnx.FunctionProto] = {}
         self._tensors = [tensor for tensor in skeleton.graph.initializer if tensor.raw_data]
 
     def tensor(self, name: str, values: NDArray[np.generic]) -> str:
@@ -31,11 +32,19 @@ class GraphWriter:
         return output
 
     def nodes(
-        self, op_type: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: int
+        self, op_type: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: int | str
     ) -> None:
         """Add a node with several outputs."""
         name = f"{outputs[0]}_{op_type}"
         self._nodes.append(helper.make_node(op_type, inputs, outputs, name=name, **attributes))
+
+    def call(self, function: onnx.FunctionProto, inputs: Sequence[str], output: str) -> str:
+        """Add a node that calls `function`, which the file then has; return the output's name."""
+        del function.opset_import[:]
+        function.opset_import.extend(self._skeleton.opset_import)
+        self._functions[function.name] = function
+        self.nodes(function.name, inputs, [output], domain=function.domain)
+        return output
 
     def copy_of(self, node: onnx.NodeProto, inputs: Sequence[str] | None = None) -> None:
         """Add a copy of `node`, reading `inputs` instead of its own where they are given."""
@@ -58,6 +67,9 @@ class GraphWriter:
         model.graph.output.extend(graph.output)
         model.graph.node.extend(self._nodes)
         model.graph.initializer.extend(self._tensors)
+        model.functions.extend(self._functions.values())
+        for domain in {function.domain for function in self._functions.values()}:
+            model.opset_import.add(domain=domain, version=1)
         for key, value in properties.items():
             model.metadata_props.add(key=key, value=value)
         return model

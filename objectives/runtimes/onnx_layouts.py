@@ -7,6 +7,7 @@ weight-only layouts use Cast and Mul, and static ones DequantizeLinear.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -20,6 +21,7 @@ from objectives.quantization import (
     quantize_weight,
     scale_floor_for_bias,
 )
+from objectives.runtimes.onnx_bit_planes import bit_planes, from_bit_planes
 from objectives.runtimes.onnx_constants import Array
 from objectives.runtimes.onnx_graph import GraphWriter
 from objectives.runtimes.onnx_template import FilledGraph, FoldedLayer
@@ -35,6 +37,8 @@ from spaces import (
 
 _WRITTEN = (Float32, Float16, WeightOnly, Static, DynamicLinear)
 """These alone: one that is derived from them is another layout."""
+_STORED: Mapping[int, Any] = {8: np.int8, 4: ml_dtypes.int4}
+"""By bits of a code, the integers that ONNX packs in as many bits."""
 
 
 def write_model(
@@ -74,10 +78,9 @@ def _float_layer(
     layer = folded.layer
     if isinstance(layout, WeightOnly):
         quantized = quantize_weight(folded.weight, layout.bits)
-        codes = writer.tensor(f"{layer.weight}_codes", _storable(quantized))
+        floats = _codes_as_floats(writer, f"{layer.weight}_codes", quantized)
         shape = (-1, *[1] * (folded.weight.ndim - 1))
         scale = writer.tensor(f"{layer.weight}_scale", quantized.scale.reshape(shape))
-        floats = writer.node("Cast", [codes], f"{codes}_float", to=TensorProto.FLOAT)
         writer.node("Mul", [floats, scale], layer.weight)
     else:
         _float_tensor(writer, layer.weight, folded.weight, layout)
@@ -100,9 +103,20 @@ def _halves(values: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.float16]]:
     return values.clip(-limit, limit).astype(np.float16)
 
 
+def _codes_as_floats(writer: GraphWriter, name: str, quantized: QuantizedWeight) -> str:
+    """Write codes in as many bits as they need; return the name of what they are as floats."""
+    codes, bits, floats = quantized.codes, quantized.bits, f"{name}_float"
+    if bits in _STORED:
+        writer.tensor(name, _storable(quantized))
+        return writer.node("Cast", [name], floats, to=TensorProto.FLOAT)
+    writer.tensor(name, bit_planes(codes, bits))
+    shape = writer.tensor(f"{name}_shape", np.array(codes.shape, np.int64))
+    return writer.call(from_bit_planes(bits), [name, shape], floats)
+
+
 def _storable(quantized: QuantizedWeight) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
     """Return codes in the type whose ONNX encoding takes as many bits as they need."""
-    return quantized.codes.astype(ml_dtypes.int4) if quantized.bits == 4 else quantized.codes
+    return quantized.codes.astype(_STORED[quantized.bits])
 
 
 def _dynamic_linear(writer: GraphWriter, node: onnx.NodeProto, folded: FoldedLayer) -> None:

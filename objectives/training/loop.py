@@ -39,7 +39,7 @@ class EpochResult:
     """One finished epoch, as a checkpoint remembers it."""
 
     accuracy: float
-    """Validation accuracy of the float network."""
+    """Validation accuracy of the float network, or as its layout rounds it (seen_through)."""
     seconds: float
 
 
@@ -71,6 +71,10 @@ class TrainingGround:
         predicted = logits.argmax(1).cpu().numpy()
         counts = confusion(self._data.labels("validation"), predicted, self._data.classes)
         return self._measure.of(counts)
+
+    def calibration(self, image_size: int) -> Tensor:
+        """Return the images that calibrate static layouts [n, 3, image_size, image_size]."""
+        return torch.from_numpy(self._data.calibration(image_size)).to(self.device)
 
     def statistics_images(self, image_size: int) -> Tensor:
         """Return training images without augmentation, for batch-norm statistics."""

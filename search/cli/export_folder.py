@@ -92,7 +92,7 @@ def write_model(
     shutil.copyfile(student.weights, folder / WEIGHTS)
     for name, left in student.leaves.items():
         shutil.copytree(left, folder / name)
-        if name in student.bases:
+        if name in student.bases and not (folder / name / BASE_WEIGHTS).exists():
             shutil.copyfile(student.bases[name], folder / name / BASE_WEIGHTS)
     metrics = {
         "network": network.key,

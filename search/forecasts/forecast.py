@@ -28,7 +28,7 @@ from search.forecasts.learning_curves import (
 from search.forecasts.prior_mean import PriorMean
 from search.forecasts.student_forecast import BegunStudent, StudentForecast
 from search.problem import SearchProblem
-from spaces import StudentConfig, student_key
+from spaces import FileKind, StudentConfig, student_key
 from studies.records import History
 
 Floats = NDArray[np.float64]
@@ -78,7 +78,7 @@ class Forecast:
             history,
             self._believed(history),
             problem.costs,
-            problem.schemes,
+            problem.space.schemes_for,
             problem.reference,
             problem.objectives,
         )
@@ -105,11 +105,13 @@ class Forecast:
         means, variances = self._process.predict(*self._rows(students))
         means += self._prior_mean.of(students)
         gains = np.zeros(len(students))
-        names = np.array([student.network.key for student in students])
-        for name in set(names):
-            chosen = names == name
+        kinds = [student.files for student in students]
+        numbers = {files: number for number, files in enumerate(dict.fromkeys(kinds))}
+        own = np.array([numbers[files] for files in kinds])
+        for files, number in numbers.items():
+            chosen = own == number
             gains[chosen] = self._gains.expected(
-                str(name), means[chosen], variances[chosen], self._images
+                files, means[chosen], variances[chosen], self._images
             )
         seconds = map(self._seconds, students)
         return list(
@@ -126,17 +128,16 @@ class Forecast:
     def gain_of_all(self, chosen: Sequence[tuple[StudentForecast, float]]) -> float:
         """Return the expected gain of training all of `chosen`, each with its probability.
 
-        Students of one network add what the best of them does (Gains.expected_of_all). What
-        networks add is summed: gains in hypervolume are submodular, so that is an upper bound.
+        Students of one kind add what the best of them does (Gains.expected_of_all). What kinds
+        add is summed: gains in hypervolume are submodular, so that is an upper bound.
         """
-        by_name: dict[str, list[tuple[float, float, float]]] = {}
+        by_kind: dict[FileKind, list[tuple[float, float, float]]] = {}
         for one, share in chosen:
-            name = one.student.network.key
-            by_name.setdefault(name, []).append((one.mean, one.variance, share))
+            by_kind.setdefault(one.student.files, []).append((one.mean, one.variance, share))
         gain = 0.0
-        for name, rows in by_name.items():
+        for files, rows in by_kind.items():
             means, variances, shares = np.array(rows).T
-            gain += self._gains.expected_of_all(name, means, variances, shares, self._images)
+            gain += self._gains.expected_of_all(files, means, variances, shares, self._images)
         return gain
 
     def stage_seconds(self, student: StudentConfig) -> tuple[float, ...]:
@@ -145,8 +146,7 @@ class Forecast:
 
     def best_scheme(self, forecast: StudentForecast) -> str:
         """Return the scheme under which it gains most."""
-        network = forecast.student.network.key
-        return self._gains.best_scheme(network, forecast.mean, self._images)
+        return self._gains.best_scheme(forecast.student.files, forecast.mean, self._images)
 
     def begun(self, student: StudentConfig) -> BegunStudent:
         """Return what is expected of a student in training, whatever its curve will be."""
@@ -172,10 +172,10 @@ class Forecast:
         student = begun.student
         mean, variance = self._end_of(begun, curve)
         gain = self._gains.expected(
-            student.network.key, np.array([mean]), np.array([variance]), self._images
+            student.files, np.array([mean]), np.array([variance]), self._images
         )
         best_case = self._gains.expected(
-            student.network.key,
+            student.files,
             np.array([mean - _OPTIMISM * variance**0.5]),
             np.array([1e-12]),
             self._images,
@@ -213,14 +213,14 @@ class Forecast:
         stages = zip(left, student.stages, strict=True)
         return tuple([epochs * paces[stage.kind] for epochs, stage in stages])
 
-    def _believed(self, history: History) -> dict[str, list[float]]:
-        """Return what the students in training are believed to reach, by network."""
-        believed: dict[str, list[float]] = {}
+    def _believed(self, history: History) -> dict[FileKind, list[float]]:
+        """Return what the students in training are believed to reach, by kind of files."""
+        believed: dict[FileKind, list[float]] = {}
         for one in history.running:
             if one.chain is not None:
                 mean, _ = self._end_of(self.begun(one.chain.student), one.curve)
                 accuracy = accuracy_of(mean, self._images)
-                believed.setdefault(one.chain.student.network.key, []).append(accuracy)
+                believed.setdefault(one.chain.student.files, []).append(accuracy)
         return believed
 
     def _known(self) -> Outcomes:

@@ -1,7 +1,7 @@
 """What a student of some accuracy would add to the front's hypervolume: its costs are known."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy.special import ndtr
 from objectives.costs import Cost, CostTable
 from objectives.fronts import OBJECTIVES, ReferencePoint, losses_of, nondominated, volume
 from search.forecasts.learning_curves import accuracy_of
+from spaces import FileKind
 from studies.records import History
 
 Floats = NDArray[np.float64]
@@ -29,27 +30,30 @@ class _Outcome:
 
 
 class SchemeLosses:
-    """The accuracy that each scheme is seen to cost an network, on average."""
+    """The accuracy that each scheme is seen to cost a network, on average.
+
+    Students that were trained for a layout are told from others: rounding costs them less.
+    """
 
     def __init__(self, history: History) -> None:
         finals = {
-            student.key: (student.accuracy, student.chain.student.network.key)
+            student.key: (student.accuracy, student.chain.student.files)
             for student in history.students
         }
-        losses: dict[tuple[str, str], list[float]] = defaultdict(list)
-        everywhere: dict[str, list[float]] = defaultdict(list)
+        losses: dict[tuple[FileKind, str], list[float]] = defaultdict(list)
+        everywhere: dict[tuple[str, str], list[float]] = defaultdict(list)
         for point in history.points:
             if final := finals.get(point.student):
-                accuracy, network = final
-                losses[network, point.scheme].append(accuracy - point.accuracy)
-                everywhere[point.scheme].append(accuracy - point.accuracy)
+                accuracy, files = final
+                losses[files, point.scheme].append(accuracy - point.accuracy)
+                everywhere[files.layout, point.scheme].append(accuracy - point.accuracy)
         self._losses = losses
-        self._everywhere = {scheme: float(np.mean(seen)) for scheme, seen in everywhere.items()}
+        self._everywhere = {kind: float(np.mean(seen)) for kind, seen in everywhere.items()}
 
-    def of(self, network: str, scheme: str) -> float:
-        """Return what `scheme` costs `network`; 0 for a scheme that was never seen."""
-        typical = self._everywhere.get(scheme, 0.0)
-        seen = self._losses.get((network, scheme), ())
+    def of(self, files: FileKind, scheme: str) -> float:
+        """Return what `scheme` costs students of a kind; 0 for one that was never seen."""
+        typical = self._everywhere.get((files.layout, scheme), 0.0)
+        seen = self._losses.get((files, scheme), ())
         return (sum(seen) + _LOSS_WEIGHT * typical) / (len(seen) + _LOSS_WEIGHT)
 
 
@@ -90,15 +94,16 @@ class Gains:
     def __init__(
         self,
         history: History,
-        expected: Mapping[str, Sequence[float]],
+        expected: Mapping[FileKind, Sequence[float]],
         costs: CostTable,
-        schemes: Sequence[str],
+        schemes: Callable[[str], Sequence[str]],
         reference: ReferencePoint,
         objectives: Sequence[str] = OBJECTIVES,
     ) -> None:
         """Measure from the complete trials of `history`.
 
-        expected: accuracies, by network, that students now in training are believed to reach;
+        schemes: those of students that were trained for a layout, as Space.schemes_for. expected:
+        accuracies, by kind of files, that students now in training are believed to reach;
         what they will add is not to be gained again.
         """
         self._costs = costs
@@ -107,26 +112,26 @@ class Gains:
         self._objectives = objectives
         self._losses = SchemeLosses(history)
         there = _best_of_each_cost(history)
-        for network, accuracies in expected.items():
+        for files, accuracies in expected.items():
             for accuracy in accuracies:
-                there += self._points(network, accuracy)
+                there += self._points(files, accuracy)
         scaled = np.maximum(self._scaled(there), 0)
         self._there = scaled[nondominated(scaled)]
         self.hypervolume = volume(self._there)
         """Of what is there and believed to come."""
-        self._gain_of: dict[str, PiecewiseLinearGain] = {}
+        self._gain_of: dict[FileKind, PiecewiseLinearGain] = {}
 
-    def expected(self, network: str, means: Floats, variances: Floats, images: int) -> Floats:
+    def expected(self, files: FileKind, means: Floats, variances: Floats, images: int) -> Floats:
         """Return the expected gains, [m], of students whose final log error is normal.
 
         means, variances: [m] of log(1 - accuracy + 1 / (2 images)).
         """
-        return self._gain(network).expected(means, variances, 1 / (2 * images))
+        return self._gain(files).expected(means, variances, 1 / (2 * images))
 
     def expected_of_all(
-        self, network: str, means: Floats, variances: Floats, shares: Floats, images: int
+        self, files: FileKind, means: Floats, variances: Floats, shares: Floats, images: int
     ) -> float:
-        """Return the expected gain of training several students of one network.
+        """Return the expected gain of training several students of one kind.
 
         As costs are known, that is the gain of the best of them: its points dominate the others'.
         Outcomes count as independent, under which the best is better than if they went together
@@ -139,27 +144,27 @@ class Gains:
         best_is_worse = np.prod(1 - shares * (1 - worse), axis=1)
         best_is_worse[-1] = 1  # No accuracy is above 1.
         better = 1 - (best_is_worse[1:] + best_is_worse[:-1]) / 2
-        return float(better @ np.diff(self._gain(network).at(errors)))
+        return float(better @ np.diff(self._gain(files).at(errors)))
 
-    def best_scheme(self, network: str, mean: float, images: int) -> str:
+    def best_scheme(self, files: FileKind, mean: float, images: int) -> str:
         """Return the scheme that gains most alone when a student's log error ends at `mean`."""
-        points = self._scaled(self._points(network, accuracy_of(mean, images)))
+        points = self._scaled(self._points(files, accuracy_of(mean, images)))
         volumes = [self._with(point[None, :]) for point in points]
-        return self._schemes[int(np.argmax(volumes))]
+        return self._schemes(files.layout)[int(np.argmax(volumes))]
 
-    def _gain(self, network: str) -> PiecewiseLinearGain:
-        if network not in self._gain_of:
-            self._gain_of[network] = self._made(network)
-        return self._gain_of[network]
+    def _gain(self, files: FileKind) -> PiecewiseLinearGain:
+        if files not in self._gain_of:
+            self._gain_of[files] = self._made(files)
+        return self._gain_of[files]
 
-    def _made(self, network: str) -> PiecewiseLinearGain:
-        """Return what a student of `network` gains by its error.
+    def _made(self, files: FileKind) -> PiecewiseLinearGain:
+        """Return what a student of a kind gains by its error.
 
         Its costs are known, so they and those that are there cut the plane of costs into cells. In
         each, the best loss that is there stands against the student's best scheme, whose loss
         is its error and what the scheme costs: from there on it gains the cell's area.
         """
-        own = self._scaled(self._points(network, 1.0))
+        own = self._scaled(self._points(files, 1.0))
         edges = [
             np.unique(np.concatenate([column[column < 1], [1.0]]))
             for column in np.vstack([self._there, own])[:, 1:].T
@@ -181,11 +186,11 @@ class Gains:
         weights = np.append(weights[rising], -weights[rising].sum())
         return PiecewiseLinearGain(knots, np.bincount(places, weights).astype(np.float64))
 
-    def _points(self, network: str, accuracy: float) -> list[_Outcome]:
+    def _points(self, files: FileKind, accuracy: float) -> list[_Outcome]:
         points = []
-        for scheme in self._schemes:
-            cost: Cost = self._costs.of(network, scheme)
-            reached = accuracy - self._losses.of(network, scheme)
+        for scheme in self._schemes(files.layout):
+            cost: Cost = self._costs.of(files.network, scheme)
+            reached = accuracy - self._losses.of(files, scheme)
             points.append(_Outcome(reached, cost.size_bytes, cost.latency_ms))
         return points
 

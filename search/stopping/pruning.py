@@ -174,21 +174,21 @@ class KnownCostPruner:
         """Rule on a student in training; see Pruner."""
         statistics, problem, delta = self._statistics, self._problem, self._rule.delta
         chain, curve, images = student.chain, student.curve, problem.validation_images
-        key, network = student_key(chain.student), chain.student.network.key
+        key, files = student_key(chain.student), chain.student.files
         statistics.update(student.history)
         if curve[-1][0] >= 1 or statistics.final_accuracy(key) is not None:
             return GoOn()  # nothing is left to save: its end is here, or in the stage cache
-        affordable = problem.affordable(network)
+        affordable = problem.affordable(files)
         if not affordable:
-            return Stop(BeyondBounds(curve[-1][0], curve[-1][1], network))
+            return Stop(BeyondBounds(curve[-1][0], curve[-1][1], files.network))
         if not statistics.book.can_bound(delta):
             return GoOn()
         bound = conformal.upper_bound(curve, images, statistics.book.quantile(delta))
         endings = (
             Ending(
                 scheme,
-                statistics.costs_of(problem.costs.of(network, scheme)),
-                statistics.optimistic_loss(scheme),
+                statistics.costs_of(problem.costs.of(files.network, scheme)),
+                statistics.optimistic_loss(scheme, files.layout),
             )
             for scheme in affordable
         )

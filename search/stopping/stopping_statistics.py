@@ -8,6 +8,7 @@ from search.problem import SearchProblem
 from search.stopping.curve_scores import LogErrors
 from search.stopping.incumbents import CostIncumbent, IncumbentFront
 from search.stopping.score_book import ScoreBook
+from spaces import ANY_LAYOUT
 from studies.records import History, Paused, Point, Stopped, Student
 
 Item = TypeVar("Item", Point, Student, Stopped | Paused)
@@ -36,9 +37,10 @@ class StoppingStatistics:
         self._unscored: list[tuple[Student, bool]] = []
         self._incumbents = IncumbentFront(len(self._costs), self._floor)
         self._finals: dict[str, float] = {}
+        self._layouts: dict[str, str] = {}
         self._unmatched: list[Point] = []
         self._schemes: dict[str, set[str]] = {}
-        self._losses: dict[str, dict[str, float]] = {}
+        self._losses: dict[tuple[str, str], dict[str, float]] = {}
 
     def update(self, history: History) -> None:
         """Answer for `history` from now on."""
@@ -66,6 +68,7 @@ class StoppingStatistics:
         audited = {student.key for student in students if student.audited is not None}
         for key, student in last.items():
             self._finals[key] = student.accuracy
+            self._layouts[key] = student.chain.student.files.layout
             self._unscored.append((student, key in audited))
         for trial in pruned:
             self._book.add_stopped(trial.key)
@@ -88,7 +91,8 @@ class StoppingStatistics:
         for point in waiting:
             if point.student in self._finals:
                 loss = self._finals[point.student] - point.accuracy
-                self._losses.setdefault(point.scheme, {})[point.student] = loss
+                kind = (point.scheme, self._layouts[point.student])
+                self._losses.setdefault(kind, {})[point.student] = loss
 
     def costs_of(self, what: Point | Cost) -> tuple[float, ...]:
         """Return the costs that are objectives of the study; in the others all are alike."""
@@ -106,12 +110,13 @@ class StoppingStatistics:
         """Return the schemes under which a student is a point already."""
         return self._schemes.get(student, set())
 
-    def optimistic_loss(self, scheme: str) -> float:
+    def optimistic_loss(self, scheme: str, layout: str = ANY_LAYOUT) -> float:
         """Return the least accuracy that `scheme` is believed to cost a student; less is a gain.
 
-        It is the least seen, and not more than 0 before ENOUGH_LOSSES students have been seen.
+        layout: that such students were trained for, by its key. It is the least seen, and not more
+        than 0 before ENOUGH_LOSSES students have been seen.
         """
-        losses = self._losses.get(scheme, {})
+        losses = self._losses.get((scheme, layout), {})
         least = min(losses.values(), default=0.0)
         return least if len(losses) >= ENOUGH_LOSSES else min(0.0, least)
 

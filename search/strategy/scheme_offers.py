@@ -43,9 +43,10 @@ def offers(
     statistics.update(history)
     done = statistics.schemes_of(student_key(chain.student)) | {chain.scheme.name}
     candidates = []
-    for scheme in problem.affordable(chain.student.network.key):
-        cost = problem.costs.of(chain.student.network.key, scheme)
-        best = min(1.0, accuracy - statistics.optimistic_loss(scheme))
+    files = chain.student.files
+    for scheme in problem.affordable(files):
+        cost = problem.costs.of(files.network, scheme)
+        best = min(1.0, accuracy - statistics.optimistic_loss(scheme, files.layout))
         offer = Offer(scheme, cost, best, statistics.incumbent_at(statistics.costs_of(cost)))
         if scheme not in done and offer.gain > 0:
             candidates.append(offer)

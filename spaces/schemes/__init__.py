@@ -2,6 +2,7 @@
 
 from spaces.schemes.calibration import Calibration
 from spaces.schemes.layouts import (
+    INTEGER_LAYOUTS,
     LAYOUTS,
     DynamicLinear,
     Float16,
@@ -13,6 +14,7 @@ from spaces.schemes.layouts import (
 from spaces.schemes.presets import SCHEMES, Quantize, Scheme, scheme_named
 
 __all__ = [
+    "INTEGER_LAYOUTS",
     "LAYOUTS",
     "SCHEMES",
     "Calibration",

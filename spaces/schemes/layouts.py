@@ -1,12 +1,13 @@
 """What is in a file and which kernels run it: hence its bytes and its latency, before training."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from spaces.settings import Number, Setting, Settings, setting
 
 _BITS = Setting("bits of a weight", Number(among=(8, 4), whole=True), decides_costs=True)
+_FEWER_BITS = replace(_BITS, rule=Number(among=(8, 4, 3, 2), whole=True))
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,12 @@ class WeightOnly(Layout):
 
     kind: ClassVar[str] = "weight_only"
 
-    bits: Literal[8, 4] = setting(8, _BITS)
-    """Bits per weight; 4-bit weights are packed two to a byte."""
+    bits: Literal[8, 4, 3, 2] = setting(8, _FEWER_BITS)
+    """Bits per weight, packed: two 4-bit weights to a byte, eight 3-bit ones to three bytes."""
 
     @property
     def key(self) -> str:
-        """`w8`, `w4`."""
+        """`w8`, `w4`, `w3`, `w2`."""
         return f"w{self.bits}"
 
     @property
@@ -107,3 +108,16 @@ LAYOUTS: Mapping[str, type[Layout]] = {
     each.kind: each for each in (Float32, Float16, WeightOnly, Static, DynamicLinear)
 }
 """By kind."""
+
+INTEGER_LAYOUTS: Mapping[str, Layout] = {
+    each.key: each
+    for each in (
+        WeightOnly(8),
+        WeightOnly(4),
+        WeightOnly(3),
+        WeightOnly(2),
+        Static(8),
+        Static(4),
+    )
+}
+"""By key: the layouts for which training can make up, since they round every layer's weights."""

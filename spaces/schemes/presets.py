@@ -30,9 +30,23 @@ SCHEMES: Mapping[str, Scheme] = {
         "int4_weight_only": WeightOnly(4),
         "w4a8": Static(4),
         "int8_dynamic": DynamicLinear(),
+        "int3_weight_only": WeightOnly(3),
+        "int2_weight_only": WeightOnly(2),
     }.items()
 }
-"""By name, from the least to the most compressed arithmetic."""
+"""By name, from the least to the most compressed arithmetic; then what a study has to name."""
+
+_SEARCHED = (
+    "fp32",
+    "fp16",
+    "int8_weight_only",
+    "int8_static",
+    "int4_weight_only",
+    "w4a8",
+    "int8_dynamic",
+)
+"""By a study that names none. A scheme that is added is not among them: whoever reads a file that
+names none again must find the same study."""
 
 
 def scheme_named(name: str) -> Scheme:
@@ -47,6 +61,6 @@ class Quantize(Settings):
     """The leaf of a chain: what is chosen once a student is trained."""
 
     scheme: str = setting(
-        "fp32", Setting("scheme", Word(SCHEMES), Choice(tuple(SCHEMES)), decides_costs=True)
+        "fp32", Setting("scheme", Word(SCHEMES), Choice(_SEARCHED), decides_costs=True)
     )
     """A name in SCHEMES."""

@@ -48,6 +48,9 @@ class Setting:
     """Whether its values are names of the study's teachers."""
     baseline: Value | None = None
     """What baselines take, or the nearest value of the domain; None: the one in its middle."""
+    names_layout: bool = False
+    """Whether its values are layouts, by key, for which a student can be made: it is a point under
+    schemes of its layout alone."""
 
 
 def setting(default: Any, declaration: Setting, *, kw_only: bool = False) -> Any:

@@ -75,6 +75,7 @@ PLACES = (
     "distill.dml.temperature",
     "distill.teacher",
     "distill.pretrained",
+    "adapt.layout",
 )
 """Append only, never reorder: a setting's coordinate is its place here, and a study that goes on
 must draw on as it began. A setting that is not listed is drawn at random instead."""

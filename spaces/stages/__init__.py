@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from spaces.stages.adapt import Adapt, RankPattern, TargetLayers
 from spaces.stages.adapters import ADAPTERS, Adapter
 from spaces.stages.distill import Distill
-from spaces.stages.stage import BASE_WEIGHTS, NO_WEIGHTS, OWN_TEACHER, Leaf, Prior, Stage
+from spaces.stages.stage import (
+    ANY_LAYOUT,
+    BASE_WEIGHTS,
+    NO_WEIGHTS,
+    OWN_TEACHER,
+    Leaf,
+    Prior,
+    Stage,
+)
 
 STAGES: Mapping[str, type[Stage]] = {
     "distill": Distill,
@@ -21,6 +29,7 @@ DEFAULT_CHAIN = ("distill", "adapt")
 
 __all__ = [
     "ADAPTERS",
+    "ANY_LAYOUT",
     "BASE_WEIGHTS",
     "DEFAULT_CHAIN",
     "NO_WEIGHTS",

@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Literal, get_args
 from spaces.domains import Choice
 from spaces.methods import Logit, Method, NoTeacher
 from spaces.schedule import EPOCHS, LEARNING_RATE
+from spaces.schemes import INTEGER_LAYOUTS
 from spaces.settings import Number, Setting, Word, setting
 from spaces.stages.adapters import ADAPTERS
-from spaces.stages.stage import Leaf, Prior, Stage
+from spaces.stages.stage import ANY_LAYOUT, Leaf, Prior, Stage
 
 TargetLayers = Literal["classifier", "pointwise", "classifier+pointwise", "dense", "all"]
 """`classifier`: linear layers, in a transformer all of them; `pointwise`: 1x1 convolutions with
@@ -131,6 +132,19 @@ class Adapt(Stage):
     )
     """By the method of the stage before, from the labels alone, from the teacher's logits alone, or
     from `both`, with 0.9 of the teacher's part; logits are compared at temperature 4."""
+    layout: str = setting(
+        ANY_LAYOUT,
+        Setting(
+            "layout it learns for",
+            Word((ANY_LAYOUT, *INTEGER_LAYOUTS)),
+            baseline=ANY_LAYOUT,
+            names_layout=True,
+        ),
+        kw_only=True,
+    )
+    """`float`: the network as it is. Or the layout through which it is seen while the adapter
+    learns, rounded as in the artifact, so that the adapter makes up for the rounding; the student
+    is a point under schemes of that layout alone."""
     epochs: int = setting(3, EPOCHS)
     learning_rate: float = setting(
         0.003,
@@ -161,5 +175,11 @@ class Adapt(Stage):
             *([f"rank {self.rank} on {self.targets}"] if update else []),
             *([] if self.rank_pattern == "even" else [f"{self.rank_pattern} ranks doubled"]),
             *([] if self.learns_from == "as_before" else [f"from {self.learns_from}"]),
+            *([] if self.layout == ANY_LAYOUT else [f"seen through {self.layout}"]),
         ]
         return ", ".join(said)
+
+    @property
+    def trained_for(self) -> str:
+        """Its layout."""
+        return self.layout

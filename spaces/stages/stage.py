@@ -12,6 +12,8 @@ OWN_TEACHER = "teacher"
 """Name of a study's own teacher among those that a stage can ask."""
 NO_WEIGHTS = "none"
 """In place of a name of pretrained weights: a network begins with fresh ones."""
+ANY_LAYOUT = "float"
+"""Stands for no layout: weights that were trained as they are."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,11 @@ class Stage(Schedule):
     def pretrained(self) -> str:
         """Name of the weights that it begins with where it has no parent, or NO_WEIGHTS."""
         return NO_WEIGHTS
+
+    @property
+    def trained_for(self) -> str:
+        """Key of the layout that it makes the weights for; ANY_LAYOUT where it knows none."""
+        return ANY_LAYOUT
 
     @property
     def became(self) -> str:

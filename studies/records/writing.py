@@ -110,10 +110,12 @@ def add_offer(
 
     chain: the trial's, with the offered scheme.
     """
+    # Of a student that was trained for a layout the trial was not asked for a scheme.
+    scheme = {SCHEME_KEY: chain.scheme.name} if SCHEME_KEY in trial.params else {}
     study.add_trial(
         optuna.create_trial(
             values=_values(study, evaluation, latency_ms),
-            params=trial.params | {SCHEME_KEY: chain.scheme.name},
+            params=trial.params | scheme,
             distributions=dict(trial.distributions),
             user_attrs=_plain(
                 {

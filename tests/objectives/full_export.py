@@ -46,13 +46,23 @@ def stored_weights(artifact: Path) -> dict[str, torch.Tensor]:
             weights[base] = torch.from_numpy(values.astype(np.float32))
         elif kind == "codes":
             scale = torch.from_numpy(tensors[f"{base}_scale"].flatten())
-            codes = torch.from_numpy(values.astype(np.int32))
+            shape = tensors.get(f"{name}_shape")
+            stored = values if shape is None else from_planes(values, shape)
+            codes = torch.from_numpy(stored.astype(np.int32))
             block = (1, *codes.shape[1:])
             zero = torch.zeros(len(scale), dtype=torch.int32)
             weights[base] = dequantize_affine(codes, block, scale, zero, torch.int32)
         elif values.dtype == np.float32 and values.ndim:
             weights.setdefault(name, torch.from_numpy(values.copy()))
     return weights
+
+
+def from_planes(planes: NDArray[np.generic], shape: NDArray[np.generic]) -> NDArray[np.int32]:
+    """Return codes in two's complement that stand as planes [n, 1], one for each of their bits."""
+    bits = np.unpackbits(planes[:, :, 0].astype(np.uint8), axis=1, bitorder="little").astype(int)
+    worth = np.array([*(2**bit for bit in range(len(bits) - 1)), -(2 ** (len(bits) - 1))])
+    size = int(np.prod(shape))
+    return (worth @ bits)[:size].reshape(shape).astype(np.int32)
 
 
 def with_stored_weights(fused: nn.Module, artifact: Path) -> nn.Module:

@@ -45,7 +45,7 @@ def test_a_built_in_study_offers_what_is_promised(name: str) -> None:
     assert study.name == name
     assert study.objectives == ("accuracy", "size_bytes", "latency_ms")
     assert space.stages == ("distill", "adapt")
-    assert set(space.schemes) == set(SCHEMES)
+    assert set(space.schemes) == set(SCHEMES) - {"int3_weight_only", "int2_weight_only"}
     assert space.values("adapt.rank") == (0, 2, 4, 8, 16, 32)
     assert space.values("distill.temperature") == tuple(range(1, 11))
     alphas = set(space.values("distill.alpha"))
@@ -338,6 +338,11 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
             "space.adapt.targets=['head']",
             "space.adapt.targets: must be one of classifier, point",
         ),
+        (
+            "space.adapt.layout=['float', 'w3']",
+            "space.adapt.layout: w3 needs int3_weight_only in quantize.scheme, which has only fp32",
+        ),
+        ("space.adapt.layout=w5", "space.adapt.layout: must be one of float, w8, w4, w3, w2, w8a8"),
         ("space.quantize.scheme=['int3']", "space.quantize.scheme: must be one of fp32, fp16"),
         ("space.prune.share=[0.5]", "space.prune: unknown table: this chain has network, distill"),
         (

@@ -7,10 +7,13 @@ from objectives.chain.handlers.handler import WEIGHTS, StageWork, publishing
 from objectives.models import save_weights
 from objectives.seeding import seeded
 from objectives.training import AfterEpoch, adaptation, train
-from spaces import Adapt
+from spaces import BASE_WEIGHTS, INTEGER_LAYOUTS, Adapt
 
 ADAPTER = "adapter"
 """Folder with the adapter in peft's format."""
+_FEW_BITS = 2
+"""Of a weight. With so few most weights are rounded to 0, and activations shrink with them: under
+the statistics of before the network is at chance, and stays there."""
 
 
 class AdaptHandler:
@@ -24,16 +27,29 @@ class AdaptHandler:
         adaptation(stage).check(model, image_size)
 
     def build(self, stage: Adapt, work: StageWork, draft: Draft, after: AfterEpoch) -> bool:
-        """Train what is attached; publish the merged network, and an adapter if there is one."""
+        """Train what is attached; publish the merged network, and an adapter if there is one.
+
+        Batch-norm statistics are frozen where they are no part of what is attached. But through a
+        layout of few bits a network gives other activations, so there they are learned along, and
+        what the adapter belongs to is published with them.
+        """
+        layout = INTEGER_LAYOUTS.get(stage.trained_for)
+        moves = layout is not None and layout.weight_bits <= _FEW_BITS
         adapter, model = adaptation(stage), work.network()
         with seeded("adapter", work.student.seed):
             adapted = adapter.attach(model, work.student.network.image_size)
-        run = work.run(freeze_statistics=adapter.freezes_statistics)
-        results = train(adapted, run, work.ground, draft, after)
+        with work.through_its_layout(adapted):
+            run = work.run(freeze_statistics=adapter.freezes_statistics and not moves)
+            results = train(adapted, run, work.ground, draft, after)
         if results is None:
             return False
         with publishing(draft, results) as folder:
             if ADAPTER in stage.left:
                 adapter.save(adapted, folder / ADAPTER)
-            save_weights(adapter.merge(adapted), folder / WEIGHTS)
+            merged = adapter.merge(adapted)
+            save_weights(merged, folder / WEIGHTS)
+            if moves and ADAPTER in stage.left:
+                base = work.network()
+                base.load_state_dict(dict(merged.named_buffers()), strict=False)
+                save_weights(base, folder / ADAPTER / BASE_WEIGHTS)
         return True

@@ -1,7 +1,7 @@
 """What a kind of stage is to the workbench, and what handlers share."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
@@ -27,9 +27,10 @@ from objectives.training import (
     TrainingGround,
     TrainingMethod,
     TrainingRun,
+    seen_through,
     training_method,
 )
-from spaces import NO_WEIGHTS, Stage, StudentConfig, Views
+from spaces import ANY_LAYOUT, INTEGER_LAYOUTS, NO_WEIGHTS, Stage, StudentConfig, Views
 
 WEIGHTS = "weights.safetensors"
 """What every stage leaves in its cache entry: the whole network's state dict."""
@@ -77,6 +78,14 @@ class StageWork:
         elif (pretrained := self.student.stages[-1].pretrained) != NO_WEIGHTS:
             load_pretrained(model, network, pretrained, self.classes)
         return model
+
+    def through_its_layout(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Let `model` compute inside as the layout stores it for which the stage trains, if any."""
+        key = self.student.stages[-1].trained_for
+        if key == ANY_LAYOUT:
+            return nullcontext()
+        images = self.ground.calibration(self.student.network.image_size)
+        return seen_through(model, INTEGER_LAYOUTS[key], images)
 
     def run(self, *, freeze_statistics: bool = False) -> TrainingRun:
         """Return how the stage trains: by its own method, or as the stage before it does."""

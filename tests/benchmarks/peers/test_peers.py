@@ -17,11 +17,11 @@ from benchmarks.peers import (
 )
 from benchmarks.peers.layers import layers
 from search.stopping.pruning import GoOn, Pause, Stop, StudentInTraining, as_record
-from spaces import SCHEMES, DistilfrontError, InputError, student_key
+from spaces import DistilfrontError, InputError, student_key
 from studies.records import History, Paused, Running, Student
 from tests.search import fabricated
 
-COSTS, SCHEME_NAMES = fabricated.cost_table(), tuple(SCHEMES)
+COSTS, SCHEME_NAMES = fabricated.cost_table(), fabricated.SCHEME_NAMES
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REGISTRY = "DISTILFRONT_OPTUNAHUB_REGISTRY"
 EPOCHS = 10

@@ -7,10 +7,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from objectives.chain.workbench import Workbench
 from objectives.costs.study_costs import write_candidates
 from objectives.costs.table import Cost, CostTable
+from objectives.runtimes.onnx_bit_planes import bit_planes, from_bit_planes
 from objectives.runtimes.onnx_runtime import OnnxArtifactWriter, OnnxRuntime
 from spaces import (
     SCHEMES,
@@ -151,6 +153,26 @@ def test_a_percentile_that_cannot_be_is_refused(percentile: float):
 
 
 def test_bits_that_no_layout_has_are_refused():
-    for layout in (WeightOnly, Static):
-        with pytest.raises(InputError, match="bits must be one of 8, 4, got 3"):
-            layout(3)
+    with pytest.raises(InputError, match="bits must be one of 8, 4, 3, 2, got 1"):
+        WeightOnly(1)
+    with pytest.raises(InputError, match="bits must be one of 8, 4, got 3"):
+        Static(3)
+
+
+@pytest.mark.parametrize("bits", [3, 2])
+@pytest.mark.parametrize("shape", [(4, 3, 3, 3), (3, 5), (1, 1)], ids=str)
+def test_bit_planes_are_put_together_by_the_function_in_the_file(bits: int, shape: tuple[int, ...]):
+    most = 2 ** (bits - 1)
+    codes = np.random.default_rng(bits).integers(-most, most, shape).astype(np.int8)
+    planes = bit_planes(codes, bits)
+    assert planes.nbytes == bits * -(-codes.size // 8)
+    (got,) = ReferenceEvaluator(from_bit_planes_21(bits)).run(
+        None, {"planes": planes, "shape": np.array(shape)}, attributes={}
+    )
+    np.testing.assert_array_equal(got, codes.astype(np.float32))
+
+
+def from_bit_planes_21(bits: int) -> onnx.FunctionProto:
+    function = from_bit_planes(bits)
+    function.opset_import.add(domain="", version=21)
+    return function

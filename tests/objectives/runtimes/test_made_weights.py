@@ -30,7 +30,7 @@ FAR = {
     "int8_static": 0.25,
     "int8_dynamic": 0.2,
 }
-"""Of the largest logit; 4 bits are only asked to be finite."""
+"""Of the largest logit; 4 bits and fewer are only asked to be finite."""
 
 
 def network_of(make: Callable[[int], nn.Module]) -> Network:

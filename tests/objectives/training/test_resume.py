@@ -29,7 +29,7 @@ student = StudentConfig(
         Distill(4, 0.01, batch_size=32, method=Logit(0.5, 4)),
         Adapt(
             4, 0.01, batch_size=32, optimizer="sgd", rank=2, lora_alpha=4, dropout=0.2,
-            targets="classifier+pointwise",
+            targets="classifier+pointwise", layout=sys.argv[2],
         ),
     ),
     seed=3,
@@ -48,11 +48,11 @@ with Workbench(setup, Path(sys.argv[1])) as bench:
 """
 
 
-def _run(cache, kill_at=None):
+def _run(cache, layout, kill_at=None):
     """Run the chain in a process of its own; SIGKILL it when it reports `kill_at`."""
     reports, files = [], []
     with subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", SCRIPT, str(cache)],
+        [sys.executable, "-W", "error", "-c", SCRIPT, str(cache), layout],
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
@@ -70,15 +70,16 @@ def _run(cache, kill_at=None):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 @pytest.mark.long
-def test_a_killed_chain_goes_on_from_its_last_epoch_to_the_same_bits(tmp_path):
-    whole, expected = _run(tmp_path / "whole")
+@pytest.mark.parametrize("layout", ["float", "w4a8", "w2"])
+def test_a_killed_chain_goes_on_from_its_last_epoch_to_the_same_bits(tmp_path, layout):
+    whole, expected = _run(tmp_path / "whole", layout)
     assert [report[:2] for report in whole] == [
         (stage, epoch) for stage in ("teacher", "distill", "adapt") for epoch in (1, 2, 3, 4)
     ]
     assert not any(reused for *_, reused in whole)
     cut, done = tmp_path / "cut", 0
     for killed_in in ("teacher", "distill", "adapt"):
-        reports, _ = _run(cut, kill_at=(killed_in, 2))
+        reports, _ = _run(cut, layout, kill_at=(killed_in, 2))
         assert [report[:3] for report in reports] == [report[:3] for report in whole][
             : len(reports)
         ]
@@ -86,7 +87,7 @@ def test_a_killed_chain_goes_on_from_its_last_epoch_to_the_same_bits(tmp_path):
         assert [reused for *_, reused in reports] == [True] * done + [False] * (len(reports) - done)
         done = len(reports)
     assert 10 <= done < 12
-    resumed, bits = _run(cut)
+    resumed, bits = _run(cut, layout)
     assert [report[:3] for report in resumed] == [report[:3] for report in whole]
     assert [reused for *_, reused in resumed] == [True] * done + [False] * (12 - done)
     assert bits == expected

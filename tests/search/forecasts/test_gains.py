@@ -7,17 +7,18 @@ from scipy.stats import norm
 from objectives.costs.table import Cost
 from objectives.fronts.pareto import OBJECTIVES, ReferencePoint, hypervolume
 from search.forecasts.gains import Gains, SchemeLosses
+from spaces import FileKind
 from studies.records import History, Point
 from tests.search import fabricated
 from tests.search.fabricated import IMAGES
 
 SCHEMES = ("fp32", "fp16", "int8_static")
 REFERENCE = ReferencePoint(accuracy_floor=0.7, size_bytes=4e6, latency_ms=4.0)
-NETWORK = "mobilenet_v2@0.5"
+NETWORK = FileKind("mobilenet_v2@0.5")
 
 
 def gains(history: History, expected=None) -> Gains:
-    return Gains(history, expected or {}, fabricated.cost_table(), SCHEMES, REFERENCE)
+    return Gains(history, expected or {}, fabricated.cost_table(), lambda _: SCHEMES, REFERENCE)
 
 
 def offered(scheme: str, accuracy: float, cost: Cost, history: History) -> Point:
@@ -31,7 +32,7 @@ def moved(history: History, accuracy: float, objectives=OBJECTIVES) -> float:
     costs, losses = fabricated.cost_table(), SchemeLosses(history)
     points: list[Point] = list(history.points)
     for scheme in SCHEMES:
-        cost = costs.of(NETWORK, scheme)
+        cost = costs.of(NETWORK.network, scheme)
         reached = min(1.0, accuracy - losses.of(NETWORK, scheme))
         points.append(offered(scheme, reached, cost, history))
     return hypervolume(points, REFERENCE, objectives)
@@ -63,7 +64,7 @@ def test_an_uncertain_outcome_gains_the_mean_over_its_distribution(mean, deviati
 def test_of_two_objectives_a_gain_is_what_their_front_grows_by(objectives):
     history = fabricated.history(np.random.default_rng(3), 12)
     costs = fabricated.cost_table()
-    known = Gains(history, {}, costs, SCHEMES, REFERENCE, objectives)
+    known = Gains(history, {}, costs, lambda _: SCHEMES, REFERENCE, objectives)
     for accuracy in (0.75, 0.9, 0.97):
         mean = np.array([np.log(1 - accuracy + 1 / (2 * IMAGES))])
         gain = known.expected(NETWORK, mean, np.array([1e-12]), IMAGES)[0]
@@ -92,16 +93,16 @@ def test_more_accuracy_never_gains_less():
     assert (np.diff(worth) >= -1e-12).all()
 
 
-def joint_gain(history: History, logs: dict[str, np.ndarray]) -> float:
+def joint_gain(history: History, logs: dict[FileKind, np.ndarray]) -> float:
     """Return what students of these final log errors add together, by network."""
     costs, losses = fabricated.cost_table(), SchemeLosses(history)
     points = list(history.points)
-    for network, errors in logs.items():
+    for files, errors in logs.items():
         for error in errors:
             accuracy = min(1.0, 1 + 1 / (2 * IMAGES) - np.exp(error))
             for scheme in SCHEMES:
-                cost = costs.of(network, scheme)
-                reached = min(1.0, accuracy - losses.of(network, scheme))
+                cost = costs.of(files.network, scheme)
+                reached = min(1.0, accuracy - losses.of(files, scheme))
                 points.append(offered(scheme, reached, cost, history))
     return hypervolume(points, REFERENCE) - hypervolume(history.points, REFERENCE)
 
@@ -110,11 +111,11 @@ def joint_gain(history: History, logs: dict[str, np.ndarray]) -> float:
 def test_several_students_gain_what_their_outcomes_drawn_at_random_do(seed):
     rng = np.random.default_rng(seed)
     history = fabricated.history(rng, 6)
-    known, networks = gains(history), (NETWORK, "mobilenet_v2@1")
+    known, networks = gains(history), (NETWORK, FileKind("mobilenet_v2@1"))
     means = {name: rng.uniform(np.log(0.02), np.log(0.2), 5) for name in networks}
     deviations = {name: rng.uniform(0.1, 0.6, 5) for name in networks}
 
-    def drawn(*names: str) -> np.ndarray:
+    def drawn(*names: FileKind) -> np.ndarray:
         return np.array([
             joint_gain(history, {n: rng.normal(means[n], deviations[n]) for n in names})
             for _ in range(300)

@@ -24,7 +24,6 @@ from search.stopping.pruning import (
     pruner_named,
 )
 from spaces import (
-    SCHEMES,
     ChainConfig,
     Choice,
     InputError,
@@ -36,7 +35,7 @@ from studies.records import History, Stopped
 from tests.search import fabricated
 
 IMAGES = fabricated.IMAGES
-SCHEME_NAMES = tuple(SCHEMES)
+SCHEME_NAMES = fabricated.SCHEME_NAMES
 THREE = ("accuracy", "size_bytes", "latency_ms")
 COSTS = fabricated.cost_table()
 

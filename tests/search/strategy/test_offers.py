@@ -1,17 +1,31 @@
 import dataclasses
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from objectives.fronts import Bounds, ReferencePoint, losses_of, nondominated
+from search.forecasts.gains import Gains, SchemeLosses
 from search.problem import SearchProblem, check_bounds
+from search.stopping import StoppingStatistics
 from search.strategy.scheme_offers import offers
-from spaces import SCHEMES, Choice, InputError, Space
-from studies.records import History
+from spaces import (
+    SCHEMES,
+    Adapt,
+    Calibration,
+    Choice,
+    FileKind,
+    InputError,
+    Scheme,
+    Space,
+    Static,
+    student_key,
+)
+from studies.records import History, Student
 from tests.search import fabricated
 
 COSTS = fabricated.cost_table()
-SCHEME_NAMES = tuple(SCHEMES)
+SCHEME_NAMES = fabricated.SCHEME_NAMES
 THREE = ("accuracy", "size_bytes", "latency_ms")
 
 
@@ -104,3 +118,46 @@ def test_an_offer_is_not_repeated_while_the_trial_that_trained_its_student_still
     after = offers(with_point, student.chain, 0.9, problem())
 
     assert {o.scheme for o in before} - {o.scheme for o in after} == {"w4a8"}
+
+
+def adapted(number: int, layout: str, scheme: str, accuracy: float):
+    chain = fabricated.chain(number, scheme=scheme)
+    stages = (*chain.student.stages, Adapt(layout=layout))
+    chain = dataclasses.replace(chain, student=dataclasses.replace(chain.student, stages=stages))
+    key = student_key(chain.student)
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    return Student(number, key, chain, ((1.0, accuracy),), (), None, when, accuracy)
+
+
+def test_who_was_trained_for_a_layout_is_offered_schemes_of_it_alone(monkeypatch):
+    monkeypatch.setitem(SCHEMES, "clipped", Scheme("clipped", Static(8), Calibration(99.0)))
+    known = problem()
+    domains = {"quantize.scheme": Choice((*SCHEME_NAMES, "clipped"))}
+    known = dataclasses.replace(known, space=Space(("distill", "adapt"), domains, seed=0))
+    chain = adapted(1, "w8a8", "int8_static", 0.9).chain
+    assert {one.scheme for one in offers(History(), chain, 0.9, known)} == {"clipped"}
+    chain = adapted(1, "w4", "int4_weight_only", 0.9).chain
+    assert offers(History(), chain, 0.9, known) == ()
+
+
+def test_what_rounding_costs_is_told_apart_by_what_students_were_trained_for():
+    plain = [adapted(number, "float", "int4_weight_only", 0.9) for number in range(6)]
+    aware = [adapted(number, "w4", "int4_weight_only", 0.8) for number in range(6, 12)]
+    points = [fabricated.point(one, "int4_weight_only", one.number, 0.5, COSTS) for one in plain]
+    points += [fabricated.point(one, "int4_weight_only", one.number, 0.01, COSTS) for one in aware]
+    statistics, history = StoppingStatistics(problem()), History(tuple(points), (*plain, *aware))
+    statistics.update(history)
+    assert statistics.optimistic_loss("int4_weight_only") == pytest.approx(0.5)
+    assert statistics.optimistic_loss("int4_weight_only", "w4") == pytest.approx(0.01)
+    losses = SchemeLosses(history)
+    network = plain[0].chain.student.network.key
+    assert losses.of(FileKind(network), "int4_weight_only") == pytest.approx(0.5)
+    assert losses.of(FileKind(network, "w4"), "int4_weight_only") == pytest.approx(0.01)
+    known = Gains(
+        history, {}, COSTS, problem().space.schemes_for, ReferencePoint(0.0, 10**9, 10**9)
+    )
+    assert known.best_scheme(FileKind(network, "w4"), -1.0, fabricated.IMAGES) == "int4_weight_only"
+    mean, variance = np.log([0.05]), np.array([1e-6])
+    kinds = [FileKind(network), FileKind(network, "w4")]
+    gains = [known.expected(files, mean, variance, fabricated.IMAGES)[0] for files in kinds]
+    assert gains[0] > gains[1] > 0  # It becomes more files, though one of them a worse one.

@@ -1,0 +1,176 @@
+"""A network that computes, while it trains, with the weights that its artifact will hold."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from objectives.models import computes_plainly, speed_up_small_maps
+from objectives.quantization import ActivationGrid, Range, activation_grid, rounded_weight
+from objectives.training.float_accuracy import evaluating
+from spaces import DistilfrontError, Layout, Static, WeightOnly
+
+_BATCH = 32
+"""Calibration images a pass."""
+
+
+@contextmanager
+def seen_through(model: nn.Module, layout: Layout, images: Tensor) -> Iterator[None]:
+    """Let `model`, plain or with peft's adapters, compute as its artifact under `layout` inside.
+
+    Every layer that the layout stores as integers computes with its rounded weight: that of the
+    base and the adapters merged. Gradients pass the rounding as if it were not there (the
+    straight-through estimator, Bengio 2013, arXiv 1308.3432, section 4). Where the layout has
+    integer activations too, the inputs of those layers are rounded to the grids of `images`
+    [n, 3, h, w], normalised, as the network sees them when the block begins; beyond a grid's ends
+    there is no gradient. Sums and biases stay floats, which is not quite what integer kernels do.
+
+    Layers whose weight is shared, called more than once, or computed from others stay as they are.
+    Raises DistilfrontError for a layout that is not known here.
+    """
+    if not isinstance(layout, WeightOnly | Static):
+        raise DistilfrontError(f"nothing is known of training for the layout {layout.key}")
+    # As training does, which would put other layers in place of those that compute otherwise.
+    speed_up_small_maps(model)
+    model.to(images.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layers = _layers(model)
+    grids = _grids(model, layers, images)
+    patched = []
+    try:
+        for name, layer in layers.items():
+            if name in grids:
+                grid = grids[name] if isinstance(layout, Static) else None
+                layer.forward = _Rounded(layer, layout.weight_bits, grid)
+                patched.append(layer)
+        yield
+    finally:
+        for layer in patched:
+            del layer.forward  # What its class has is there again.
+
+
+class _Rounded:
+    """The forward pass of a layer with rounded weights."""
+
+    def __init__(self, layer: nn.Module, bits: int, grid: ActivationGrid | None) -> None:
+        self._layer = layer
+        self._plain = _Plain(cast("nn.Module", getattr(layer, "base_layer", layer)))
+        self._bits = bits
+        self._grid = grid
+        # A weight that does not learn is rounded once.
+        self._fixed = None if any(one.requires_grad for one in layer.parameters()) else self._made()
+
+    def __call__(self, given: Tensor) -> Tensor:
+        weight = self._made() if self._fixed is None else self._fixed
+        seen = given if self._grid is None else _on_grid(given, self._grid)
+        result: Tensor = functional_call(self._plain, {"layer.weight": weight}, (seen,))
+        return result
+
+    def _made(self) -> Tensor:
+        rounded: Tensor = _StraightThrough.apply(merged_weight(self._layer), self._bits)
+        return rounded
+
+
+class _Plain(nn.Module):
+    """A layer's own forward pass, for weights that are put in place of its own."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+        self._compute = layer.forward
+
+    def forward(self, given: Tensor) -> Tensor:
+        result: Tensor = self._compute(given)
+        return result
+
+
+class _StraightThrough(torch.autograd.Function):
+    """Rounds a weight; the gradient passes as it is. No code is clipped, so none is cut off."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, bits: int) -> Tensor:  # noqa: ARG004
+        return rounded_weight(weight, bits)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
+        return grads[0], None
+
+
+def merged_weight(layer: nn.Module) -> Tensor:
+    """Return the weight of a layer as merging its adapters would leave it, differentiable.
+
+    Dropout on an adapter's input is a mask of its input channels here, drawn once a step.
+    """
+    base: Any = getattr(layer, "base_layer", layer)
+    weight: Tensor = base.weight
+    adapted: Any = layer
+    for name in getattr(layer, "active_adapters", ()):
+        variant = getattr(adapted, "lora_variant", {}).get(name)
+        if variant is not None:
+            weight = variant.merge_safe(adapted, name, weight)
+            continue
+        change: Tensor = adapted.get_delta_weight(name)
+        dropout = getattr(adapted, "lora_dropout", {})
+        if name in dropout and isinstance(dropout[name], nn.Dropout):
+            kept = dropout[name](torch.ones(change.shape[1], device=change.device))
+            change = change * kept.reshape(1, -1, *[1] * (change.ndim - 2))
+        weight = weight + change
+    return weight
+
+
+def _on_grid(given: Tensor, grid: ActivationGrid) -> Tensor:
+    """Return the tensor on an activation grid; the gradient passes where nothing is cut off."""
+    rounded: Tensor = torch.fake_quantize_per_tensor_affine(
+        given, grid.scale, grid.zero_point, 0, 255
+    )
+    return rounded
+
+
+def _layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the layers that an artifact can store as integers, by name; adapted ones whole."""
+    found: dict[str, nn.Module] = {}
+    weights = [id(one) for _, one in model.named_parameters(remove_duplicate=False)]
+
+    def walk(prefix: str, module: nn.Module) -> None:
+        layer = cast("nn.Module", getattr(module, "base_layer", module))
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            weight = dict(layer.named_parameters(recurse=False)).get("weight")
+            own = weight is not None and weights.count(id(weight)) == 1
+            if own and computes_plainly(layer):
+                found[prefix] = module
+            return
+        for name, child in module.named_children():
+            walk(f"{prefix}.{name}" if prefix else name, child)
+
+    walk("", model)
+    return found
+
+
+def _grids(
+    model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor
+) -> dict[str, ActivationGrid]:
+    """Return the grids of the inputs of those layers that are called once a pass, by name."""
+    ranges: dict[str, list[tuple[float, float]]] = {name: [] for name in layers}
+
+    def look(name: str) -> Any:
+        def note(module: nn.Module, inputs: Any) -> None:  # noqa: ARG001
+            ranges[name].append((float(inputs[0].min()), float(inputs[0].max())))
+
+        return note
+
+    hooks = [layer.register_forward_pre_hook(look(name)) for name, layer in layers.items()]
+    batches = torch.split(images, _BATCH)
+    try:
+        with evaluating(model), torch.no_grad():
+            for batch in batches:
+                model(batch.contiguous(memory_format=torch.channels_last))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {
+        name: activation_grid(Range(min(low for low, _ in seen), max(high for _, high in seen)))
+        for name, seen in ranges.items()
+        if len(seen) == len(batches)
+    }
