@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, product, takewhile
+from itertools import islice, product
 
 from spaces.answers import are_words, every_answer, every_stage, leaving_out
 from spaces.domains import Domain, TrialLike, Value
@@ -55,13 +55,20 @@ class Space:
 
     def _can_apply(self, key: Key) -> bool:
         """Say whether a stage's setting may apply; one of a method always may."""
-        applies, kind = key.declared.setting.applies, STAGES.get(key.table)
-        if applies is None or kind is None or key.method is not None:
+        kind = STAGES.get(key.table)
+        if key.declared.setting.applies is None or kind is None or key.method is not None:
             return True
-        before = takewhile(lambda one: one.name != key.declared.name, own_settings(kind))
-        names = [one.name for one in before]
-        grid = product(*(_ends(self.values(f"{key.table}.{name}")) for name in names))
-        return any(applies(dict(zip(names, values, strict=True))) for values in grid)
+        in_order = [f"{key.table}.{one.name}" for one in own_settings(kind)]
+        later = {*in_order[in_order.index(key.name) :]}
+        asked = set[str]()
+
+        def values(name: str, _: Declared) -> Sequence[Value]:
+            asked.add(name)
+            its = self.values(name)
+            return its[:1] if name in later else _ends(its)
+
+        # As stages are made: a setting may look at a method, which is no plain value.
+        return any(key.name in asked for _ in every_answer(key.table, kind, values))
 
     @property
     def schemes(self) -> tuple[str, ...]:

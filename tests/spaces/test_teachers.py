@@ -153,3 +153,21 @@ def test_a_peer_that_is_the_teacher_is_told_with_each_of_them_and_a_fresh_one_wi
     told = [(stage.teaching, stage.teacher) for stage in Space(("distill",), domains, 0).tried]
     taught = [(Dml("teacher"), name) for name in ("teacher", "early")]
     assert told == [*taught, (Dml("fresh"), "teacher")]
+
+
+@pytest.mark.parametrize(
+    ("domains", "is_searched"),
+    [
+        ({"method": ("none", "logit")}, True),
+        ({"method": ("none", "label_smoothing")}, False),
+        ({"alpha": (0.0,)}, False),
+        ({"alpha": (0.0, 0.5)}, True),
+        ({"method": ("dml",), "dml.peer": ("fresh",)}, False),
+        ({"method": ("dml",), "dml.peer": ("fresh", "teacher")}, True),
+    ],
+)
+def test_who_teaches_is_searched_where_somebody_may_be_asked(domains, is_searched):
+    asked = {"teacher": ("teacher", "early"), "teacher_view": ("same", "plain")}
+    chosen = {f"distill.{name}": Choice(each) for name, each in (domains | asked).items()}
+    searched = Space(("distill",), chosen, seed=0).searched
+    assert {f"distill.{name}" in searched for name in asked} == {is_searched}

@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 
 from objectives import DivergedError, StoppedStudent, TrainedStudent, Verdict
-from objectives.chain import workbench
+from objectives.chain import teachers
 from objectives.chain.keys import StageKeys, keys_of_students
 from objectives.chain.workbench import Workbench
 from objectives.models import initialised_model, save_weights
@@ -179,7 +179,7 @@ def test_a_student_learns_the_same_from_a_teacher_that_is_asked_and_one_that_is_
             listener = Listener()
             bench.train_student(student, listener)
             curves.append([report.accuracy for report in listener.reports])
-        monkeypatch.setattr(workbench, "recorded_images", lambda *_: None)
+        monkeypatch.setattr(teachers, "recorded_images", lambda *_: None)
     assert curves[0] == pytest.approx(curves[1], abs=0.02)  # Sums are rounded in other places.
 
 
