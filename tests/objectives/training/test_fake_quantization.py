@@ -133,7 +133,7 @@ def test_what_was_seen_is_what_is_merged_whatever_the_method(method, templates, 
     with torch.no_grad():
         for weight in adapted.parameters():
             if weight.requires_grad:
-                weight += 0.02 * torch.randn(weight.shape, generator=draws)
+                weight.add_(0.02 * torch.randn(weight.shape, generator=draws))
     with seen_through(adapted, INTEGER_LAYOUTS["w4"], torch.from_numpy(some[:8])):
         seen = logits_of(adapted, torch.from_numpy(some)).numpy()
     save_weights(adapter.merge(adapted), tmp_path / "weights.safetensors")
