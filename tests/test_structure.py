@@ -25,10 +25,10 @@ SETTINGS = {
     for kind in (*STAGES.values(), *METHODS.values())
     for declared in own_settings(kind)
 }
-ORDINARY = {"epochs", "batch_size", "method", "dist", "hint", "weight", "mix", "teacher"}
-"""Names that may be told: every stage has epochs and a batch size, every study a teacher, scipy has
-methods, some systems install into dist-packages, messages have hints, fonts weights, and CSS can
-mix colours."""
+ORDINARY = {"epochs", "batch_size", "method", "dist", "hint", "weight", "mix", "teacher", "layout"}
+"""Names that may be told: every stage has epochs and a batch size, every study a teacher, every
+file a layout, scipy has methods, some systems install into dist-packages, messages have hints,
+fonts weights, and CSS can mix colours."""
 
 _TEXT = {token.STRING, getattr(token, "FSTRING_MIDDLE", token.STRING)}
 _WORD = re.compile(r"[A-Za-z_]+")

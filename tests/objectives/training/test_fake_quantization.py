@@ -9,9 +9,10 @@ from torch import nn
 from objectives.models import save_weights
 from objectives.quantization import BatchNorm, fold_batch_norm, quantize_weight, rounded_weight
 from objectives.runtimes.onnx_runtime import OnnxRuntime
-from objectives.training import attach_adapter, logits_of, merge_adapter, seen_through
+from objectives.seeding import seeded
+from objectives.training import adaptation, logits_of, seen_through
 from objectives.training.fake_quantization import _layers, merged_weight
-from spaces import INTEGER_LAYOUTS, SCHEMES, Adapt, DistilfrontError, Float16
+from spaces import ADAPTERS, INTEGER_LAYOUTS, SCHEMES, Adapt, DistilfrontError, Float16
 from tests.objectives import made_weights
 from tests.objectives.networks import CLASSES, MOBILENET, RESNET20, images, random_model
 
@@ -106,19 +107,42 @@ def test_what_an_artifact_of_float_arithmetic_computes_was_seen(network, templat
     runtime, some = OnnxRuntime(), images(24, 7)
     template = runtime.template(network, CLASSES, templates)
     for key in WEIGHT_ONLY:
-        adapted = attach_adapter(random_model(network, 3), Adapt(rank=2, layout=key))
+        adapter = adaptation(Adapt(rank=2, layout=key))
+        adapted = adapter.attach(random_model(network, 3), 32)
         for name, weight in adapted.named_parameters():
             if "lora_B" in name:
                 nn.init.constant_(weight, 0.02)
         with seen_through(adapted, INTEGER_LAYOUTS[key], torch.from_numpy(some[:8])):
             seen = logits_of(adapted, torch.from_numpy(some)).numpy()
-        save_weights(merge_adapter(adapted), tmp_path / "weights.safetensors")
+        save_weights(adapter.merge(adapted), tmp_path / "weights.safetensors")
         writer = template.writer(tmp_path / "weights.safetensors", some)
         writer.write(SCHEME_OF[key], tmp_path / "model.onnx")
         got = runtime.logits(tmp_path / "model.onnx", some, threads=1)
         assert np.abs(got - seen).max() <= 2e-4 * np.abs(seen).max(), key
         plain = logits_of(random_model(network, 3), torch.from_numpy(some)).numpy()
         assert np.abs(got - plain).max() > 0.005 * np.abs(plain).max(), key
+
+
+@pytest.mark.parametrize("method", [name for name in ADAPTERS if name != "lora"])
+def test_what_was_seen_is_what_is_merged_whatever_the_method(method, templates, tmp_path):
+    runtime, some = OnnxRuntime(), images(24, 7)
+    adapter = adaptation(Adapt(method=method, layout="w4"))
+    with seeded("adapter", 1):
+        adapted = adapter.attach(random_model(RESNET20, 3), 32)
+    draws = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for weight in adapted.parameters():
+            if weight.requires_grad:
+                weight.add_(0.02 * torch.randn(weight.shape, generator=draws))
+    with seen_through(adapted, INTEGER_LAYOUTS["w4"], torch.from_numpy(some[:8])):
+        seen = logits_of(adapted, torch.from_numpy(some)).numpy()
+    save_weights(adapter.merge(adapted), tmp_path / "weights.safetensors")
+    template = runtime.template(RESNET20, CLASSES, templates)
+    template.writer(tmp_path / "weights.safetensors", some).write(
+        SCHEME_OF["w4"], tmp_path / "model.onnx"
+    )
+    got = runtime.logits(tmp_path / "model.onnx", some, threads=1)
+    assert np.abs(got - seen).max() <= 2e-4 * np.abs(seen).max()
 
 
 @pytest.mark.parametrize("key", ["w8a8", "w4a8"])
