@@ -13,11 +13,12 @@ from statistics import mean
 from benchmarks.methods.effects import table
 from benchmarks.methods.outcomes import Journal, Outcome, spread
 from objectives.training import METHODS as TRAINED
-from spaces import METHODS, FeatureMethod, Method, NoTeacher
+from spaces import ADAPTERS, METHODS, FeatureMethod, Method, MultiLevel, NoTeacher
 from spaces.settings import own_settings
 
-_HERE = Path(__file__).parent
 _MEASURED = "resnet56_resnet20"
+JOURNAL = Path(__file__).parent / f"{_MEASURED}.jsonl"
+"""Of the study of that name: what its effects came to."""
 
 _HEAD = """\
 # Methods
@@ -41,11 +42,32 @@ _LEFT_OUT = (
 )
 
 
+_BESIDE = """\
+## Who teaches, and on what images
+
+- `distill.teacher`: the study's own, or one of `[teachers.NAME]`: loaded weights, several
+  checkpoints of a training, the teacher after an earlier epoch, an ensemble, an assistant that
+  another taught (Mirzadeh et al., AAAI 2020). `pretrained`: torchvision's ImageNet weights to begin
+  with, of a teacher or a student.
+- `distill.mix`: `mixup` (Zhang et al., ICLR 2018) or `cutmix` (Yun et al., ICCV 2019), not with
+  methods that need one label an image. `distill.augment`, `jitter`, `teacher_jitter`.
+- `distill.teacher_view`: the student's own view (with mixup and many epochs the "patient and
+  consistent" teacher of Beyer et al., CVPR 2022), the plain image, or a view of its own.
+- Optimizer, weight decay, warm-up, decay, epochs and batch size of every stage are settings too."""
+_AWARE = """\
+`adapt.layout` lets any of them learn with the network seen through a layout, rounded as in the
+file (straight-through gradients, Bengio et al. 2013), so that it makes up for the rounding; such a
+student is a point of that layout alone. `adapt.learns_from`: as the stage before, labels, teacher,
+or both. `full` is the control of equal compute: `python -m benchmarks.methods.adapters` holds every
+adapter against it."""
+
+
 def methods_page(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
     """Return the page as Markdown; outcomes: by method, one a seed."""
     parts = [_HEAD, "## How a student is taught: `distill.method`", _table(_distillation(outcomes))]
     if outcomes:
         parts += ["## What that came to", _measured(outcomes)]
+    parts += [_BESIDE, "## How a student is adapted: `adapt.method`", _table(_adapters()), _AWARE]
     parts += ["## Left out, and why", _table((("what", "why"), *_LEFT_OUT))]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
@@ -85,6 +107,13 @@ def _distillation(outcomes: Mapping[str, Sequence[Outcome]]) -> Iterator[tuple[s
         )
 
 
+def _adapters() -> Iterator[tuple[str, ...]]:
+    yield "method", "what it trains", "settings of its own", "depthwise layers"
+    for name, one in ADAPTERS.items():
+        own = ", ".join(f"`{each}`" for each in one.has)
+        yield f"`{name}`", one.words, own, "yes" if one.grouped or not one.leaves else "no"
+
+
 def _effect(name: str, outcomes: Mapping[str, Sequence[Outcome]]) -> tuple[str, str]:
     alone = outcomes.get(NoTeacher.kind, ())
     if name == NoTeacher.kind:
@@ -121,7 +150,7 @@ def _source(name: str) -> str:
 def _asks(method: Method) -> str:
     if not method.needs_teacher:
         return "labels"
-    return "inner tensors" if isinstance(method, FeatureMethod) else "logits"
+    return "inner tensors" if isinstance(method, FeatureMethod | MultiLevel) else "logits"
 
 
 def _settings(kind: type[Method]) -> Iterator[str]:
@@ -140,4 +169,4 @@ def _table(rows: Iterator[tuple[str, ...]] | Sequence[tuple[str, ...]]) -> str:
 
 
 if __name__ == "__main__":
-    print(methods_page(outcomes_by_method(_HERE / f"{_MEASURED}.jsonl")), end="")
+    print(methods_page(outcomes_by_method(JOURNAL)), end="")

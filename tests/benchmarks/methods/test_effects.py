@@ -1,7 +1,11 @@
 """The table of methods: which settings a method is shown with, and what the rows say."""
 
+from pathlib import Path
+
+from benchmarks.methods import document as module
 from benchmarks.methods.effects import table
 from benchmarks.methods.outcomes import METHOD, Outcome, student_of
+from spaces import ADAPTERS, METHODS
 from studies import load_study
 
 
@@ -30,3 +34,10 @@ def test_a_gain_is_paired_by_seed_and_its_error_that_of_the_mean() -> None:
         "| `dkd` | 57.00 ± 5.66 | +2.00 ± 1.00 | 1.50x | 30.00 |",
         "| `none` | 55.00 ± 7.07 |  | 1.00x | 45.00 |",
     ]
+
+
+def test_the_page_of_methods_is_made_of_what_is_declared_and_recorded() -> None:
+    page = (Path(module.__file__).parents[2] / "docs" / "methods.md").read_text("utf-8")
+    outcomes = module.outcomes_by_method(module.JOURNAL)
+    assert page == module.methods_page(outcomes)
+    assert all(f"\n| `{name}` | " in page for name in (*METHODS, *ADAPTERS))
