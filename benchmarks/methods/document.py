@@ -111,7 +111,7 @@ def _adapters() -> Iterator[tuple[str, ...]]:
     yield "method", "what it trains", "settings of its own", "depthwise layers"
     for name, one in ADAPTERS.items():
         own = ", ".join(f"`{each}`" for each in one.has)
-        yield f"`{name}`", one.words, own, "yes" if one.grouped or not one.leaves else "no"
+        yield f"`{name}`", one.words, own, ("yes" if one.grouped else "no") if one.leaves else ""
 
 
 def _effect(name: str, outcomes: Mapping[str, Sequence[Outcome]]) -> tuple[str, str]:
