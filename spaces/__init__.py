@@ -78,12 +78,13 @@ from spaces.teachers import (
     in_order,
 )
 from spaces.texts import check_texts
-from spaces.views import AS_DATA, NOTHING, MixName, Views
+from spaces.views import AS_DATA, AUGMENTATION, NOTHING, MixName, Views
 
 __all__ = [
     "ADAPTERS",
     "ANY_LAYOUT",
     "AS_DATA",
+    "AUGMENTATION",
     "BASE_WEIGHTS",
     "DEFAULT_CHAIN",
     "INTEGER_LAYOUTS",

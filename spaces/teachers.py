@@ -13,6 +13,7 @@ from spaces.network import Network
 from spaces.schedule import Schedule
 from spaces.settings import SEED, check_numbers
 from spaces.stages import NO_WEIGHTS, OWN_TEACHER
+from spaces.views import AS_DATA, AUGMENTATION
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,12 @@ class TrainTeacher:
     """Epoch of its schedule after which it is taken as it is; None: the last."""
     seed: Annotated[int | None, SEED] = None
     """Of its weights and batches; None: the study's."""
+    augment: str = AS_DATA
+    """Random changes of the images that it learns from, as a stage's `augment`."""
 
     def __post_init__(self) -> None:
         check_numbers(self)
+        AUGMENTATION.read("augment", self.augment)
         if self.until is not None and not 1 <= self.until < self.schedule.epochs:
             raise InputError(
                 f"a teacher trained for {self.schedule.epochs} epochs can be taken as it was "
@@ -81,6 +85,8 @@ class TeacherConfig:
             said.append(f"begun with {weights.pretrained}")
         if weights.lesson is not None:
             said.append(f"taught by {weights.lesson.teacher}")
+        if weights.augment != AS_DATA:
+            said.append(f"augmentation {weights.augment}")
         if weights.until is not None:
             said.append(f"after {weights.until} of {weights.schedule.epochs} epochs")
         return ", ".join(said)

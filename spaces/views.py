@@ -12,6 +12,10 @@ MixName = Literal["none", "mixup", "cutmix"]
 TeacherViewName = Literal["same", "plain", "own"]
 
 AS_DATA, NOTHING = "data", "none"
+AUGMENTATION = Parts(
+    (AS_DATA, NOTHING), tuple(name for name in get_args(AugmentName) if name != NOTHING)
+)
+"""Of training images: as `[data]` says, none, or by name, several in turn."""
 _JITTER = Number(least=0, most=2)
 
 
@@ -19,14 +23,21 @@ def _is_taught(known: Mapping[str, Any]) -> bool:
     return "method" not in known or bool(known["method"].needs_teacher)
 
 
+def _mixes(known: Mapping[str, Any]) -> bool:
+    return "method" not in known or not known["method"].needs_labels
+
+
 @dataclass(frozen=True)
 class Views(Settings):
     """Mixed into a stage that has a `method`: how its images are changed and mixed."""
 
     _: KW_ONLY
-    mix: MixName = setting("none", Setting("mixing", Word(get_args(MixName)), baseline="none"))
+    mix: MixName = setting(
+        "none", Setting("mixing", Word(get_args(MixName)), applies=_mixes, baseline="none")
+    )
     """Of two images and their labels: `mixup` adds a share of both (Zhang et al. 2018), `cutmix`
-    pastes a box of one into the other (Yun et al. 2019)."""
+    pastes a box of one into the other (Yun et al. 2019). Not of methods that need one label an
+    image: `dkd`, `crd`, `multi_level`."""
     mix_alpha: float = setting(
         1.0,
         Setting(
@@ -37,14 +48,7 @@ class Views(Settings):
         ),
     )
     """The share is drawn from Beta(mix_alpha, mix_alpha), once a batch. Published are 0.2 to 1."""
-    augment: str = setting(
-        AS_DATA,
-        Setting(
-            "augmentation",
-            Parts((AS_DATA, NOTHING), tuple(x for x in get_args(AugmentName) if x != NOTHING)),
-            baseline=AS_DATA,
-        ),
-    )
+    augment: str = setting(AS_DATA, Setting("augmentation", AUGMENTATION, baseline=AS_DATA))
     """Random changes of this stage's images: as `[data]` says, none, or by name as there, several
     in turn as `shift+mirror`. `data.views` are of `[data]`'s own alone."""
     jitter: float = setting(0.0, Setting("colour jitter", _JITTER, baseline=0))
@@ -85,11 +89,14 @@ class Views(Settings):
 
     @classmethod
     def clashes(cls, values: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, str]]:
-        """Find methods that need one label an image where images may be mixed."""
+        """Find methods that need one label an image where nothing but mixed images is left."""
         mixes = [mix for mix in values["mix"] if mix != "none"]
         names = values.get("method", ()) if mixes else ()
-        if refused := [name for name in names if METHODS[name].needs_labels]:
+        refused = [name for name in names if METHODS[name].needs_labels]
+        # Beside methods that can, and where none is a value of it, such a method just never mixes.
+        if refused and (len(refused) == len(names) or "none" not in values["mix"]):
             free = ", ".join(name for name, kind in METHODS.items() if not kind.needs_labels)
             words = f"{' and '.join(mixes)} cannot go with the method {' or '.join(refused)}"
-            yield "mix", f"{words}: it needs one label an image; methods that can are {free}"
+            beside = f"; list none too, and a method that can: {free}"
+            yield "mix", f"{words}: it needs one label an image{beside}"
         yield from super().clashes(values)

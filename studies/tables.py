@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from spaces import (
+    AS_DATA,
+    AUGMENTATION,
     DEFAULT_CHAIN,
     NO_WEIGHTS,
     STAGES,
@@ -130,7 +132,20 @@ class TeacherTable(Table):
     pretrained: str | None = Field(None, min_length=1)
     """Torchvision's weights that its training begins with, its classifier aside, by their name:
     `IMAGENET1K_V1`."""
+    augment: str | None = None
+    """Random changes of the images that it is trained on, as `distill.augment`; not set: as
+    `[data]` says."""
     training: TrainingTable | None = None
+
+    @field_validator("augment")
+    @classmethod
+    def _by_name(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                AUGMENTATION.read("augment", value)
+            except InputError as error:
+                raise ValueError(str(error)) from error
+        return value
 
     @field_validator("width")
     @classmethod
@@ -160,6 +175,8 @@ class TeacherTable(Table):
                 "`pretrained` weights have other classes: a table `training` says how they are "
                 "trained on these; weights that know them are `weights` (a file)"
             )
+        if self.training is None and self.augment is not None:
+            raise ValueError("`augment` needs a table `training`: loaded weights are not trained")
 
     def settings(self, image_size: int) -> TeacherConfig:
         """Return the TeacherConfig; image_size: at which the images are held."""
@@ -168,7 +185,8 @@ class TeacherTable(Table):
         if self.training is None:
             return TeacherConfig(network, LoadTeacher(str(self.weights), part=self.weights_part))
         begun = self.pretrained or NO_WEIGHTS
-        weights = TrainTeacher(self.training.schedule(), pretrained=begun)
+        augment = self.augment or AS_DATA
+        weights = TrainTeacher(self.training.schedule(), pretrained=begun, augment=augment)
         return TeacherConfig(network, weights)
 
 

@@ -25,8 +25,8 @@ from studies.tables import TeacherTable
 _NAME = re.compile(r"[\w-]{1,40}")
 _LESSON = ("temperature", "alpha")
 _FORMS = {
-    "architecture": ("weights", "weights_part", "pretrained", "training", "width", "stem",
-                     "image_size", "seed", "taught_by", *_LESSON),
+    "architecture": ("weights", "weights_part", "pretrained", "augment", "training",
+                     "width", "stem", "image_size", "seed", "taught_by", *_LESSON),
     "of": ("epoch",),
     "ensemble": (),
 }  # fmt: skip

@@ -10,7 +10,7 @@ from torch import nn
 from objectives.chain.cache import Draft
 from objectives.chain.handlers import AsksTeachers
 from objectives.chain.handlers.handler import WEIGHTS
-from objectives.data import AS_ALWAYS, Data, resized
+from objectives.data import Data, resized
 from objectives.models import initialised_model, load_pretrained, load_weights, save_weights
 from objectives.plausibility import doubt_of
 from objectives.seeding import derived_seed
@@ -30,6 +30,7 @@ from spaces import (
     NoTeacher,
     TeacherConfig,
     TrainTeacher,
+    Views,
 )
 
 TEACHER_VERSION, LOGITS_VERSION, ENSEMBLE_VERSION = 1, 1, 1
@@ -120,9 +121,9 @@ def build_teacher(
 def _run(
     config: TeacherConfig, weights: TrainTeacher, seed: int, teachers: AsksTeachers
 ) -> TrainingRun:
-    lesson, signal = weights.lesson, None
+    lesson, signal, views = weights.lesson, None, Views(augment=weights.augment)
     method = training_method(NoTeacher() if lesson is None else lesson.method)
     if lesson is not None and lesson.method.needs_teacher:
-        signal = teachers.signal(lesson.teacher, method, AS_ALWAYS)
+        signal = teachers.signal(lesson.teacher, method, views)
     size, until = config.network.image_size, weights.until
-    return TrainingRun("teacher", weights.schedule, seed, size, method, signal, until=until)
+    return TrainingRun("teacher", weights.schedule, seed, size, method, signal, views, until=until)

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import assert_never
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -26,6 +25,7 @@ from objectives.training.float_accuracy import (
 )
 from objectives.training.learning_rate import learning_rate
 from objectives.training.methods import Seen, TrainingMethod
+from objectives.training.optimizers import complete_momentum, optimizer_of
 from objectives.training.taps import tapping
 from objectives.training.teacher_signal import TeacherSignal
 from spaces import Schedule, Views
@@ -126,7 +126,7 @@ def train(
     taps = run.method.student_taps(model, run.image_size)
     _prepare_method(model, taps, run, ground)
     learning = nn.ModuleDict({"model": model, "method": run.method})
-    optimizer = _optimizer(learning, run.schedule)
+    optimizer = optimizer_of(learning, run.schedule)
     results = _restore(learning, optimizer, draft)
     for number, result in enumerate(results, 1):
         if not after(number, result, True):
@@ -134,6 +134,8 @@ def train(
     epochs = run.until or run.schedule.epochs
     for epoch in range(len(results) + 1, epochs + 1):
         begun = time.perf_counter()
+        if results:
+            complete_momentum(optimizer)
         _train_epoch(model, taps, optimizer, run, ground, epoch)
         last = epoch == epochs
         accuracy = _accuracy(model, run, ground, epoch, keep_statistics=last)
@@ -226,24 +228,6 @@ def _set_training_mode(model: nn.Module, *, freeze_statistics: bool) -> None:
         for module in model.modules():
             if isinstance(module, BatchNorm):
                 module.eval()
-
-
-def _optimizer(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
-    learned = [weight for weight in model.parameters() if weight.requires_grad]
-    rate, decay = schedule.learning_rate, schedule.weight_decay
-    # Fused: one call a step in place of several for each of a few hundred weights.
-    match schedule.optimizer:
-        case "sgd" | "sgd_nesterov" as name:
-            nesterov = name == "sgd_nesterov"
-            return torch.optim.SGD(
-                learned, rate, momentum=0.9, weight_decay=decay, nesterov=nesterov, fused=True
-            )
-        case "adamw":
-            return torch.optim.AdamW(learned, rate, weight_decay=decay, fused=True)
-        case "adam":
-            return torch.optim.Adam(learned, rate, weight_decay=decay, fused=True)
-        case _:
-            assert_never(schedule.optimizer)
 
 
 def _save(

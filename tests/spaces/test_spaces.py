@@ -244,7 +244,7 @@ def test_networks_of_several_architectures_and_sizes_are_reached_once_each():
         (lambda: Schedule(warmup_epochs=1), "warmup_epochs does not apply here"),
         (
             lambda: Distill(mix="mixup", method=Dkd()),
-            "mix mixup cannot go with the method dkd: it needs one label an image; methods that",
+            "mix does not apply here and must stay 'none', got 'mixup'",
         ),
         (lambda: Distill(mix="blend"), "mix must be one of none, mixup, cutmix, got 'blend'"),
         (lambda: Distill(mix_alpha=0.5), "mix_alpha does not apply here"),
@@ -339,9 +339,12 @@ def clashes(**values):
 
 
 def test_a_space_says_which_of_its_values_cannot_go_together():
-    both = clashes(mix=("none", "mixup", "cutmix"), method=("logit", "dkd", "crd"))
-    assert both["distill.mix"].startswith("mixup and cutmix cannot go with the method dkd or crd")
-    assert clashes(mix=("none",), method=("logit", "dkd")) == {}
+    every = clashes(mix=("none", "mixup", "cutmix"), method=("dkd", "crd"))
+    assert every["distill.mix"].startswith("mixup and cutmix cannot go with the method dkd or crd")
+    always = clashes(mix=("mixup", "cutmix"), method=("logit", "dkd"))
+    assert always["distill.mix"].startswith("mixup and cutmix cannot go with the method dkd: it")
+    assert clashes(mix=("none", "mixup"), method=("logit", "dkd", "crd")) == {}
+    assert clashes(mix=("none",), method=("dkd",)) == {}
     assert clashes(mix=("mixup",), method=("logit", "hint")) == {}
     words = "must be less than epochs, got 5 beside 4 epochs"
     warm = {"decay": ("cosine",), "warmup_epochs": (0, 5)}
@@ -350,6 +353,19 @@ def test_a_space_says_which_of_its_values_cannot_go_together():
     alone = clashes(warmup_epochs=(1,), epochs=(8,))
     assert alone["distill.warmup_epochs"].startswith("must be 0 where decay is one_cycle alone")
     assert clashes(warmup_epochs=(1,), epochs=(8,), decay=("one_cycle", "step")) == {}
+
+
+def test_a_student_whose_method_needs_one_label_an_image_never_mixes():
+    domains = {
+        "distill.method": Choice(("logit", "dkd")),
+        "distill.learning_rate": Choice((0.01,)),
+        "distill.mix": Choice(("none", "mixup")),
+        "distill.mix_alpha": Choice((0.2, 1.0)),
+    }
+    space = Space(("distill",), domains, 0)
+    mixes = [(s.stages[0].method.kind, s.stages[0].mix) for s in space.students()]
+    assert mixes == [("logit", "none"), ("logit", "mixup"), ("logit", "mixup"), ("dkd", "none")]
+    assert {"distill.mix", "distill.mix_alpha"} < set(space.searched)
 
 
 def test_of_a_space_without_clashes_every_student_can_be_made_and_read_back():

@@ -1,5 +1,7 @@
 """Teachers by name: what rests on what, and how a student names the one that it asks."""
 
+from dataclasses import replace
+
 import pytest
 
 from spaces import (
@@ -109,6 +111,15 @@ def test_a_teacher_and_weights_that_are_named_change_a_students_key_and_the_usua
     assert digest(essence(usual)) == digest(essence(Distill()))
     assert essence(OWN)["weights"] == {"schedule": {"epochs": 4}, "kind": "train"}
     assert "teachers" not in essence(setup())
+
+
+def test_a_teacher_that_sees_what_the_data_say_has_the_key_that_it_had_and_others_do_not():
+    jittered = replace(TRAINED, augment="shift+mirror+jitter")
+    assert essence(replace(TRAINED, augment="data")) == essence(TRAINED) != essence(jittered)
+    words = TeacherConfig(Network("resnet18"), jittered).in_words
+    assert words == "resnet18, augmentation shift+mirror+jitter"
+    with pytest.raises(InputError, match=r"augment must be one of data, none, or one or several"):
+        replace(TRAINED, augment="blur")
 
 
 def test_who_learns_from_the_labels_names_no_teacher():

@@ -85,7 +85,8 @@ def test_the_study_of_methods_has_all_of_them_and_the_published_recipe() -> None
 
 
 def test_the_built_in_studies_are_those_beside_the_code() -> None:
-    named = {"kd_lora_q", "kd_lora_q_cifar10", "kd_lora_q_cifar100", "kd_methods"}
+    named = {"kd_lora_q", "kd_lora_q_cifar10", "kd_lora_q_cifar100", "kd_methods", "multi_stage"}
+    named |= {f"{whose}_distillation" for whose in ("lums", "thesis", "ucsd")}
     assert set(built_in_studies()) >= named
 
 

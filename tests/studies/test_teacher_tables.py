@@ -93,6 +93,16 @@ def test_teachers_are_of_a_studys_identity_and_a_study_without_them_is_the_one_i
     assert other.fingerprint != read(FILE).fingerprint
 
 
+def test_a_teacher_that_sees_other_changes_of_the_images_is_another_and_so_is_an_earlier_one():
+    text = FILE.replace("[teacher.training]", 'augment = "shift+jitter"\n\n[teacher.training]')
+    changed, plain = read(text), read(FILE)
+    assert changed.fingerprint != plain.fingerprint
+    for name in ("teacher", "early"):
+        assert changed.setup().teacher_named(name).weights.augment == "shift+jitter"
+        assert plain.setup().teacher_named(name).weights.augment == "data"
+    assert parse_study(changed.to_dict(), "stored") == changed
+
+
 def test_a_loaded_teachers_file_is_beside_the_studys(tmp_path: Path):
     (tmp_path / "study.toml").write_text(FILE)
     study = load_study(str(tmp_path / "study.toml"), ["teachers.assistant.width=0.5"])
@@ -175,6 +185,13 @@ def test_functions_of_the_user_among_teachers_are_to_be_trusted_too():
             'weights = "weights.pth"\npretrained = "DEFAULT"',
             "teachers.loaded: `pretrained` weights have other classes: a table `training` says ",
         ),
+        (
+            'weights = "weights.pth"',
+            'weights = "weights.pth"\naugment = "jitter"',
+            "teachers.loaded: `augment` needs a table `training`: loaded weights are not trained",
+        ),
+        ('taught_by = "both"', 'augment = "blur"', "teachers.assistant.augment: must be one of"),
+        ("epoch = 2", 'epoch = 2\naugment = "none"', "teachers.early: beside `of` there can be no"),
         (
             "[teachers.early]",
             "[teachers]\nlate = 3\n[teachers.early]",

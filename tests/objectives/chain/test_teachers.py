@@ -137,6 +137,19 @@ def test_an_assistant_learns_from_its_teacher_and_without_it_as_anybody(bench, c
     assert not torch.equal(weights["other_seed"], weights["alone"])
 
 
+def test_a_teacher_of_its_own_augmentation_learns_as_one_of_a_study_whose_data_say_so(tmp_path):
+    data = replace(DATA, views=0, train_limit=100)
+    quick, jittered = Schedule(1, 0.01), ("shift", "jitter")
+    bits = []
+    for number, (of_data, own) in enumerate(
+        [(jittered, "data"), (("shift",), "shift+jitter"), (("shift",), "data")]
+    ):
+        made = setup(replace(data, augment=of_data), trained(quick, augment=own))
+        with Workbench(made, tmp_path / str(number)) as bench:
+            bits.append(bench.teacher(go_on).weights.read_bytes())
+    assert bits[0] == bits[1] != bits[2]
+
+
 @pytest.mark.parametrize(
     ("views", "seen", "recorded"),
     [(0, {}, None), (1, {}, "views"), (0, {"teacher_view": "plain"}, "plain")],

@@ -49,12 +49,13 @@ def ground():
     return TrainingGround(load_data(DataConfig("digits", 8, train_limit=64)), "cpu")
 
 
-def interrupted(name, ground, folder, stop_after=None, views=AS_ALWAYS):
+def interrupted(name, ground, folder, stop_after=None, views=AS_ALWAYS, **schedule):
     """Train a fresh student from what lies in `folder`; return its weights and epochs reused."""
     model, method = initialised_model(STUDENT, 10, seed=5), a_method(name, 10)
     teacher = AskedTeacher(initialised_model(TEACHER, 10, seed=6), 8, method)
     asked = teacher if MADE[name].needs_teacher else None
-    run = TrainingRun("distill", Schedule(3, 0.01, batch_size=32), 3, 8, method, asked, views)
+    how = Schedule(3, 0.01, batch_size=32, **schedule)
+    run = TrainingRun("distill", how, 3, 8, method, asked, views)
     reused = []
 
     def after(epoch, _, was_reused):
@@ -72,6 +73,17 @@ def test_training_that_was_interrupted_goes_on_to_the_same_bits(name, ground, tm
     resumed, reused = interrupted(name, ground, tmp_path / "cut")
     assert reused == [True, False, False]
     assert all(torch.equal(resumed[key], weights) for key, weights in whole.items())
+
+
+@pytest.mark.parametrize("name", ["hint in two stages", "multi_level inside out"])
+def test_weights_that_learn_later_than_others_do_so_by_sgd_too(name, ground, tmp_path):
+    """Fused, torch's takes no weights with a momentum beside some without."""
+    whole, _ = interrupted(name, ground, tmp_path / "whole", optimizer="sgd")
+    interrupted(name, ground, tmp_path / "cut", stop_after=1, optimizer="sgd")
+    resumed, reused = interrupted(name, ground, tmp_path / "cut", optimizer="sgd")
+    assert reused == [True, False, False]
+    assert all(torch.equal(resumed[key], weights) for key, weights in whole.items())
+    assert not torch.equal(whole["fc.weight"], initialised_model(STUDENT, 10, seed=5).fc.weight)
 
 
 @pytest.mark.parametrize("name", MADE)
