@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, product, takewhile
+from typing import Any
 
 from spaces.answers import are_words, every_answer, every_stage, leaving_out
 from spaces.domains import Domain, TrialLike, Value
@@ -58,10 +59,17 @@ class Space:
         applies, kind = key.declared.setting.applies, STAGES.get(key.table)
         if applies is None or kind is None or key.method is not None:
             return True
-        before = takewhile(lambda one: one.name != key.declared.name, own_settings(kind))
+        before = [*takewhile(lambda one: one.name != key.declared.name, own_settings(kind))]
         names = [one.name for one in before]
-        grid = product(*(_ends(self.values(f"{key.table}.{name}")) for name in names))
+        grid = product(*(self._some_values(key.table, one) for one in before))
         return any(applies(dict(zip(names, values, strict=True))) for values in grid)
+
+    def _some_values(self, table: str, declared: Declared) -> Sequence[Any]:
+        """Return what a stage's field can hold: all words, ends of numbers, methods as `tried`."""
+        if declared.kinds is None:
+            return _ends(self.values(f"{table}.{declared.name}"))
+        found = (getattr(stage, declared.name) for stage in self.tried if stage.kind == table)
+        return tuple(dict.fromkeys(found))
 
     @property
     def schemes(self) -> tuple[str, ...]:

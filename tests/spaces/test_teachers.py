@@ -153,3 +153,15 @@ def test_a_peer_that_is_the_teacher_is_told_with_each_of_them_and_a_fresh_one_wi
     told = [(stage.teaching, stage.teacher) for stage in Space(("distill",), domains, 0).tried]
     taught = [(Dml("teacher"), name) for name in ("teacher", "early")]
     assert told == [*taught, (Dml("fresh"), "teacher")]
+
+
+def test_several_teachers_and_what_they_see_are_searched_where_a_method_asks_one():
+    domains = {
+        "distill.method": Choice(("none", "logit")),
+        "distill.alpha": Choice((0.0, 0.9)),
+        "distill.teacher": Choice((OWN_TEACHER, "early")),
+        "distill.teacher_view": Choice(("same", "plain")),
+    }
+    assert list(Space(("distill",), domains, 0).searched) == list(domains)
+    alone = domains | {"distill.alpha": Choice((0.0,))}
+    assert list(Space(("distill",), alone, 0).searched) == ["distill.method"]
