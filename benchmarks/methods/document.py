@@ -13,7 +13,8 @@ from statistics import mean
 from benchmarks.methods.effects import table
 from benchmarks.methods.outcomes import Journal, Outcome, spread
 from objectives.training import METHODS as TRAINED
-from spaces import METHODS, FeatureMethod, Method, NoTeacher
+from objectives.training import TrainingMethod
+from spaces import METHODS, Method, NoTeacher
 from spaces.settings import own_settings
 
 _HERE = Path(__file__).parent
@@ -121,7 +122,8 @@ def _source(name: str) -> str:
 def _asks(method: Method) -> str:
     if not method.needs_teacher:
         return "labels"
-    return "inner tensors" if isinstance(method, FeatureMethod) else "logits"
+    taps = TRAINED[method.kind].teacher_taps is not TrainingMethod.teacher_taps
+    return "inner tensors" if taps else "logits"
 
 
 def _settings(kind: type[Method]) -> Iterator[str]:
