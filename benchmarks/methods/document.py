@@ -13,7 +13,7 @@ from statistics import mean
 from benchmarks.methods.effects import table
 from benchmarks.methods.outcomes import Journal, Outcome, spread
 from objectives.training import METHODS as TRAINED
-from objectives.training import TrainingMethod
+from objectives.training import TrainingMethod, training_method
 from spaces import METHODS, Method, NoTeacher
 from spaces.settings import own_settings
 
@@ -122,7 +122,7 @@ def _source(name: str) -> str:
 def _asks(method: Method) -> str:
     if not method.needs_teacher:
         return "labels"
-    taps = TRAINED[method.kind].teacher_taps is not TrainingMethod.teacher_taps
+    taps = type(training_method(method)).teacher_taps is not TrainingMethod.teacher_taps
     return "inner tensors" if taps else "logits"
 
 
