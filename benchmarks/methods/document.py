@@ -14,7 +14,7 @@ from benchmarks.methods.effects import table
 from benchmarks.methods.outcomes import Journal, Outcome, spread
 from objectives.training import METHODS as TRAINED
 from objectives.training import TrainingMethod, training_method
-from spaces import METHODS, Method, NoTeacher
+from spaces import ADAPTERS, METHODS, Method, NoTeacher
 from spaces.settings import own_settings
 
 _HERE = Path(__file__).parent
@@ -45,6 +45,7 @@ _LEFT_OUT = (
 def methods_page(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
     """Return the page as Markdown; outcomes: by method, one a seed."""
     parts = [_HEAD, "## How a student is taught: `distill.method`", _table(_distillation(outcomes))]
+    parts += ["## How a student is adapted: `adapt.method`", _table(_adaptation())]
     if outcomes:
         parts += ["## What that came to", _measured(outcomes)]
     parts += ["## Left out, and why", _table((("what", "why"), *_LEFT_OUT))]
@@ -84,6 +85,17 @@ def _distillation(outcomes: Mapping[str, Sequence[Outcome]]) -> Iterator[tuple[s
             ", ".join(_settings(kind)),
             *_effect(name, outcomes),
         )
+
+
+def _adaptation() -> Iterator[tuple[str, ...]]:
+    yield "method", "what it is", "settings of its own", "grouped convolutions", "leaves an adapter"
+    for name, one in ADAPTERS.items():
+        settings = ", ".join(f"`{each}`" for each in one.has)
+        yield f"`{name}`", one.words, settings, _yes(one.grouped), _yes(one.leaves)
+
+
+def _yes(said: bool) -> str:
+    return "yes" if said else ""
 
 
 def _effect(name: str, outcomes: Mapping[str, Sequence[Outcome]]) -> tuple[str, str]:
