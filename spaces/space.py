@@ -206,7 +206,12 @@ class Space:
 
         For grids, not for spaces of any size.
         """
-        return every_walk(lambda walk: self._student(self._asking(walk)))
+        seen = set[StudentConfig]()
+        for student in every_walk(lambda walk: self._student(self._asking(walk))):
+            # A stage that is left out is so whatever was asked of it before.
+            if student not in seen:
+                seen.add(student)
+                yield student
 
     @cached_property
     def size(self) -> int | None:
@@ -214,10 +219,10 @@ class Space:
         count = 1
         for table, kind in ((NETWORK, Network), *((each, STAGES[each]) for each in self.stages)):
             every = every_answer(table, kind, lambda name, _: self.values(name))
-            answers = sum(1 for _ in islice(every, _MOST_COUNTED + 1))
-            if answers > _MOST_COUNTED:
+            answers = list(islice(every, _MOST_COUNTED + 1))
+            if len(answers) > _MOST_COUNTED:
                 return None
-            count *= answers
+            count *= len(set(answers))
         return count
 
     def skipping(self, kind: str) -> Mapping[str, Value]:

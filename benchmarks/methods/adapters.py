@@ -106,9 +106,10 @@ def adaptations(space: Space) -> list[Adapt]:
 
 
 def control_of(stage: Adapt) -> Adapt:
-    """Return the same schedule, from the same teacher or labels, with every weight learning."""
+    """Return the same schedule, lesson and layout, with every weight learning."""
     schedule = {each.name: getattr(stage, each.name) for each in fields(Schedule)}
-    return Adapt(method="full", learns_from=stage.learns_from, **schedule)
+    same = {"learns_from": stage.learns_from, "layout": stage.layout}
+    return Adapt(method="full", **same, **schedule)
 
 
 def row_of(distilled: str, stage: Adapt | None) -> Row:

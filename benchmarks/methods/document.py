@@ -13,7 +13,8 @@ from statistics import mean
 from benchmarks.methods.effects import table
 from benchmarks.methods.outcomes import Journal, Outcome, spread
 from objectives.training import METHODS as TRAINED
-from spaces import ADAPTERS, METHODS, FeatureMethod, Method, MultiLevel, NoTeacher
+from objectives.training import TrainingMethod, training_method
+from spaces import ADAPTERS, METHODS, Method, NoTeacher
 from spaces.settings import own_settings
 
 _MEASURED = "resnet56_resnet20"
@@ -150,7 +151,8 @@ def _source(name: str) -> str:
 def _asks(method: Method) -> str:
     if not method.needs_teacher:
         return "labels"
-    return "inner tensors" if isinstance(method, FeatureMethod | MultiLevel) else "logits"
+    taps = type(training_method(method)).teacher_taps is not TrainingMethod.teacher_taps
+    return "inner tensors" if taps else "logits"
 
 
 def _settings(kind: type[Method]) -> Iterator[str]:

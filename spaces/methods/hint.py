@@ -17,5 +17,5 @@ class Hint(FeatureMethod):
     """Of the squared difference, mean over its values."""
     first_share: float = setting(0.0, Setting("first share", Number(least=0, below=1)))
     """Share of a stage's epochs, from its first on, in which the hint is all that is learned, as
-    published; afterwards there is none, and the learning rate begins anew. 0: it is learned
-    throughout, beside everything else."""
+    published, at least one of several; afterwards there is none, and the learning rate begins anew.
+    0: it is learned throughout, beside everything else."""

@@ -64,7 +64,8 @@ def test_every_student_is_there_once_and_comes_back_from_its_parameters():
     # `full` has the two of learns_from alone; loha two targets beside; lora dropout too.
     assert len(adapted) == 2 + 2 * 2 + 2 * 2 * 2
     assert len({*students}) == len(adapted) + 1
-    assert len(plain) == 2  # Rank 0 of loha and of lora, one student.
+    assert len(plain) == 1  # Rank 0 of loha and of lora.
+    assert len(students) == SPACE.size
     for student in students:
         params = SPACE.params_of(chain(student))
         assert SPACE.chain(lambda name, _, params=params: params[name]).student == student

@@ -20,7 +20,8 @@ class DmlTraining(AddedTraining):
     (equations 3 to 6, at T = 1). What a network is to agree with is a constant to it, so each half
     moves one network. Both take one step of one optimizer, from predictions of the same weights;
     in algorithm 1 the peer takes its step after the student's, from the student's new predictions.
-    The peer draws its own dropout and has its own batch norm statistics, which are thrown away.
+    The peer draws its own dropout and has its own batch norm statistics, which are thrown away. It
+    sees the student's images; the teacher as peer sees those of the teacher.
     """
 
     settings: Dml
@@ -33,7 +34,10 @@ class DmlTraining(AddedTraining):
 
     def forward(self, student: Seen, teacher: Seen | None, batch: Batch, epoch: int) -> Tensor:  # noqa: ARG002
         """Return the sum of both networks' losses."""
-        peer = Seen(self.peer(resized(batch.images, self._image_size)))
+        images = batch.images
+        if self.settings.needs_teacher and batch.teacher_images is not None:
+            images = batch.teacher_images
+        peer = Seen(self.peer(resized(images, self._image_size)))
         ours = super().forward(student, _fixed(peer), batch, epoch)
         return ours + super().forward(peer, _fixed(student), batch, epoch)
 

@@ -45,10 +45,9 @@ class HintTraining(MapTraining):
 
     def forward(self, student: Seen, teacher: Seen | None, batch: Batch, epoch: int) -> Tensor:
         """Return the loss of the hint, of the logits, or both."""
-        alone = epochs_of(self.settings.first_share, self.epochs)
-        if not alone:
+        if not self.settings.first_share:
             return super().forward(student, teacher, batch, epoch)
-        if epoch <= alone:
+        if epoch <= epochs_of(self.settings.first_share, self.epochs):
             return self.compared(self.pairs(student, teacher), batch)
         return self.of_logits(student, teacher, batch, epoch)
 
@@ -60,8 +59,11 @@ class HintTraining(MapTraining):
 
 
 def epochs_of(share: float, epochs: int) -> int:
-    """Return the whole epochs of a share below 1: at least one of them is left."""
-    return int(share * epochs + 1e-9)
+    """Return the whole epochs of a share below 1: at least one is left, and one is in the share.
+
+    Of a single epoch none is in the share.
+    """
+    return min(max(1, int(share * epochs + 1e-9)), epochs - 1) if share else 0
 
 
 def _regressor(channels_in: int, channels: int) -> nn.Module:

@@ -54,6 +54,7 @@ class Says(nn.Module):
 
     def forward(self, images):
         self.seen = images.shape[2:]
+        self.images = images
         return self.logits
 
 
@@ -104,6 +105,15 @@ def test_a_temperature_softens_both_and_keeps_the_size_of_gradients():
 def test_the_peer_sees_the_batchs_images_at_its_own_size():
     *_, peer = between(Dml(), size=6)
     assert peer.seen == (6, 6)
+
+
+def test_the_teacher_as_peer_sees_what_the_teacher_is_to_see():
+    apart = replace(BATCH, teacher_images=torch.ones(3, 3, 8, 8))
+    for settings, sees in ((Dml(), 0), (Dml("teacher"), 1)):
+        *_, peer = between(settings, batch=apart)
+        assert peer.images.unique().tolist() == [sees]
+    *_, peer = between(Dml("teacher"))
+    assert peer.images is BATCH.images
 
 
 def test_it_says_in_words_what_it_does_and_asks_a_teacher_only_for_its_peer():

@@ -82,6 +82,20 @@ def test_a_network_without_maps_is_refused():
         activation_maps(Tokens(), torch.zeros(1, 3, 16, 16))
 
 
+class Frozen(Corners):
+    """Its maps are made without gradients, as a backbone that is not to learn."""
+
+    def forward(self, images):
+        with torch.no_grad():
+            maps = self.maps(images)
+        return self.classify(torch.relu(maps).mean((2, 3)))
+
+
+def test_maps_without_gradients_are_refused():
+    with pytest.raises(InputError, match="has maps that its logits cannot be traced back to"):
+        activation_maps(Frozen(), torch.ones(1, 3, 8, 8))
+
+
 def test_nothing_speaks_for_a_class_by_maps_of_zeros():
     _, maps = activation_maps(Corners(), torch.zeros(1, 3, 8, 8))
     assert maps.abs().sum() == 0
