@@ -28,7 +28,7 @@ def show_plan(console: Console, config: StudyConfig, origins: Mapping[str, str])
         if not name.startswith("space."):
             table.add_row(name, str(value), _origin(name, origins))
     table.add_section()
-    for name in space.keys:
+    for name in config.space.domains:  # Those of methods that the study does not have say nothing.
         key = f"space.{name}"
         table.add_row(key, _domain_in_words(space, name), _origin(key, origins))
     console.print(table, highlight=False)

@@ -40,6 +40,7 @@ def test_a_dry_run_says_every_setting_with_its_domain_and_origin_and_writes_noth
     assert said["space.distill.alpha"] == "0 to 1 in steps of 0.1 default"
     assert said["space.network.image_size"] == "16 default"
     assert said["space.adapt.rank"] == "0, 4 --set"
+    assert not any(key.startswith("space.distill.dkd") for key in said)
     assert said["trials"] == "12 --set"
     assert said["teacher.training.epochs"] == "2 file"
     assert "teacher → distill → adapt → quantize" in done.stdout
