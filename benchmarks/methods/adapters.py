@@ -108,8 +108,7 @@ def adaptations(space: Space) -> list[Adapt]:
 def control_of(stage: Adapt) -> Adapt:
     """Return the same schedule, lesson and layout, with every weight learning."""
     schedule = {each.name: getattr(stage, each.name) for each in fields(Schedule)}
-    same = {"learns_from": stage.learns_from, "layout": stage.layout}
-    return Adapt(method="full", **same, **schedule)
+    return Adapt(method="full", learns_from=stage.learns_from, layout=stage.layout, **schedule)
 
 
 def row_of(distilled: str, stage: Adapt | None) -> Row:
