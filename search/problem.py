@@ -48,10 +48,15 @@ class SearchProblem:
 
 def check_bounds(problem: SearchProblem) -> None:
     """Raise InputError when no file that the study can make is within its bounds of cost."""
-    networks = [network.key for network in problem.space.networks]
-    if any(problem.affordable(FileKind(network)) for network in networks):
+    space = problem.space
+    kinds = [FileKind(one.key, layout) for one in space.networks for layout in space.layouts]
+    if any(map(problem.affordable, kinds)):
         return
-    costs = [problem.costs.of(name, scheme) for name in networks for scheme in problem.schemes]
+    costs = [
+        problem.costs.of(files.network, scheme)
+        for files in kinds
+        for scheme in space.schemes_for(files.layout)
+    ]
     limits = {"MB": problem.bounds.size_bytes / 1e6, "ms": problem.bounds.latency_ms}
     asked = [f"{most:g} {unit}" for unit, most in limits.items() if math.isfinite(most)]
     raise InputError(

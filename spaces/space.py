@@ -81,6 +81,20 @@ class Space:
             name for name in self.schemes if layout in (ANY_LAYOUT, scheme_named(name).layout.key)
         )
 
+    @property
+    def layouts(self) -> tuple[str, ...]:
+        """Keys of the layouts that students can be trained for, ANY_LAYOUT where for none."""
+        last = self.stages[-1]
+        named = [
+            value
+            for name, (key, *_) in self.keys.items()
+            if key.table == last and key.declared.setting.names_layout
+            for value in map(str, self.values(name))
+        ]
+        if not named or self.can_skip(last):
+            named.append(ANY_LAYOUT)
+        return tuple(dict.fromkeys(named))
+
     @cached_property
     def networks(self) -> tuple[Network, ...]:
         """Every network that a student can have, each once; numbers ascend."""

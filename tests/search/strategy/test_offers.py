@@ -10,6 +10,7 @@ from search.problem import SearchProblem, check_bounds
 from search.stopping import StoppingStatistics
 from search.strategy.scheme_offers import offers
 from spaces import (
+    INTEGER_LAYOUTS,
     SCHEMES,
     Adapt,
     Calibration,
@@ -60,6 +61,28 @@ def test_bounds_that_nothing_keeps_to_are_refused():
     check_bounds(dataclasses.replace(known, bounds=Bounds(0.0, 100_000)))
     with pytest.raises(InputError, match=r"within its \[bounds\] of 0\.001 MB: the smallest file"):
         check_bounds(dataclasses.replace(known, bounds=Bounds(0.0, 1000)))
+
+
+def test_bounds_that_no_layout_that_students_are_trained_for_keeps_to_are_refused():
+    name, *others = sorted(SCHEME_NAMES, key=lambda one: COSTS.of("mobilenet_v2@1", one).size_bytes)
+    smallest = COSTS.of("mobilenet_v2@1", name).size_bytes
+    larger = next(one for one in others if SCHEMES[one].layout.key in INTEGER_LAYOUTS)
+    assert COSTS.of("mobilenet_v2@1", larger).size_bytes > smallest
+    domains = {
+        "network.architecture": Choice(("mobilenet_v2",)),
+        "network.width": Choice((1.0,)),
+        "adapt.layout": Choice((SCHEMES[larger].layout.key,)),
+        "quantize.scheme": Choice(SCHEME_NAMES),
+    }
+
+    def check(ranks):
+        space = Space(("distill", "adapt"), {**domains, "adapt.rank": Choice(ranks)}, seed=0)
+        bounds = Bounds(0.0, smallest)
+        check_bounds(dataclasses.replace(problem(), space=space, bounds=bounds))
+
+    check((0, 8))  # Without an adapter a student may be a file of any layout.
+    with pytest.raises(InputError, match="nothing that this study can make"):
+        check((8,))
 
 
 def least_loss(history, scheme):
