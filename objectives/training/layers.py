@@ -41,7 +41,7 @@ def map_ends(network: nn.Module, image_size: int) -> tuple[str, ...]:
     """
     calls, _ = _calls_of(network, image_size)
     # What no convolution gives is an attention of t tokens, [b, heads, t, t], or a pooled map.
-    sides = {_side(call.gave) for call in calls if isinstance(call.module, nn.Conv2d)} - {0, 1}
+    sides = {_side(call.gave) for call in calls if _convolves(call.module)} - {0, 1}
     maps = [
         call
         for call in calls
@@ -87,6 +87,11 @@ def classifier_input(network: nn.Module, image_size: int) -> str:
             "output is its embedding must be named"
         )
     return f"{layers[-1].name}{INPUT}"
+
+
+def _convolves(module: nn.Module) -> bool:
+    # An adapted layer that is seen through a layout does not call the one that it has inside.
+    return isinstance(getattr(module, "base_layer", module), nn.Conv2d)
 
 
 def _is_adapted(module: nn.Module) -> bool:

@@ -6,10 +6,10 @@ from torch import nn
 from torchvision.models import VisionTransformer
 
 from objectives.models import initialised_model
-from objectives.training import adaptation
+from objectives.training import adaptation, seen_through
 from objectives.training.layers import classifier_input, map_ends
 from objectives.training.taps import tapping
-from spaces import Adapt, InputError, Network
+from spaces import ADAPTERS, INTEGER_LAYOUTS, Adapt, InputError, Network
 from tests.objectives.models import users_networks
 
 HERE = users_networks.__name__
@@ -70,3 +70,16 @@ def test_looking_changes_nothing_and_an_adapter_hides_nothing():
     assert taps["layer3"] is taps[last]
     assert torch.equal(taps[given], taps[last].mean((2, 3)))
     assert plain == (("layer1", "layer2", "layer3"), "fc:input")
+
+
+@pytest.mark.parametrize("layout", ["w3", "w4a8"])
+@pytest.mark.parametrize("method", ADAPTERS)
+def test_a_network_seen_through_a_layout_has_the_layers_that_it_had(method, layout):
+    size, draws = 16, torch.Generator().manual_seed(1)
+    network = initialised_model(Network("cifar_resnet20", 0.25, image_size=size), 10, seed=0)
+    adapted = adaptation(Adapt(method=method, layout=layout)).attach(network, size)
+    images = torch.randn(4, 3, size, size, generator=draws)
+    with seen_through(adapted, INTEGER_LAYOUTS[layout], images):
+        found = (*map_ends(adapted, size), classifier_input(adapted, size))
+    plain = ("layer1", "layer2", "layer3", "fc:input")
+    assert tuple(name.removeprefix("base_model.model.") for name in found) == plain
