@@ -59,9 +59,9 @@ _AWARE = """\
 `adapt.layout` lets any of them learn with the network seen through a layout, rounded as in the
 file (straight-through gradients, Bengio et al. 2013), so that it makes up for the rounding; such a
 student is a point of that layout alone. At 3 bits that is 89.1 % where a plain adapter has 62.0
-([three seeds, all layouts](../benchmarks/methods/quantization_aware.md)). `adapt.learns_from`: as the stage before, labels, teacher,
-or both. `full` is the control of equal compute: `python -m benchmarks.methods.adapters` holds every
-adapter against it."""
+([three seeds, all layouts](../benchmarks/methods/quantization_aware.md)). `adapt.learns_from`: as
+the stage before, labels, teacher, or both. `full` is the control of equal compute:
+`python -m benchmarks.methods.adapters` holds every adapter against it."""
 
 
 def methods_page(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
