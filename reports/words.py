@@ -85,8 +85,9 @@ def student(chain: ChainConfig, space: Space) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """(8, epoch) -> `8 epochs`, (1, epoch) -> `1 epoch`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """(8, epoch) -> `8 epochs`, (1, epoch) -> `1 epoch`, (2, class) -> `2 classes`."""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}{'' if number == 1 else plural}"
 
 
 def _digits(value: float, digits: int = 3) -> str:

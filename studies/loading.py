@@ -1,7 +1,7 @@
 """From a study's name or file to a valid StudyConfig, or one message with every fault."""
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from importlib import resources
 from pathlib import Path
@@ -78,17 +78,21 @@ def _leave_out_idle(values: dict[str, Any], kept: set[str]) -> None:
     known = isinstance(stages, list | tuple) and all(kind in tuple(STAGES) for kind in stages)
     if not known or not isinstance(space, dict):
         return  # A fault, which is told when all is read.
-    for name in idle_settings(space, stages):
-        if any(f"space.{name}.".startswith(each) for each in kept):
-            continue
-        *path, last = name.split(".")
-        tables: list[dict[str, Any]] = [space]
-        for part in path:
-            tables.append(tables[-1][part])
-        del tables[-1][last]
-        for table, part in reversed(list(zip(tables, path, strict=False))):
-            if not table[part]:
-                del table[part]
+    idle = {f"space.{name}" for name in idle_settings(space, stages)}
+    idle = {name for name in idle if not any(f"{name}.".startswith(each) for each in kept)}
+    values["space"] = _without(space, idle, "space.")
+
+
+def _without(table: Mapping[str, Any], names: Collection[str], prefix: str) -> dict[str, Any]:
+    """Return a table without the keys of those dotted names, and without what that leaves empty."""
+    left = {}
+    for name, value in table.items():
+        if f"{prefix}{name}" not in names:
+            is_table = isinstance(value, Mapping) and value
+            below = _without(value, names, f"{prefix}{name}.") if is_table else value
+            if below or not is_table:
+                left[name] = below
+    return left
 
 
 def _key_of(override: str) -> str:

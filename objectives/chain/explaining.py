@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from objectives.chain.keys import StageKeys
 from objectives.chain.torch_settings import settle_torch
 from objectives.data import Data, load_data, resized
 from objectives.explanations import ExplainedImage, Explanations, Look
-from objectives.models import build_model, load_weights
+from objectives.models import loaded_model
 from objectives.training import activation_maps, captum_grad_cam, logits_of
 from spaces import InputError, Network, StudentConfig, StudySetup
 
@@ -31,6 +32,11 @@ class _Seeing:
 
     model: nn.Module
     network: Network
+
+    @classmethod
+    def of(cls, network: Network, weights: Path, data: Data) -> Self:
+        """Return a network with the weights of a cache entry."""
+        return cls(loaded_model(network, weights, data.classes), network)
 
 
 def explain(
@@ -63,8 +69,8 @@ def explain(
         if teachers is None or not there:
             whose = "the teacher" if teachers is None else ", ".join(students) or "any student"
             raise InputError(f"the weights of {whose} are not in the stage cache {cache_dir}")
-        teacher = _seeing(setup.teacher.network, teachers, data)
-        seen = {name: _seeing(students[name].network, there[name], data) for name in there}
+        teacher = _Seeing.of(setup.teacher.network, teachers, data)
+        seen = {name: _Seeing.of(students[name].network, there[name], data) for name in there}
     if not positions:
         positions = _telling(data, teacher, next(iter(seen.values())))
     of_teacher = _looks(teacher, data, positions)
@@ -91,12 +97,6 @@ def check_explaining(positions: Sequence[int], images: int) -> None:
             f"images of the report are positions in the test split, 0 to {images - 1}, "
             f"got {', '.join(map(str, beyond))}"
         )
-
-
-def _seeing(network: Network, weights: Path, data: Data) -> _Seeing:
-    model = build_model(network, data.classes)
-    load_weights(model, weights, network.key)
-    return _Seeing(model, network)
 
 
 def _images(data: Data, positions: Sequence[int], network: Network) -> Tensor:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -20,7 +19,7 @@ from objectives.chain.teacher import build_teacher
 from objectives.data import Data, RecordedImages, recorded_images, resized
 from objectives.measures import MEASURES, confusion
 from objectives.metrics import log_probabilities
-from objectives.models import build_model, load_weights
+from objectives.models import loaded_model
 from objectives.results import EpochReport, OnEpoch, TrainedStudent, TrainedTeacher, Verdict
 from objectives.training import (
     AskedTeacher,
@@ -35,7 +34,7 @@ from objectives.training import (
     recorded_logits,
     single,
 )
-from spaces import OWN_TEACHER, Ensemble, Network, StudySetup, TeacherConfig, TrainTeacher, Views
+from spaces import OWN_TEACHER, Ensemble, StudySetup, TeacherConfig, TrainTeacher, Views
 
 _LOGITS = "logits.safetensors"
 
@@ -118,7 +117,7 @@ class Teachers:
         made = self._setup.teacher_named(name)
         assert isinstance(made, TeacherConfig)
         assert ready.itself is not None
-        return self._loaded(made.network, ready.itself.weights), size
+        return loaded_model(made.network, ready.itself.weights, self._data.classes), size
 
     def log_probabilities(self, name: str, split: SplitName) -> NDArray[np.float64]:
         """Return a float teacher's log probabilities on a split, [n, classes]."""
@@ -168,14 +167,9 @@ class Teachers:
             stages=(reporter.record(entry.key),),
             remark=entry.notes.get("read", ""),
         )
-        model = self._loaded(network, itself.weights)
+        model = loaded_model(network, itself.weights, self._data.classes)
         model.to(self._setup.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return _Ready(model.eval(), network.image_size, itself)
-
-    def _loaded(self, network: Network, weights: Path) -> nn.Module:
-        model = build_model(network, self._data.classes)
-        load_weights(model, weights, network.key)
-        return model
 
     def _logits(self, name: str, images: str, compute: Callable[[], Tensor]) -> Tensor:
         def build(draft: Draft) -> bool:

@@ -15,7 +15,7 @@ from objectives.models.users_code import (
     source_files,
     users_function,
 )
-from objectives.models.weights import load_weights, save_weights
+from objectives.models.weights import load_weights, loaded_model, save_weights
 
 __all__ = [
     "build_model",
@@ -26,6 +26,7 @@ __all__ = [
     "known_models",
     "load_pretrained",
     "load_weights",
+    "loaded_model",
     "place_and_words",
     "pretrained_file",
     "recognised",

@@ -31,12 +31,14 @@ def speed_up_small_maps(model: nn.Module) -> None:
 
 
 def computes_plainly(layer: nn.Module) -> bool:
-    """Say whether a layer is a convolution or linear and computes with its weight as it is.
+    """Say whether a layer, a convolution or linear, computes with a weight of its own as it is.
 
-    Not where its own forward changes the weight first, as weight standardisation does.
+    Not where the weight is computed of others (weight norm), or changed first by the layer's own
+    forward (weight standardisation).
     """
     plain = (nn.Conv2d.forward, nn.Linear.forward, _SmallMapConv2d.forward)
-    return isinstance(layer, nn.Conv2d | nn.Linear) and type(layer).forward in plain
+    computes = isinstance(layer, nn.Conv2d | nn.Linear) and type(layer).forward in plain
+    return computes and "weight" in dict(layer.named_parameters(recurse=False))
 
 
 def _applies(conv: nn.Conv2d) -> bool:

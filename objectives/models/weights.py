@@ -7,10 +7,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from objectives.models.build import build_model
 from objectives.models.saving import fit_to_save
 from objectives.models.state_dicts import Fit, fits
 from objectives.models.weight_files import read_weight_file, reading
-from spaces import InputError
+from spaces import InputError, Network
 
 
 def save_weights(weights: nn.Module | Mapping[str, Tensor], path: Path) -> None:
@@ -45,6 +46,13 @@ def load_weights(
     expected.update(cast)
     model.load_state_dict(expected)
     return words
+
+
+def loaded_model(network: Network, weights: Path, classes: int) -> nn.Module:
+    """Return a network with weights that were saved here; raises InputError as `load_weights`."""
+    model = build_model(network, classes)
+    load_weights(model, weights, network.key)
+    return model
 
 
 def _cast(name: str, value: Tensor, expected: Tensor) -> Tensor:

@@ -136,9 +136,7 @@ def _layers(model: nn.Module) -> dict[str, nn.Module]:
     def walk(prefix: str, module: nn.Module) -> None:
         layer = cast("nn.Module", getattr(module, "base_layer", module))
         if isinstance(layer, nn.Conv2d | nn.Linear):
-            weight = dict(layer.named_parameters(recurse=False)).get("weight")
-            own = weight is not None and weights.count(id(weight)) == 1
-            if own and computes_plainly(layer):
+            if computes_plainly(layer) and weights.count(id(layer.weight)) == 1:
                 found[prefix] = module
             return
         for name, child in module.named_children():

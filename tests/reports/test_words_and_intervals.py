@@ -35,6 +35,7 @@ from spaces import Choice, Network, Space
         (words.scheme("int8_weight_only"), "int8 weight-only"),
         (words.counted(8, "epoch"), "8 epochs"),
         (words.counted(1, "epoch"), "1 epoch"),
+        (words.counted(2, "class"), "2 classes"),
         (words.layout("w8a8"), "int8 static"),
         (words.layout("w2a4"), "w2a4"),
     ],

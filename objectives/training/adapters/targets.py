@@ -5,6 +5,7 @@ from typing import get_args
 
 from torch import nn
 
+from objectives.models import computes_plainly
 from spaces import ADAPTERS, InputError, TargetLayers
 
 
@@ -48,13 +49,10 @@ def _any_wanted(model: nn.Module, targets: TargetLayers) -> bool:
 def _adapts_as_it_merges(layer: nn.Module) -> bool:
     """Whether W x + B A x, which is trained, equals (W + B A) x, which is merged.
 
-    Not where the weight is computed of others (weight norm) or changed by the layer's own forward
-    (weight standardisation), nor where images are padded otherwise than by zeros: adapters do not.
+    Not where the layer does not use its weight as it is, nor where it pads images otherwise than by
+    zeros: adapters do not.
     """
-    plain = nn.Linear if isinstance(layer, nn.Linear) else nn.Conv2d
-    own = dict(layer.named_parameters(recurse=False))
-    zeros = getattr(layer, "padding_mode", "zeros") == "zeros"
-    return "weight" in own and type(layer).forward is plain.forward and zeros
+    return computes_plainly(layer) and getattr(layer, "padding_mode", "zeros") == "zeros"
 
 
 def _read_without_a_call(model: nn.Module) -> set[nn.Module]:
