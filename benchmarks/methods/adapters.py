@@ -16,11 +16,9 @@ every scheme. With several ways of distilling a second table says what each chan
 adapter adds. Outcomes are kept in WORK/adapters.jsonl, so it can be interrupted and run again.
 """
 
-import argparse
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
@@ -31,6 +29,7 @@ from benchmarks.methods.outcomes import (
     outcome_of,
     spread,
     student_of,
+    study_parser,
     tell,
 )
 from benchmarks.script import run_script
@@ -54,12 +53,7 @@ class Row(NamedTuple):
 
 def main() -> None:
     """Train what is missing and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", help="a built-in study's name or a file")
-    parser.add_argument("--work", type=Path, required=True, help="folder of the stage cache")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--set", action="append", default=[], dest="overrides")
-    options = parser.parse_args()
+    options = study_parser(__doc__, 3).parse_args()
     config = load_study(options.study, options.overrides)
     space = config.search_space()
     stages = adaptations(space)

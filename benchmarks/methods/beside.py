@@ -5,19 +5,26 @@
 
 `published/STUDY.toml` says what the source reports, and wherein it differs from ours. Every row is
 one student a seed, of the study's first network; what a row does not say has its method's default
-where the study has that, or the study's first value. Accuracies are of the test split, in points,
-of the float network unless the row names a scheme. What is trained is kept in WORK, so it can be
-interrupted and run again.
+where the study has that, or the study's first value. Seeds are the source's, or the first `--seeds`
+of them. Accuracies are of the test split, in points, of the float network unless the row names a
+scheme. What is trained is kept in WORK, so it can be interrupted and run again.
 """
 
-import argparse
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.methods.outcomes import METHOD, Journal, outcome_of, spread, student_of, tell
+from benchmarks.methods.outcomes import (
+    METHOD,
+    Journal,
+    outcome_of,
+    spread,
+    student_of,
+    study_parser,
+    tell,
+)
 from benchmarks.script import run_script
 from objectives import Workbench, check_setup
 from spaces import InputError, Value
@@ -66,12 +73,7 @@ def read_source(study: str) -> Source:
 
 def main() -> None:
     """Train what is missing and print both tables as one."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", help="a built-in study's name")
-    parser.add_argument("--work", type=Path, required=True, help="folder of the stage cache")
-    parser.add_argument("--seeds", type=int, help="only so many; default: all of the source's")
-    parser.add_argument("--rows", help="only these, with commas")
-    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    parser = study_parser(__doc__, None, rows="only these, with commas")
     options = parser.parse_args()
     source = read_source(options.study)
     rows = _only(source.rows, options.rows)

@@ -12,7 +12,6 @@ in WORK, so it can be interrupted and run again; processes may share WORK, each 
 own. What a student came to is a line of the journal, and is not asked again.
 """
 
-import argparse
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +25,7 @@ from benchmarks.methods.outcomes import (
     outcome_of,
     spread,
     student_of,
+    study_parser,
     tell,
 )
 from benchmarks.script import run_script
@@ -37,13 +37,10 @@ from studies import load_study
 
 def main() -> None:
     """Train what is missing and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", help="a built-in study's name or a file")
-    parser.add_argument("--work", type=Path, required=True, help="folder of the stage cache")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--methods", help="only these, with commas; `none` is always among them")
+    parser = study_parser(
+        __doc__, 3, methods="only these, with commas; `none` is always among them"
+    )
     parser.add_argument("--journal", type=Path, help="default: WORK/outcomes.jsonl")
-    parser.add_argument("--set", action="append", default=[], dest="overrides")
     options = parser.parse_args()
     config = load_study(options.study, options.overrides)
     space = config.search_space()

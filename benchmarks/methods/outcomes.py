@@ -1,5 +1,6 @@
 """What single students of a study come to: trained to their end, scored under every scheme."""
 
+import argparse
 import json
 import sys
 import time
@@ -63,6 +64,22 @@ class Journal:
         with self._path.open("a", encoding="utf-8") as file:
             # The line before it may have been cut short.
             file.write("\n" + json.dumps({"key": key, "who": who, **asdict(outcome)}))
+
+
+def study_parser(doc: str, seeds: int | None, **more: str) -> argparse.ArgumentParser:
+    """Return a parser of what all these scripts ask: a study, a folder to work in, settings.
+
+    doc: the script's; seeds: how many by default; more: further options that take a text, with
+    their help.
+    """
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("study", help="a built-in study's name or a file")
+    parser.add_argument("--work", type=Path, required=True, help="folder of the stage cache")
+    parser.add_argument("--seeds", type=int, default=seeds)
+    for name, words in more.items():
+        parser.add_argument(f"--{name}", help=words)
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    return parser
 
 
 def tell(who: str) -> OnEpoch:

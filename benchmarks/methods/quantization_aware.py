@@ -1,6 +1,6 @@
 """Adapters that learn with the network seen through their layout, against adapters that do not.
 
-    python -m benchmarks.methods.quantization_aware kd_methods --work WORK [--seeds 1] [--epochs 3]
+    python -m benchmarks.methods.quantization_aware STUDY --work WORK [--seeds 1] [--epochs 3]
         [--layouts w4,w3,w2,w4a8] [--rank 8] [--set key=value]...
 
 The teacher of the study, trained or loaded, is adapted once as it is and once through each layout,
@@ -10,16 +10,17 @@ has above the plain one, paired by seed; and its seconds beside the plain one's.
 kept in WORK, so it can be interrupted and run again.
 """
 
-import argparse
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 
+from benchmarks.methods.outcomes import spread, study_parser
 from benchmarks.script import run_script
 from objectives import TrainedStudent, Verdict, Workbench, check_setup
 from objectives.chain import WEIGHTS, StageWork, handler_of
+from objectives.training import Sized, TeacherSignal, TrainingMethod
 from spaces import (
     ANY_LAYOUT,
     SCHEMES,
@@ -29,6 +30,7 @@ from spaces import (
     NoTeacher,
     Scheme,
     StudentConfig,
+    Views,
     digest,
     essence,
 )
@@ -39,15 +41,11 @@ _LAYOUTS = "w4,w3,w2,w4a8"
 
 def main() -> None:
     """Train what is missing and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", help="a built-in study's name or a file")
-    parser.add_argument("--work", type=Path, required=True, help="folder of the stage cache")
-    parser.add_argument("--seeds", type=int, default=1)
+    parser = study_parser(__doc__, 1)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=0.001)
     parser.add_argument("--layouts", default=_LAYOUTS)
-    parser.add_argument("--set", action="append", default=[], dest="overrides")
     options = parser.parse_args()
     setup = load_study(options.study, options.overrides).setup()
     schemes = {layout: _scheme_of(layout) for layout in options.layouts.split(",")}
@@ -72,6 +70,18 @@ def _scheme_of(layout: str) -> Scheme:
             return scheme
     known = ", ".join(one.layout.key for one in SCHEMES.values())
     raise InputError(f"layouts must be of {known}, got {layout!r}")
+
+
+class _NoTeachers:
+    """What a stage asks that learns from labels alone: nobody."""
+
+    def signal(self, name: str, method: TrainingMethod, views: Views) -> TeacherSignal:
+        """Raise AssertionError."""
+        raise AssertionError(f"{method} asks {name}, with {views}")
+
+    def copy(self, name: str, method: TrainingMethod) -> Sized:
+        """Raise AssertionError."""
+        raise AssertionError(f"{method} takes {name}")
 
 
 class _Pair:
@@ -102,10 +112,7 @@ class _Pair:
         student = StudentConfig(network, (Distill(method=NoTeacher()), stage), seed)
         weights, ground = self._teacher.weights, bench.ground
 
-        def no_teacher(_: object) -> None:
-            raise AssertionError("labels alone")
-
-        work = StageWork(student, weights, no_teacher, ground, bench.data.classes)  # type: ignore[arg-type]
+        work = StageWork(student, weights, _NoTeachers(), ground, bench.data.classes)
         key = digest("adapted teacher", bench.keys.teacher(), essence(student))
 
         def after(epoch: int, result: object, reused: bool) -> bool:
@@ -129,8 +136,7 @@ class _Pair:
 
 
 def _told(values: list[float]) -> str:
-    spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{mean(values):.2f}{spread}"
+    return f"{mean(values):.2f}{spread(values, 1)}"
 
 
 if __name__ == "__main__":
