@@ -23,7 +23,7 @@ from search.workers.stop_signal import StopSignal
 from search.workers.worker_process import work
 from spaces import InputError
 from studies import StudyFolder, open_storage, open_study
-from studies.records import Attr
+from studies.records import Attr, History, read_history
 
 ROOT = Path(__file__).parents[2]
 TRIALS = 4
@@ -114,6 +114,13 @@ Place = Path | str
 
 
 @functools.cache
+def study_file(folder: Path, space: str) -> Path:
+    """Write the study with another chain and space, and return its file."""
+    file = folder / "tiny.toml"
+    file.write_text(STUDY[: STUDY.index("[chain]")] + space + STUDY[STUDY.index("[bounds]") :])
+    return file
+
+
 def study_in(runs: Path, name: str = "tiny") -> optuna.Study:
     """Open the study that lies in `runs`, once."""
     return open_study(name, open_storage(StudyFolder(runs, name).database, must_exist=True))
@@ -131,6 +138,15 @@ def trials_in(runs: Place, name: str = "tiny") -> list[FrozenTrial]:
             storage.engine.dispose()
     except InputError:
         return []
+
+
+def history_in(runs: Path) -> History:
+    """Return what the study's trials say."""
+    storage = open_storage(StudyFolder(runs, "tiny").database, must_exist=True)
+    try:
+        return read_history(open_study("tiny", storage))
+    finally:
+        storage.engine.dispose()
 
 
 def curve(trial: FrozenTrial) -> list[list[float]]:

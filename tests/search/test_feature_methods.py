@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from spaces import InputError
-from studies import StudyFolder, open_storage, open_study
-from studies.records import History, read_history
 from tests.search.commands_run import run_here
-from tests.search.searching import STUDY, Command, assert_whole, search_here
+from tests.search.searching import Command, assert_whole, history_in, search_here, study_file
 
 METHODS = ["hint", "attention", "rkd", "crd", "multi_level", "dml"]
 SPACE = f"""
@@ -43,17 +41,7 @@ TRIALS = 11
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.toml"
-    path.write_text(STUDY[: STUDY.index("[chain]")] + SPACE + STUDY[STUDY.index("[bounds]") :])
-    return path
-
-
-def history_in(runs: Path) -> History:
-    storage = open_storage(StudyFolder(runs, "tiny").database, must_exist=True)
-    try:
-        return read_history(open_study("tiny", storage))
-    finally:
-        storage.engine.dispose()
+    return study_file(tmp_path, SPACE)
 
 
 def test_a_layer_that_no_network_has_is_refused_before_anything_is_written(

@@ -5,21 +5,15 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from spaces import ADAPTERS, METHODS, Adapt, InputError
-from studies import StudyFolder, open_storage, open_study
-from studies.records import History, read_history
 from tests.search.commands_run import ROOT, run_here
-from tests.search.searching import STUDY, Command, search_here
+from tests.search.searching import Command, history_in, search_here, study_file
 
 MADE_UP = Path(__file__).parent / "made_up"
-
-HEAD = STUDY[: STUDY.index("[chain]")]
-TAIL = STUDY[STUDY.index("[bounds]") :]
 
 ONE_STAGE = """
 [chain]
@@ -150,19 +144,6 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.pop("made_up", None)
 
 
-def study_file(folder: Path, space: str) -> Path:
-    file = folder / "tiny.toml"
-    file.write_text(HEAD + space + TAIL)
-    return file
-
-
-@contextmanager
-def history_in(runs: Path) -> Iterator[History]:
-    storage = open_storage(StudyFolder(runs, "tiny").database, must_exist=True)
-    yield read_history(open_study("tiny", storage))
-    storage.engine.dispose()
-
-
 def run(*arguments: object, cwd: Path) -> str:
     done = run_here(*arguments, cwd=cwd)
     assert done.returncode == 0, done.stderr + done.stdout
@@ -184,13 +165,13 @@ def test_a_study_of_another_chain_is_searched_reported_exported_and_retrained(
 ) -> None:
     file = study_file(tmp_path, SPACES[name])
     search_here(file, tmp_path / "runs")
-    with history_in(tmp_path / "runs") as history:
-        kinds = {stage.kind for point in history.points if point.chain
-                 for stage in point.chain.student.stages}  # fmt: skip
-        trained = {record.stage for student in history.students for record in student.stages}
-        networks = {point.chain.student.network for point in history.points if point.chain}
-        best = max(history.students, key=lambda student: len(student.stages))
-        baselines = {point.baseline for point in history.points if point.baseline}
+    history = history_in(tmp_path / "runs")
+    kinds = {stage.kind for point in history.points if point.chain
+             for stage in point.chain.student.stages}  # fmt: skip
+    trained = {record.stage for student in history.students for record in student.stages}
+    networks = {point.chain.student.network for point in history.points if point.chain}
+    best = max(history.students, key=lambda student: len(student.stages))
+    baselines = {point.baseline for point in history.points if point.baseline}
     assert trained == kinds
     assert "student without the teacher" in baselines
     if name == "three stages":
@@ -222,9 +203,9 @@ def test_a_study_of_another_chain_is_killed_and_goes_on(name: str, tmp_path: Pat
 
         def far_enough(epochs: int = epochs) -> bool:
             try:
-                with history_in(runs) as history:
-                    ended = sum(len(s.curve) for s in (*history.students, *history.pruned))
-                    return ended + sum(len(one.curve) for one in history.running) >= epochs
+                history = history_in(runs)
+                ended = sum(len(s.curve) for s in (*history.students, *history.pruned))
+                return ended + sum(len(one.curve) for one in history.running) >= epochs
             except InputError:  # The study is not made yet.
                 return False
 
@@ -232,12 +213,12 @@ def test_a_study_of_another_chain_is_killed_and_goes_on(name: str, tmp_path: Pat
         for worker in command.kill():
             os.kill(worker, signal.SIGKILL)
     assert Command(file, runs, "--trials", str(trials)).ends() == 0
-    with history_in(runs) as history:
-        assert history.ended == trials
-        assert not [failure for failure in history.failed if failure.kind != "interrupted"]
-        if name == "every method":
-            scored = {one.chain.student.teaching(0).kind for one in history.points if one.chain}
-            assert scored == METHODS.keys()
-        if name == "every adapter":
-            last = [one.chain.student.stages[-1] for one in history.points if one.chain]
-            assert {one.method for one in last if isinstance(one, Adapt)} == ADAPTERS.keys()
+    history = history_in(runs)
+    assert history.ended == trials
+    assert not [failure for failure in history.failed if failure.kind != "interrupted"]
+    if name == "every method":
+        scored = {one.chain.student.teaching(0).kind for one in history.points if one.chain}
+        assert scored == METHODS.keys()
+    if name == "every adapter":
+        last = [one.chain.student.stages[-1] for one in history.points if one.chain]
+        assert {one.method for one in last if isinstance(one, Adapt)} == ADAPTERS.keys()

@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from spaces import InputError, scheme_named
-from studies import StudyFolder, open_storage, open_study
-from studies.records import History, read_history
 from tests.search.commands_run import run_here
-from tests.search.searching import STUDY, search_here
+from tests.search.searching import history_in, search_here, study_file
 
 LAYOUTS = ["float", "w4", "w2"]
 SPACE = f"""
@@ -40,17 +38,7 @@ scheme = ["fp32", "int4_weight_only", "int3_weight_only", "int2_weight_only"]
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.toml"
-    path.write_text(STUDY[: STUDY.index("[chain]")] + SPACE + STUDY[STUDY.index("[bounds]") :])
-    return path
-
-
-def history_in(runs: Path) -> History:
-    storage = open_storage(StudyFolder(runs, "tiny").database, must_exist=True)
-    try:
-        return read_history(open_study("tiny", storage))
-    finally:
-        storage.engine.dispose()
+    return study_file(tmp_path, SPACE)
 
 
 def test_a_layout_that_no_scheme_has_or_the_runtime_cannot_write_is_refused(

@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from spaces import InputError
-from studies import StudyFolder, open_storage, open_study
-from studies.records import read_history
-from tests.search.searching import STUDY, assert_whole, search_here
+from tests.search.searching import assert_whole, history_in, search_here, study_file, trials_in
 
 SPACE = """
 [chain]
@@ -38,19 +36,14 @@ scheme = "fp32"
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.toml"
-    path.write_text(STUDY[: STUDY.index("[chain]")] + SPACE + STUDY[STUDY.index("[bounds]") :])
-    return path
+    return study_file(tmp_path, SPACE)
 
 
 def test_all_of_a_recipe_can_be_searched_in_one_study(file: Path, tmp_path: Path) -> None:
     search_here(file, tmp_path / "runs", "trials=2", "teacher.architecture=resnet8x4")
     assert_whole(tmp_path / "runs", total=2)
-    storage = open_storage(StudyFolder(tmp_path / "runs", "tiny").database, must_exist=True)
-    study = open_study("tiny", storage)
-    history = read_history(study)
-    names = {name for trial in study.get_trials() for name in trial.params}
-    storage.engine.dispose()
+    history = history_in(tmp_path / "runs")
+    names = {name for trial in trials_in(tmp_path / "runs") for name in trial.params}
     for name in ("optimizer", "weight_decay", "decay", "warmup_epochs", "epochs", "mix", "augment"):
         assert f"distill.{name}" in names
     stages = [point.chain.student.stages[0] for point in history.points if point.chain]

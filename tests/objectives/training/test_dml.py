@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from objectives import TrainedStudent, Verdict, Workbench, check_setup
+from objectives import Verdict, Workbench, check_setup
 from objectives.data import Batch, resized
 from objectives.models import initialised_model
 from objectives.training import METHODS as TRAINED
@@ -28,6 +28,7 @@ from spaces import (
     TeacherConfig,
     TrainTeacher,
 )
+from tests.objectives.interrupted import trained_whole_and_cut
 from tests.objectives.models import users_networks
 from tests.objectives.training.waves import waves
 
@@ -190,19 +191,8 @@ def test_the_teacher_as_peer_goes_on_learning_and_stays_as_it_is_for_others(made
 def test_a_chain_that_was_stopped_goes_on_to_the_same_bits(peer, made, tmp_path):
     stages = (Distill(2, 0.01, method=Dml(peer)), Adapt(2, 0.005, rank=2, lora_alpha=4))
     student = StudentConfig(STUDENT, stages, seed=1)
-    weights = []
-    for name, stops in (("whole", [None]), ("cut", [("distill", 1), ("adapt", 1), None])):
-        for stop_at in stops:
-
-            def stopping(report, stop_at=stop_at):
-                there = (report.stage, report.epoch) == stop_at
-                return Verdict.STOP if there else Verdict.GO_ON
-
-            with Workbench(SETUP, tmp_path / name) as bench:
-                trained = bench.train_student(student, stopping)
-                assert isinstance(trained, TrainedStudent) == (stop_at is None)
-        weights.append(trained.weights.read_bytes())
-    assert weights[0] == weights[1]
+    whole, trained = trained_whole_and_cut(SETUP, student, tmp_path)
+    assert trained.weights.read_bytes() == whole.weights.read_bytes()
     if peer == "fresh":  # To teach an adapter it begins with what the adapter begins with.
         distilled = load_file(trained.bases["adapter"])
         assert same(made[-1].first, distilled)

@@ -3,7 +3,7 @@
 import pytest
 from safetensors.torch import load_file
 
-from objectives import TrainedStudent, Verdict, Workbench, check_setup
+from objectives import check_setup
 from objectives.models import initialised_model
 from spaces import (
     METHODS,
@@ -19,6 +19,7 @@ from spaces import (
     TeacherConfig,
     TrainTeacher,
 )
+from tests.objectives.interrupted import trained_whole_and_cut
 from tests.objectives.models import users_networks
 
 SIZE = 16
@@ -33,19 +34,8 @@ KINDS = ["hint", "attention", "rkd", "crd"]
 def test_a_chain_that_was_stopped_goes_on_to_the_same_bits(kind, tmp_path):
     stages = (Distill(2, 0.01, method=METHODS[kind]()), Adapt(2, 0.005, rank=2, lora_alpha=4))
     student = StudentConfig(STUDENT, stages, seed=1)
-    weights = []
-    for name, stops in (("whole", [None]), ("cut", [("distill", 1), ("adapt", 1), None])):
-        for stop_at in stops:
-
-            def stopping(report, stop_at=stop_at):
-                there = (report.stage, report.epoch) == stop_at
-                return Verdict.STOP if there else Verdict.GO_ON
-
-            with Workbench(SETUP, tmp_path / name) as bench:
-                trained = bench.train_student(student, stopping)
-                assert isinstance(trained, TrainedStudent) == (stop_at is None)
-        weights.append(trained.weights.read_bytes())
-    assert weights[0] == weights[1]
+    whole, trained = trained_whole_and_cut(SETUP, student, tmp_path)
+    assert trained.weights.read_bytes() == whole.weights.read_bytes()
     names = initialised_model(STUDENT, 10, seed=0).state_dict().keys()
     assert load_file(trained.weights).keys() == names
 

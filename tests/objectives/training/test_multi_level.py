@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from objectives import TrainedStudent, Verdict, Workbench, check_setup
+from objectives import check_setup
 from objectives.chain.cache import Draft
 from objectives.data import Batch, load_data
 from objectives.models import initialised_model
@@ -37,6 +37,7 @@ from spaces import (
     TeacherConfig,
     TrainTeacher,
 )
+from tests.objectives.interrupted import trained_whole_and_cut
 
 SIZE = 16
 STUDENT = Network("resnet8x4", 0.125, image_size=SIZE)
@@ -197,16 +198,5 @@ def test_a_chain_that_was_stopped_goes_on_to_the_same_bits(order, features, tmp_
                         embedding_method=features)  # fmt: skip
     stages = (Distill(3, 0.01, method=method), Adapt(2, 0.005, rank=2, lora_alpha=4))
     student = StudentConfig(STUDENT, stages, seed=1)
-    weights = []
-    for name, stops in (("whole", [None]), ("cut", [("distill", 1), ("adapt", 1), None])):
-        for stop_at in stops:
-
-            def stopping(report, stop_at=stop_at):
-                there = (report.stage, report.epoch) == stop_at
-                return Verdict.STOP if there else Verdict.GO_ON
-
-            with Workbench(SETUP, tmp_path / name) as bench:
-                trained = bench.train_student(student, stopping)
-                assert isinstance(trained, TrainedStudent) == (stop_at is None)
-        weights.append(trained.weights.read_bytes())
-    assert weights[0] == weights[1]
+    whole, trained = trained_whole_and_cut(SETUP, student, tmp_path)
+    assert trained.weights.read_bytes() == whole.weights.read_bytes()
