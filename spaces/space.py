@@ -9,7 +9,6 @@ from spaces.answers import are_words, every_answer, every_stage, leaving_out
 from spaces.domains import Domain, TrialLike, Value
 from spaces.errors import InputError
 from spaces.keys import NETWORK, QUANTIZE, SCHEME_KEY, Ask, Key, answers_of, built, keys_of
-from spaces.methods import Method
 from spaces.network import Network, network_in_words
 from spaces.schemes import Quantize, scheme_named
 from spaces.settings import Declared, own_settings
@@ -102,12 +101,6 @@ class Space:
         grid = product(*(_ascending(self.values(name)) for name in names))
         made = (_network(dict(zip(names, values, strict=True))) for values in grid)
         return tuple(dict.fromkeys(made))
-
-    @property
-    def methods(self) -> tuple[Method, ...]:
-        """Every method that a student can have, with each combination of its settings in words."""
-        found = (stage.teaching for stage in self.tried)
-        return tuple(dict.fromkeys(method for method in found if method is not None))
 
     @property
     def teachers(self) -> tuple[str, ...]:

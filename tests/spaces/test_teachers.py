@@ -33,6 +33,7 @@ from spaces import (
     to_dict,
     without_none,
 )
+from tests.spaces.tried import methods_tried
 
 TRAINED = TrainTeacher(Schedule(4))
 OWN = TeacherConfig(Network("resnet18"), TRAINED)
@@ -146,7 +147,7 @@ def test_a_space_tells_every_pair_of_method_and_teacher_and_every_weights():
     expected = [("none", "teacher"), *both]  # Whom an idle setting names is the study's own.
     assert told == {(*pair, w) for pair in expected for w in ("none", "DEFAULT")}
     assert space.teachers == ("teacher", "early")
-    assert space.methods == (NoTeacher(), Logit(0.5), Hint(0.5))
+    assert methods_tried(space) == (NoTeacher(), Logit(0.5), Hint(0.5))
     asked = {student.teachers for student in space.students()}
     assert asked == {(), ("teacher",), ("early",)}
     for student in space.students():
