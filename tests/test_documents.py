@@ -48,10 +48,10 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     ROOT / "SECURITY.md",
-    *(each for each in (ROOT / "docs").glob("*.md") if each.name != "benchmarks.md"),
+    *(each for each in (ROOT / "docs").glob("*.md") if not each.name.startswith("benchmarks")),
     *(ROOT / "docs" / "decisions").glob("*.md"),
 ]
-"""All but the page of the comparison, which names files of the commits that it ran at."""
+"""All but the pages of comparisons, which name files of the commits that they ran at."""
 GONE = r"\bset aside\b|\bsetting aside\b|\boutlook|\blora_(?:rank|dropout)\b"
 """What documents said of the versions before."""
 IMPORTED = {

@@ -1,7 +1,10 @@
 """Make docs/benchmarks.md and its figures from the runs that benchmarks.replay.compare made.
 
     python -m benchmarks.page.page --results runs/bench [--frozen COMMIT] [--docs docs]
+        [--name benchmarks]
 
+`--name` is another page's, of other tables or another freeze; what a page says beside its figures
+is templates/NAME_figures.md.j2.
 `--frozen` names the commit that froze the strategies, by default the last one that changed any. A
 table whose recording began after it is held out; the others were known before.
 """
@@ -21,6 +24,8 @@ from benchmarks.page.results import AT_95, RANDOM, TODAY, Comparison, StrategyWo
 from benchmarks.replay import SHARES, STRATEGY_PATHS, Family, Freeze, freeze_of
 from benchmarks.script import run_script
 
+MAIN_PAGE = "benchmarks"
+"""Of all tables; it also says what else was measured."""
 MOST_LINES = 6
 """Lines of others in a panel: more cannot be told apart. The ones soonest at 95 % are drawn."""
 
@@ -39,13 +44,14 @@ def main() -> None:
     parser.add_argument("--results", type=Path, required=True, help="of benchmarks.replay.compare")
     parser.add_argument("--frozen", metavar="COMMIT", help="that froze the strategies")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="where the page goes")
+    parser.add_argument("--name", default=MAIN_PAGE, help=f"of the page, {MAIN_PAGE} by default")
     options = parser.parse_args()
-    page = write_page(load(options.results), freeze_of(options.frozen), options.docs)
-    print(page)
+    comparison, freeze = load(options.results), freeze_of(options.frozen)
+    print(write_page(comparison, freeze, options.docs, options.name))
 
 
-def write_page(comparison: Comparison, freeze: Freeze, docs: Path) -> Path:
-    """Write the page and a figure for each table; return where the page is."""
+def write_page(comparison: Comparison, freeze: Freeze, docs: Path, name: str = MAIN_PAGE) -> Path:
+    """Write the page of that name and a figure for each table; return where the page is."""
     docs.mkdir(parents=True, exist_ok=True)
     held_out = {name: freeze.precedes(its["meta"]) for name, its in comparison.tables.items()}
     first = sorted(comparison.tables, key=lambda name: not held_out[name])
@@ -74,9 +80,16 @@ def write_page(comparison: Comparison, freeze: Freeze, docs: Path) -> Path:
         ),
         "blank": lambda value: "" if value is None else str(value),
     }
-    page = docs / "benchmarks.md"
+    page = docs / f"{name}.md"
     page.write_text(
         environment.get_template("benchmarks.md.j2").render(
+            page=name,
+            main=name == MAIN_PAGE,
+            out="runs/bench" if name == MAIN_PAGE else f"runs/{name}",
+            tables_said=" ".join(
+                f"benchmarks/tables/{table}.parquet"
+                for table in (comparison.tables if name != MAIN_PAGE else "*")
+            ),
             comparison=comparison,
             groups=groups(comparison),
             heads=HEADS,

@@ -386,6 +386,19 @@ class TestPage:
             counts = {line.rstrip().count("|") for line in block.strip().splitlines()}
             assert len(counts) == 1, block
 
+    def test_another_page_has_its_own_commands_and_no_figures_of_the_main_one(
+        self, results, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(Freeze, "changed_until", lambda *_: ())
+        page = write_page(load(results), FREEZE, tmp_path / "docs", "benchmarks_some")
+        text = page.read_text()
+        assert page.name == "benchmarks_some.md"
+        assert "compare --tables benchmarks/tables/tiny.parquet --out runs/benchmarks_some`" in text
+        assert f"--frozen {FREEZE.commit} --name benchmarks_some`" in text
+        assert "`benchmarks/replay/benchmarks_some_runs.jsonl.gz`" in text
+        assert "make bench" not in text
+        assert "The program itself" not in text
+
     def test_the_page_says_whose_runs_other_code_made(self, results, tmp_path, monkeypatch):
         changed = {"old0000": ("search/gains.py",)}
         monkeypatch.setattr(Freeze, "changed_until", lambda _, commit: changed.get(commit, ()))
