@@ -82,6 +82,7 @@ def test_the_study_of_methods_has_all_of_them_and_the_published_recipe() -> None
     for schedule in (weights.schedule, first):
         assert (schedule.optimizer, schedule.epochs, schedule.decay) == ("sgd", 240, "step")
         assert (schedule.batch_size, schedule.weight_decay) == (64, 5e-4)
+        assert schedule.learning_rate == 0.05
 
 
 def test_the_built_in_studies_are_those_beside_the_code() -> None:
