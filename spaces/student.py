@@ -62,11 +62,15 @@ class StudentConfig:
         return tuple(_prefix(self, count) for count in range(1, len(self.stages)))
 
     def teaching(self, index: int) -> Method:
-        """Return how the stage at `index` learns from the teacher: as it says, or as before it."""
-        for stage in reversed(self.stages[: index + 1]):
-            if stage.teaching is not None:
-                return stage.teaching
-        return NoTeacher()
+        """Return how the stage at `index` learns from the teacher: as it says, or as before it.
+
+        As before it is without turns: what is adapted may not depend on a part that is alone.
+        """
+        own = self.stages[index].teaching
+        if own is not None:
+            return own
+        before = (stage.teaching for stage in reversed(self.stages[:index]))
+        return next((method.at_once for method in before if method is not None), NoTeacher())
 
     def teacher(self, index: int) -> str:
         """Return the name of the teacher that the stage at `index` asks, if it asks any."""

@@ -16,7 +16,7 @@ from objectives.chain.epoch_reporter import EpochReporter, reported_entry
 from objectives.chain.handlers.handler import WEIGHTS
 from objectives.chain.keys import StageKeys
 from objectives.chain.teacher import build_teacher
-from objectives.data import Data, RecordedImages, recorded_images, resized
+from objectives.data import Data, RecordedImages, recorded_images
 from objectives.measures import MEASURES, confusion
 from objectives.metrics import log_probabilities
 from objectives.models import loaded_model
@@ -30,7 +30,7 @@ from objectives.training import (
     TrainingGround,
     TrainingMethod,
     layers_asked,
-    logits_of,
+    logits_at,
     recorded_logits,
     single,
 )
@@ -125,8 +125,8 @@ class Teachers:
 
             def compute() -> Tensor:
                 ready = self._made(name, _go_on)
-                images = self._data.tensor(split, self._setup.device)
-                return logits_of(ready.model, resized(images, ready.image_size))
+                images, device = self._data.splits[split].images, self._setup.device
+                return logits_at(ready.model, ready.image_size, images, self._data, device)
 
             logits = self._logits(name, split, compute)
             self._says[name, split] = log_probabilities(logits.numpy())

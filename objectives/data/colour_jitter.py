@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 
 _MOST = (0.4, 0.4, 0.4, 0.1)
 """Of brightness, contrast, saturation and hue, at strength 1."""
+_CHUNK = 2048
 _GREY = (0.2989, 0.587, 0.114)
 
 
@@ -41,11 +42,17 @@ class ColourChange:
         """Return changed copies of uint8 [n, 3, h, w]; at strength 0 the images themselves."""
         if not strength:
             return images
+        # In chunks: the floats of a whole training split would take twenty times its memory.
+        directions = torch.split(self.directions.to(images.device), _CHUNK, 1)
+        pairs = zip(torch.split(images, _CHUNK), directions, strict=True)
+        return torch.cat([self._changed(chunk, its, strength) for chunk, its in pairs])
+
+    def _changed(self, images: Tensor, directions: Tensor, strength: float) -> Tensor:
         steps = (_brightened, _contrasted, _saturated, _hue_turned)
         changed = images / 255
         for kind in self.order:
-            amounts = self.directions[kind].to(images.device).view(-1, 1, 1, 1)
-            changed = steps[kind](changed, strength * _MOST[kind] * amounts)
+            amounts = strength * _MOST[kind] * directions[kind].view(-1, 1, 1, 1)
+            changed = steps[kind](changed, amounts)
         return (changed * 255).round().to(torch.uint8)
 
 

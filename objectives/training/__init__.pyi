@@ -4,6 +4,7 @@ from .adapters import adaptation as adaptation
 from .ensemble import MeanOfTeachers as MeanOfTeachers
 from .ensemble import single as single
 from .fake_quantization import seen_through as seen_through
+from .float_accuracy import logits_at as logits_at
 from .float_accuracy import logits_of as logits_of
 from .grad_cam import activation_maps as activation_maps
 from .grad_cam import captum_grad_cam as captum_grad_cam

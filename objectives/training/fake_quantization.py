@@ -107,17 +107,33 @@ def merged_weight(layer: nn.Module) -> Tensor:
     weight: Tensor = base.weight
     adapted: Any = layer
     for name in getattr(layer, "active_adapters", ()):
-        variant = getattr(adapted, "lora_variant", {}).get(name)
-        if variant is not None:
-            weight = variant.merge_safe(adapted, name, weight)
-            continue
-        change: Tensor = adapted.get_delta_weight(name)
+        merge, masked = _Merge(adapted, name), {}
         dropout = getattr(adapted, "lora_dropout", {})
         if name in dropout and isinstance(dropout[name], nn.Dropout):
-            kept = dropout[name](torch.ones(change.shape[1], device=change.device))
-            change = change * kept.reshape(1, -1, *[1] * (change.ndim - 2))
-        weight = weight + change
+            inward: Tensor = adapted.lora_A[name].weight
+            kept = dropout[name](torch.ones(inward.shape[1], device=inward.device))
+            masked[f"layer.lora_A.{name}.weight"] = inward * kept.reshape(
+                1, -1, *[1] * (inward.ndim - 2)
+            )
+        weight = functional_call(merge, masked, (weight,))
     return weight
+
+
+class _Merge(nn.Module):
+    """What an adapter of a layer makes of its weight."""
+
+    def __init__(self, layer: Any, name: str) -> None:
+        super().__init__()
+        self.layer = layer
+        self._name = name
+
+    def forward(self, weight: Tensor) -> Tensor:
+        variant = getattr(self.layer, "lora_variant", {}).get(self._name)
+        if variant is None:
+            changed: Tensor = weight + self.layer.get_delta_weight(self._name)
+        else:  # Its weight is no sum.
+            changed = variant.merge_safe(self.layer, self._name, weight)
+        return changed
 
 
 def _on_grid(given: Tensor, grid: ActivationGrid) -> Tensor:

@@ -1,10 +1,12 @@
 """What a float network gets right, with batch-norm statistics that fit its weights."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+
+from objectives.data import Data, Device, resized
 
 _BATCH = 256
 
@@ -14,8 +16,25 @@ BatchNorm = nn.modules.batchnorm._BatchNorm  # noqa: SLF001 - torch has no publi
 @torch.inference_mode()
 def logits_of(model: nn.Module, images: Tensor) -> Tensor:
     """Return the network's logits [n, classes] on normalised images [n, 3, h, w]."""
+    return _logits(model, torch.split(images, _BATCH))
+
+
+@torch.inference_mode()
+def logits_at(
+    model: nn.Module, image_size: int, images: Tensor, data: Data, device: Device
+) -> Tensor:
+    """Return the logits [n, classes] of a network on `device` that sees images of `image_size`.
+
+    images: uint8 [n, 3, h, w] of `data`; normalised and resized a batch at a time, as the floats of
+    a whole split may be more than there is memory.
+    """
+    batches = (data.normalise(batch.to(device)) for batch in torch.split(images, _BATCH))
+    return _logits(model, (resized(batch, image_size) for batch in batches))
+
+
+def _logits(model: nn.Module, batches: Iterable[Tensor]) -> Tensor:
     with evaluating(model):
-        return torch.cat([model(batch) for batch in torch.split(images, _BATCH)])
+        return torch.cat([model(batch) for batch in batches])
 
 
 @contextmanager

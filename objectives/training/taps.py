@@ -33,9 +33,16 @@ def tapping(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tens
 def tapped(network: nn.Module, name: str) -> nn.Module:
     """Return the module that a tap's name means; raises AttributeError where there is none.
 
-    The whole network, which has no name, is none.
+    The whole network, which has no name, is none. Names are those of the network before adapters
+    were attached; peft's own, around them, are known too.
     """
-    module = network.get_submodule(name.removesuffix(INPUT))
+    path = name.removesuffix(INPUT)
+    whole: Any = network
+    inner = whole.get_base_model() if hasattr(whole, "peft_config") else whole
+    try:
+        module: nn.Module = inner.get_submodule(path)
+    except AttributeError:
+        module = network.get_submodule(path)
     if module is network:
         raise AttributeError("a tap must have a module's name")
     return module

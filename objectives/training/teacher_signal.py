@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from objectives.data import Batch, Data, Device, RecordedImages, resized
 from objectives.training.ensemble import MeanOfTeachers
-from objectives.training.float_accuracy import logits_of
+from objectives.training.float_accuracy import logits_at
 from objectives.training.methods import Seen, TrainingMethod
 from objectives.training.taps import tapping
 from spaces import InputError
@@ -75,7 +75,7 @@ def recorded_logits(
     """
 
     def logits(images: Tensor) -> Tensor:
-        return logits_of(teacher, resized(data.normalise(images.to(device)), image_size))
+        return logits_at(teacher, image_size, images, data, device)
 
     if of == "plain":
         return logits(data.splits["train"].images)[None]

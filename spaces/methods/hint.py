@@ -1,7 +1,7 @@
 """Distillation of hints."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 from spaces.methods.features import FeatureMethod
 from spaces.settings import Number, Setting, setting
@@ -19,3 +19,8 @@ class Hint(FeatureMethod):
     """Share of a stage's epochs, from its first on, in which the hint is all that is learned, as
     published, at least one of several; afterwards there is none, and the learning rate begins anew.
     0: it is learned throughout, beside everything else."""
+
+    @property
+    def at_once(self) -> Self:
+        """The hint throughout."""
+        return replace(self, first_share=0.0)

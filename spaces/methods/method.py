@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from spaces.domains import Choice, Steps
 from spaces.settings import Number, Setting, Settings, own_settings, setting
@@ -24,6 +24,11 @@ class Method(Settings):
         """Whether the teacher is asked at all: not where all that weighs its part is at 0."""
         weights = [one for one in own_settings(type(self)) if one.alone]
         return not weights or any(getattr(self, one.name) not in one.alone for one in weights)
+
+    @property
+    def at_once(self) -> Self:
+        """Itself with nothing in turns, as later stages learn: they end what has begun."""
+        return self
 
     @property
     def in_words(self) -> str:

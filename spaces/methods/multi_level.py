@@ -1,9 +1,9 @@
 """Distillation at several levels: outputs, embeddings and hidden layers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from spaces.methods.attention import Attention
 from spaces.methods.crd import Crd
@@ -90,6 +90,11 @@ class MultiLevel(Softened):
             Part(self.embedding_weight, embedding, "embedding"),
         )
         return tuple(part for part in both if part.weight > 0)
+
+    @property
+    def at_once(self) -> Self:
+        """All parts together."""
+        return replace(self, level_order=_TOGETHER)
 
     @property
     def in_turns(self) -> bool:

@@ -11,8 +11,10 @@ from spaces import (
     ChainConfig,
     Choice,
     Distill,
+    Hint,
     InputError,
     Logit,
+    MultiLevel,
     Network,
     NoTeacher,
     Space,
@@ -109,6 +111,19 @@ def test_every_method_on_every_target_is_tried_before_a_study_begins():
 def test_what_an_adapter_learns_from(learns_from, teaching):
     stages = (Distill(method=Logit(0.3, 2)), Adapt(learns_from=learns_from))
     assert StudentConfig(Network(), stages, 0).teaching(1) == teaching
+
+
+@pytest.mark.parametrize(
+    ("in_turns", "at_once"),
+    [
+        (Hint(0.5, first_share=0.5), Hint(0.5)),
+        (MultiLevel(level_order="inside_out"), MultiLevel()),
+    ],
+    ids=lambda method: method.kind,
+)
+def test_what_was_learned_in_turns_an_adapter_learns_at_once(in_turns, at_once):
+    student = StudentConfig(Network(), (Distill(method=in_turns), Adapt()), 0)
+    assert (student.teaching(0), student.teaching(1)) == (in_turns, at_once)
 
 
 def test_in_words():

@@ -19,8 +19,8 @@ the statistics of before the network is at chance, and stays there."""
 class AdaptHandler:
     """A StageHandler of Adapt."""
 
-    code_version = 1
-    libraries = ("peft",)
+    code_version = 2
+    libraries = ("peft", "torchao")
 
     def check(self, stage: Adapt, model: nn.Module, image_size: int) -> None:
         """Raise InputError unless the network can be adapted so."""

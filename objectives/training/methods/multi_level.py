@@ -57,9 +57,11 @@ class MultiLevelTraining(LogitTraining):
         return tuple(dict.fromkeys(name for part in self._parts for name in part.teacher_taps))
 
     def prepare(self, student: Seen, teacher: Seen | None, labels: Tensor) -> None:
-        """Make what the parts learn."""
+        """Make what the parts learn; raises InputError where one has nothing to compare."""
         for part in self._parts:
-            part.method.prepare(*part.sees(student, teacher), labels)
+            ours, theirs = part.sees(student, teacher)
+            part.method.prepare(ours, theirs, labels)
+            part.method.pairs(ours, theirs)  # In turns the first batch may be another part's.
 
     def turn(self, epoch: int) -> tuple[int, int]:
         """Return the epochs of the part that is learned in `epoch`; together, all of them."""

@@ -49,3 +49,11 @@ def test_it_is_decided_by_its_draws_and_strength_0_is_nothing(images):
     assert torch.equal(images, before)
     assert not torch.equal(ColourJitter()(images, generator("b")), first)
     assert ColourJitter(0)(images, generator("a")) is images
+
+
+def test_of_many_images_each_is_changed_as_alone(images, monkeypatch):
+    change = ColourChange.drawn(len(images), generator("c"))
+    whole = change(images, 0.7)
+    monkeypatch.setattr("objectives.data.colour_jitter._CHUNK", 2)
+    assert len(images) > 2
+    assert torch.equal(change(images, 0.7), whole)

@@ -106,6 +106,19 @@ def test_dropout_leaves_input_channels_of_the_change_out():
         torch.testing.assert_close(merged_weight(layer.eval()) - base, whole)
 
 
+def test_dropout_changes_what_dora_learns_through_a_layout():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = LoraConfig(r=2, lora_dropout=0.25, use_dora=True, target_modules="0")
+        layer = get_peft_model(nn.Sequential(nn.Linear(40, 7)), config).base_model.model[0]
+        layer.lora_B["default"].weight.data.fill_(1.0)
+        first, second = (merged_weight(layer.train()) for _ in range(2))
+        assert not torch.equal(first, second)
+        whole = merged_weight(layer.eval())
+        given = torch.randn(3, 40)
+        torch.testing.assert_close(given @ whole.T + layer.base_layer.bias, layer(given))
+
+
 @pytest.mark.parametrize("network", [RESNET20, MOBILENET], ids=lambda one: one.key)
 def test_what_an_artifact_of_float_arithmetic_computes_was_seen(network, templates, tmp_path):
     runtime, some = OnnxRuntime(), images(24, 7)

@@ -1,10 +1,13 @@
 """Methods that compare inner tensors, in the chain: trained, stopped, resumed, and refused."""
 
 import pytest
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
+from torch import nn
 
 from objectives import check_setup
 from objectives.models import initialised_model
+from objectives.training.taps import tapped
 from spaces import (
     METHODS,
     SCHEMES,
@@ -82,3 +85,14 @@ def test_what_cannot_be_compared_is_refused_before_any_training(kind):
         METHODS[kind](), Network(f"{users_networks.__name__}:of_a_width", image_size=SIZE)
     )
     assert f"{kind}.student_layer cannot be auto: the student has no feature maps" in line
+
+
+def test_layers_have_their_own_names_after_an_adapter_is_attached():
+    network = nn.Module()  # Its own names are those of peft's wrapper.
+    network.model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    first = network.model[0]
+    adapted = get_peft_model(network, LoraConfig(target_modules="model.1"))
+    assert tapped(adapted, "model.0") is first
+    assert tapped(adapted, "base_model.model.model.0") is first
+    with pytest.raises(AttributeError):
+        tapped(adapted, "model.2")

@@ -2,13 +2,15 @@ import pytest
 import torch
 from torch import nn
 
+from objectives.data import load_data, resized
 from objectives.models import initialised_model
 from objectives.training.float_accuracy import (
     fitting_statistics,
+    logits_at,
     logits_of,
     re_estimate_statistics,
 )
-from spaces import Network
+from spaces import DataConfig, Network
 
 
 @pytest.fixture
@@ -38,3 +40,10 @@ def test_statistics_are_put_back_to_the_bit():
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert torch.equal(logits_of(model, images), plain)
     assert model.training
+
+
+def test_logits_at_a_size_of_its_own_are_those_of_the_whole_split_resized():
+    data = load_data(DataConfig("digits", 16, train_limit=600))
+    model = initialised_model(Network("resnet8x4", 0.25), 10, seed=0)
+    found = logits_at(model, 32, data.splits["train"].images, data, "cpu")
+    assert torch.equal(found, logits_of(model, resized(data.tensor("train", "cpu"), 32)))

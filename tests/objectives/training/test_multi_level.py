@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from objectives import check_setup
+from objectives import TrainedStudent, Verdict, Workbench, check_setup
 from objectives.chain.cache import Draft
 from objectives.data import Batch, load_data
 from objectives.models import initialised_model
@@ -200,3 +200,26 @@ def test_a_chain_that_was_stopped_goes_on_to_the_same_bits(order, features, tmp_
     student = StudentConfig(STUDENT, stages, seed=1)
     whole, trained = trained_whole_and_cut(SETUP, student, tmp_path)
     assert trained.weights.read_bytes() == whole.weights.read_bytes()
+
+
+def test_after_turns_an_adapter_learns_though_no_part_but_the_last_depends_on_it(tmp_path):
+    method = MultiLevel(hidden_method="attention", level_order="inside_out")
+    stages = (Distill(3, 0.01, method=method), Adapt(3, 0.01, method="classifier_only"))
+    with Workbench(SETUP, tmp_path) as bench:
+        trained = bench.train_student(StudentConfig(STUDENT, stages, 1), lambda _: Verdict.GO_ON)
+    assert isinstance(trained, TrainedStudent)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "layers", "words"),
+    [
+        ("attention", {"teacher_layer": "fc"}, "teacher_layer names what gives [4, 10], expected"),
+        ("hint", {"student_layer": "layer1,layer2", "teacher_layer": "layer1"}, "names 2 layers"),
+        ("attention", {"student_layer": "layer1,layer2", "teacher_layer": "layer1"}, "names 2"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_though_it_is_not_its_turn(hidden, layers, words):
+    method = MultiLevel(hidden_method=hidden, level_order="inside_out", **layers)
+    with pytest.raises(InputError) as caught:
+        check_setup(SETUP, [STUDENT], SCHEMES, [Distill(method=method)])
+    assert words in str(caught.value)
