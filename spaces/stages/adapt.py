@@ -130,9 +130,10 @@ class Adapt(Stage):
     learns_from: LearnsFrom = setting(
         "as_before", Setting("learns from", Word(get_args(LearnsFrom))), kw_only=True
     )
-    """By the method of the stage before, from the labels alone, from the teacher's logits alone, or
-    from `both`, with 0.9 of the teacher's part; logits are compared at temperature 4. The teacher
-    is that of the stage before, or the study's own where that one asks none."""
+    """By the method of the stage before (all at once, where that went in turns), from the labels
+    alone, from the teacher's logits alone, or from `both`, with 0.9 of the teacher's part; logits
+    are compared at temperature 4. The teacher is that of the stage before, or the study's own where
+    that one asks none."""
     layout: str = setting(
         ANY_LAYOUT,
         Setting(
