@@ -34,7 +34,7 @@ from benchmarks.methods.outcomes import (
 )
 from benchmarks.script import run_script
 from objectives import Workbench, check_setup
-from spaces import Adapt, Choice, InputError, Schedule, Space, Value
+from spaces import Adapt, Choice, InputError, Schedule, Space, StudentConfig, Value
 from studies import load_study
 
 _ADAPT = "adapt"
@@ -51,6 +51,9 @@ class Row(NamedTuple):
     """What its control is adapted by; empty of the student before."""
 
 
+Best = Mapping[Row, tuple[float, Sequence[Outcome]]]
+
+
 def main() -> None:
     """Train what is missing and print the tables."""
     options = study_parser(__doc__, 3).parse_args()
@@ -60,10 +63,15 @@ def main() -> None:
     controls = list(dict.fromkeys(map(control_of, stages)))
     tried = [*space.tried, *stages, *controls]
     check_setup(config.setup(), space.networks[:1], space.schemes, tried)
+    students: dict[tuple[Row, float], list[tuple[StudentConfig, str]]] = defaultdict(list)
     found: dict[tuple[Row, float], list[Outcome]] = defaultdict(list)
     with Workbench(config.setup(), options.work) as bench:
         journal = Journal(options.work / "adapters.jsonl")
         bench.teacher(tell("teacher"))
+
+        def outcome(student: StudentConfig, who: str, schemes: Sequence[str] = ()) -> Outcome:
+            return outcome_of(bench, journal, student, schemes, who)
+
         for seed in range(options.seeds):
             for distilled in map(str, space.values(METHOD)):
                 base = replace(student_of(space, {METHOD: distilled}).prefix(1), seed=seed)
@@ -72,8 +80,12 @@ def main() -> None:
                     key = row_of(distilled, stage), 0.0 if stage is None else stage.learning_rate
                     said = "; ".join(one.in_words for one in student.stages)
                     who = f"{said}, seed {seed}"
-                    found[key].append(outcome_of(bench, journal, student, space.schemes, who))
-    best = at_their_best_rates(found)
+                    students[key].append((student, who))
+                    found[key].append(outcome(student, who))
+        best: Best = {
+            row: (rate, [outcome(*one, space.schemes) for one in students[row, rate]])
+            for row, (rate, _) in at_their_best_rates(found).items()
+        }
     print(*table(best, space.schemes), sep="\n")
     if len(space.values(METHOD)) > 1:
         print("", *interactions(best), sep="\n")
@@ -115,19 +127,14 @@ def row_of(distilled: str, stage: Adapt | None) -> Row:
     return Row(distilled, control if stage == control_of(stage) else adapted, control)
 
 
-def at_their_best_rates(
-    found: Mapping[tuple[Row, float], Sequence[Outcome]],
-) -> dict[Row, tuple[float, Sequence[Outcome]]]:
+def at_their_best_rates(found: Mapping[tuple[Row, float], Sequence[Outcome]]) -> Best:
     """Return, by row, its learning rate that is best on validation, and the outcomes there."""
-    best: dict[Row, tuple[float, Sequence[Outcome]]] = {}
+    best = dict[Row, tuple[float, Sequence[Outcome]]]()
     for (row, rate), outcomes in found.items():
         here = mean(one.validation for one in outcomes)
         if row not in best or here > mean(one.validation for one in best[row][1]):
             best[row] = rate, outcomes
     return best
-
-
-Best = Mapping[Row, tuple[float, Sequence[Outcome]]]
 
 
 def table(best: Best, schemes: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from objectives import Evaluation, TrainedStudent, Workbench
 from objectives.runtimes import PixelInput, PixelKind, runtime_named
 from search.cli.recipe import Recipe
-from spaces import BASE_WEIGHTS, STAGES, InputError, Network
+from spaces import ANY_LAYOUT, BASE_WEIGHTS, STAGES, InputError, Network
 from studies import made_folders
 
 CONFIG, WEIGHTS, METRICS, CARD, COMPARISON = (
@@ -98,7 +98,7 @@ def write_model(
         "network": network.key,
         "scheme": recipe.scheme.name,
         "input": pixels or "normalised",
-        "float_validation_accuracy": student.accuracy,
+        f"{_seen_as(recipe)}_validation_accuracy": student.accuracy,
         "validation": _figures(validation),
         "test": _figures(test),
         **facts,
@@ -123,6 +123,12 @@ def write_model(
         "utf-8",
     )
     return metrics
+
+
+def _seen_as(recipe: Recipe) -> str:
+    """Return how the network was seen when its training was scored, before it became a file."""
+    layout = ANY_LAYOUT if recipe.chain is None else recipe.chain.student.files.layout
+    return "float" if layout == ANY_LAYOUT else "rounded"
 
 
 def pixel_kind(text: str | None, runtime: str) -> PixelKind | None:
