@@ -7,6 +7,7 @@ A test holds the page to this.
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from math import nan
 from pathlib import Path
 from statistics import mean
@@ -14,7 +15,7 @@ from statistics import mean
 from scipy.stats import spearmanr
 
 from benchmarks.methods.beside import read_source
-from benchmarks.methods.effects import table
+from benchmarks.methods.effects import cost, gains, table
 from benchmarks.methods.outcomes import METHOD, Journal, Outcome, spread
 from objectives.training import METHODS as TRAINED
 from objectives.training import TrainingMethod, training_method
@@ -68,7 +69,7 @@ the stage before, labels, teacher, or both. `full` is the control of equal compu
 `python -m benchmarks.methods.adapters STUDY --work WORK` holds every adapter against it."""
 
 _HOW = """\
-[{study}.toml](../benchmarks/methods/{study}.toml), {seeds} of 3 seeds so far, by
+[{study}.toml](../benchmarks/methods/{study}.toml) by
 `python -m benchmarks.methods.effects STUDY --work WORK`: accuracy on test in points, mean and
 standard deviation over seeds; what is above `none`, paired by seed, with its standard error; CPU
 seconds beside those of `none`; and the same students as files of each scheme. `hint`, `attention`,
@@ -99,16 +100,16 @@ def methods_page(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
 
 
 def outcomes_by_method(journal: Path) -> dict[str, list[Outcome]]:
-    """Return what a journal of benchmarks.methods.effects has of whole seeds, by method."""
-    found: dict[str, dict[str, Outcome]] = {}
+    """Return what a journal of benchmarks.methods.effects has, by method, one a seed from 0 on."""
+    found: dict[str, dict[int, Outcome]] = {}
     for who, outcome in Journal(journal).by_name().items():
         method, _, seed = who.rpartition(" ")
-        found.setdefault(method, {})[seed] = outcome
-    alone = found.get(NoTeacher.kind, {})
+        found.setdefault(method, {})[int(seed)] = outcome
+    seeds = range(len(found.get(NoTeacher.kind, {})))
     return {
-        method: [by_seed[seed] for seed in alone]
+        method: [by_seed[seed] for seed in takewhile(by_seed.__contains__, seeds)]
         for method, by_seed in found.items()
-        if alone and alone.keys() <= by_seed.keys()
+        if 0 in by_seed and seeds
     }
 
 
@@ -141,20 +142,12 @@ def _adapters() -> Iterator[tuple[str, ...]]:
 
 
 def _effect(name: str, outcomes: Mapping[str, Sequence[Outcome]]) -> tuple[str, str]:
-    alone = outcomes.get(NoTeacher.kind, ())
     if name == NoTeacher.kind:
-        return "", "1.00x" if alone else ""
+        return "", "1.00x" if outcomes else ""
     if name not in outcomes:
         return "not measured", ""
-    gains = _gains(name, outcomes)
-    cost = sum(one.seconds for one in outcomes[name]) / sum(one.seconds for one in alone)
-    return f"{mean(gains):+.2f}{spread(gains, len(gains))}", f"{cost:.2f}x"
-
-
-def _gains(name: str, outcomes: Mapping[str, Sequence[Outcome]]) -> list[float]:
-    """Return by how many points a method is above labels alone, by seed."""
-    pairs = zip(outcomes[name], outcomes[NoTeacher.kind], strict=True)
-    return [100 * ours.accuracies["fp32"] - 100 * base.accuracies["fp32"] for ours, base in pairs]
+    above = gains(outcomes, name)
+    return f"{mean(above):+.2f}{spread(above, len(above))}", f"{cost(outcomes, name):.2f}x"
 
 
 def _beside_published(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
@@ -166,7 +159,7 @@ def _beside_published(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
         for name, value in published.items()
         if value is not None and name in outcomes
     }
-    ours = {name: mean(_gains(name, outcomes)) for name in theirs}
+    ours = {name: mean(gains(outcomes, name)) for name in theirs}
     place = {name: i for i, name in enumerate(sorted(ours, key=lambda name: -ours[name]), 1)}
     order = sorted(theirs, key=lambda name: -theirs[name])
     rows = [
@@ -186,8 +179,7 @@ def _beside_published(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
 
 def _measured(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
     schemes = list(next(iter(outcomes.values()))[0].accuracies)
-    seeds = len(outcomes[NoTeacher.kind])
-    return "\n".join([_HOW.format(study=_MEASURED, seeds=seeds), "", *table(outcomes, schemes)])
+    return "\n".join([_HOW.format(study=_MEASURED), "", *table(outcomes, schemes)])
 
 
 def _first_line(thing: object) -> str:

@@ -5,10 +5,11 @@
 
 One student a method and seed, of the study's first network, with the method's own defaults where
 the study has them, and the study's first values elsewhere. Each is trained to its end and scored on
-the test split under every scheme of the study. Prints a row a method: accuracy, mean and standard
-deviation over seeds; how much that is above `none`, paired by seed, with its standard error; the
-CPU seconds of training beside those of `none`; accuracy under every scheme. What is trained is kept
-in WORK, so it can be interrupted and run again; processes may share WORK, each with methods of its
+the test split under every scheme of the study. Prints a row a method: how many seeds; accuracy,
+mean and standard deviation over seeds; how much that is above `none`, paired by seed, with its
+standard error; the CPU seconds of training beside those of `none`, the least over seeds of each, as
+other work on the machine adds to them; accuracy under every scheme. What is trained is kept in
+WORK, so it can be interrupted and run again; processes may share WORK, each with methods of its
 own. What a student came to is a line of the journal, and is not asked again.
 """
 
@@ -79,28 +80,41 @@ def _warm_up(bench: Workbench, space: Space, methods: Sequence[str]) -> None:
 
 
 def table(found: Mapping[str, Sequence[Outcome]], schemes: Sequence[str]) -> list[str]:
-    """Return a table in Markdown, a row a method, in the order of their accuracy."""
+    """Return a table in Markdown, a row a method, in the order of their accuracy.
+
+    found: by method, one outcome a seed; of the first of `none`'s seeds, where it has fewer.
+    """
     names = [name for name in schemes if name != "fp32"]
-    head = ["method", "test", "above none", "seconds", *names]
+    head = ["method", "seeds", "test", "above none", "seconds", *names]
     rows = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
-    alone = found[NoTeacher.kind]
 
     def of(method: str, name: str = "fp32") -> list[float]:
         return [100 * one.accuracies[name] for one in found[method]]
 
     for method in sorted(found, key=lambda one: -mean(of(one))):
-        pairs = zip(of(method), of(NoTeacher.kind), strict=True)
-        gains = [ours - theirs for ours, theirs in pairs]
-        cost = mean(one.seconds for one in found[method]) / mean(one.seconds for one in alone)
+        above = gains(found, method)
         cells = [
             f"`{method}`",
+            str(len(found[method])),
             f"{mean(of(method)):.2f}" + spread(of(method), 1),
-            "" if method == NoTeacher.kind else f"{mean(gains):+.2f}" + spread(gains, len(gains)),
-            f"{cost:.2f}x",
+            "" if method == NoTeacher.kind else f"{mean(above):+.2f}" + spread(above, len(above)),
+            f"{cost(found, method):.2f}x",
             *(f"{mean(of(method, name)):.2f}" for name in names),
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return rows
+
+
+def gains(found: Mapping[str, Sequence[Outcome]], method: str) -> list[float]:
+    """Return by how many points on test a method is above labels alone, by seed."""
+    pairs = zip(found[method], found[NoTeacher.kind], strict=False)
+    return [100 * ours.accuracies["fp32"] - 100 * alone.accuracies["fp32"] for ours, alone in pairs]
+
+
+def cost(found: Mapping[str, Sequence[Outcome]], method: str) -> float:
+    """Return a method's least seconds of training, as a multiple of those of labels alone."""
+    least, alone = (min(one.seconds for one in found[name]) for name in (method, NoTeacher.kind))
+    return least / alone
 
 
 if __name__ == "__main__":
