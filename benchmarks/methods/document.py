@@ -76,9 +76,9 @@ seconds beside those of `none`; and the same students as files of each scheme. `
 `rkd` and `crd` are without soft logits, `dkd` has beta 2 and a warm-up of two epochs, `crd` 4,096
 negatives; all else is as above. It has a tenth of the published images, a tenth of the epochs, 10
 classes, and a teacher that saw all images. The published recipe takes a GPU:
-`python -m benchmarks.methods.beside kd_methods --work WORK` prints both. On the digits of the main job
-`hint` and `multi_level` are ahead of `logit` by less than their spread, for twice its seconds and more
-([three seeds](../benchmarks/methods/digits.md))."""
+`python -m benchmarks.methods.beside kd_methods --work WORK` prints both. On the digits of the main
+job `hint` and `multi_level` are ahead of `logit` by less than their spread, for twice its seconds
+and more ([three seeds](../benchmarks/methods/digits.md))."""
 _DIFFERENCES = """\
 Why they differ: ours have 1,900 steps where the published have 188,000, so our table says who
 brings a student far in little time, not where it ends. Whoever hands over the teacher's maps does
