@@ -83,4 +83,5 @@ def test_such_a_study_is_searched_and_its_points_are_of_the_layouts(
     assert export.returncode == 0, export.stderr + export.stdout
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["validation"]["accuracy"] == pytest.approx(aware.accuracy)
-    assert "rounded_validation_accuracy" in metrics and "float_validation_accuracy" not in metrics
+    assert "rounded_validation_accuracy" in metrics
+    assert "float_validation_accuracy" not in metrics
