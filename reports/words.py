@@ -62,8 +62,8 @@ def duration(seconds: float) -> str:
 
 
 def scheme(name: str) -> str:
-    """`int8_weight_only` -> `int8 weight-only`."""
-    return name.replace("weight_only", "weight-only").replace("_", " ")
+    """`int4_weight_only+gpfq` -> `int4 weight-only, gpfq`."""
+    return name.replace("weight_only", "weight-only").replace("_", " ").replace("+", ", ")
 
 
 def layout(key: str) -> str:

@@ -35,6 +35,7 @@ from spaces.network import Network, has_width, is_users_function
 from spaces.schedule import DecayName, OptimizerName, Schedule
 from spaces.schemes import (
     INTEGER_LAYOUTS,
+    ROUNDINGS,
     SCHEMES,
     Calibration,
     DynamicLinear,
@@ -94,6 +95,7 @@ __all__ = [
     "NO_WEIGHTS",
     "OWN_TEACHER",
     "PLACES",
+    "ROUNDINGS",
     "SCHEMES",
     "SCHEME_KEY",
     "SEED",

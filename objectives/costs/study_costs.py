@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from objectives.costs.quiet import measured_in_quiet
 from objectives.costs.table import CostTable
 from objectives.models import initialised_model, save_weights
 from objectives.seeding import generator
-from spaces import InputError, Network, scheme_named
+from spaces import Calibration, InputError, Network, scheme_named
 
 
 def write_candidates(
@@ -26,7 +27,8 @@ def write_candidates(
 
     The weights are random: neither bytes nor latency depend on them.
     """
-    layouts = {scheme.layout.key: scheme for scheme in map(scheme_named, ("fp32", *schemes))}
+    named = map(scheme_named, ("fp32", *schemes))
+    layouts = {one.layout.key: replace(one, calibration=Calibration()) for one in named}
     candidates = []
     # A teacher may be one of the students' networks.
     for number, network in enumerate(dict.fromkeys(networks)):

@@ -28,6 +28,11 @@ class QuantizedWeight:
     bits: int
     """Bits that a code needs."""
 
+    @property
+    def floats(self) -> NDArray[np.float32]:
+        """The weight that it stands for, [out, ...]."""
+        return self.codes * self.scale.reshape(-1, *[1] * (self.codes.ndim - 1))
+
 
 def quantize_weight(
     weight: NDArray[np.float32], bits: int, scale_floor: NDArray[np.float32] | None = None

@@ -7,6 +7,7 @@ weight-only layouts use Cast and Mul, and static ones DequantizeLinear.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import ml_dtypes
@@ -42,10 +43,14 @@ _STORED: Mapping[int, Any] = {8: np.int8, 4: ml_dtypes.int4}
 
 
 def write_model(
-    filled: FilledGraph, layout: Layout, grids: Mapping[str, ActivationGrid]
+    filled: FilledGraph,
+    layout: Layout,
+    grids: Mapping[str, ActivationGrid],
+    weights: Mapping[str, QuantizedWeight] = MappingProxyType({}),
 ) -> onnx.ModelProto:
     """Return the file's content; `grids`, by tensor name, are what Static needs and nobody else.
 
+    weights: by node, of layouts that round them, where they are not to be rounded to nearest.
     Raises DistilfrontError for a layout that has no form here: none is written as another.
     """
     if type(layout) not in _WRITTEN:
@@ -54,13 +59,15 @@ def write_model(
     for name, values in filled.others.items():
         _float_tensor(writer, name, values, layout)
     if isinstance(layout, Static):
-        _write_static(writer, filled, layout, grids)
+        _write_static(writer, filled, layout, grids, weights)
     else:
-        _write_float(writer, filled, layout)
+        _write_float(writer, filled, layout, weights)
     return writer.model({"layout": layout.key})
 
 
-def _write_float(writer: GraphWriter, filled: FilledGraph, layout: Layout) -> None:
+def _write_float(
+    writer: GraphWriter, filled: FilledGraph, layout: Layout, weights: Mapping[str, QuantizedWeight]
+) -> None:
     """Write the graph with float arithmetic, whatever the weights are stored in."""
     for node in filled.template.skeleton.graph.node:
         folded = filled.layers.get(node.name)
@@ -69,15 +76,19 @@ def _write_float(writer: GraphWriter, filled: FilledGraph, layout: Layout) -> No
         elif isinstance(layout, DynamicLinear) and node.op_type == "Gemm":
             _dynamic_linear(writer, node, folded)
         else:
-            _float_layer(writer, node, folded, layout)
+            _float_layer(writer, node, folded, layout, weights.get(node.name))
 
 
 def _float_layer(
-    writer: GraphWriter, node: onnx.NodeProto, folded: FoldedLayer, layout: Layout
+    writer: GraphWriter,
+    node: onnx.NodeProto,
+    folded: FoldedLayer,
+    layout: Layout,
+    quantized: QuantizedWeight | None = None,
 ) -> None:
     layer = folded.layer
     if isinstance(layout, WeightOnly):
-        quantized = quantize_weight(folded.weight, layout.bits)
+        quantized = quantized or quantize_weight(folded.weight, layout.bits)
         floats = _codes_as_floats(writer, f"{layer.weight}_codes", quantized)
         shape = (-1, *[1] * (folded.weight.ndim - 1))
         scale = writer.tensor(f"{layer.weight}_scale", quantized.scale.reshape(shape))
@@ -142,7 +153,11 @@ def _dynamic_linear(writer: GraphWriter, node: onnx.NodeProto, folded: FoldedLay
 
 
 def _write_static(
-    writer: GraphWriter, filled: FilledGraph, layout: Static, grids: Mapping[str, ActivationGrid]
+    writer: GraphWriter,
+    filled: FilledGraph,
+    layout: Static,
+    grids: Mapping[str, ActivationGrid],
+    weights: Mapping[str, QuantizedWeight],
 ) -> None:
     """Write every tensor of `grids` as codes and back, which is what integer kernels fuse with."""
     graph = filled.template.skeleton.graph
@@ -156,7 +171,9 @@ def _write_static(
             _float_layer(writer, node, folded, Float32())
             continue
         if folded is not None:
-            inputs[1:] = _static_weights(writer, folded, layout, grids[node.input[0]].scale)
+            scale = grids[node.input[0]].scale
+            quantized = weights.get(node.name) or static_weight(folded, layout.bits, scale)
+            inputs[1:] = _static_weights(writer, folded, quantized, scale)
         writer.copy_of(node, inputs)
         for name in node.output:
             if name in grids:
@@ -171,13 +188,18 @@ def _put_on_grid(writer: GraphWriter, name: str, grids: Mapping[str, ActivationG
     return writer.node("DequantizeLinear", [codes, scale, zero], f"{name}_on_grid")
 
 
+def static_weight(folded: FoldedLayer, bits: int, input_scale: float) -> QuantizedWeight:
+    """Return a layer's weight rounded to nearest, scales no smaller than its bias can have."""
+    bias = folded.bias
+    floor = None if bias is None else scale_floor_for_bias(bias, input_scale)
+    return quantize_weight(folded.weight, bits, floor)
+
+
 def _static_weights(
-    writer: GraphWriter, folded: FoldedLayer, layout: Static, input_scale: float
+    writer: GraphWriter, folded: FoldedLayer, quantized: QuantizedWeight, input_scale: float
 ) -> list[str]:
     """Write a layer's weight and bias as codes; return the names of what dequantizes them."""
     layer, bias = folded.layer, folded.bias
-    floor = None if bias is None else scale_floor_for_bias(bias, input_scale)
-    quantized = quantize_weight(folded.weight, layout.bits, floor)
     codes = writer.tensor(f"{layer.weight}_codes", _storable(quantized))
     if quantized.bits < 8:
         codes = writer.node("Cast", [codes], f"{codes}_int8", to=TensorProto.INT8)

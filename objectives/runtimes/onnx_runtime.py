@@ -1,6 +1,7 @@
 """onnxruntime: artifacts are float graphs exported once per network and filled."""
 
 import logging
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -11,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from objectives.models import initialised_model, load_weights
-from objectives.quantization import ActivationGrid, activation_grid
+from objectives.quantization import ActivationGrid, QuantizedWeight, activation_grid
 from objectives.runtimes.onnx_calibration import observed_ranges, tensors_on_grids
 from objectives.runtimes.onnx_constants import Array
 from objectives.runtimes.onnx_export import export_template, randomise, template_key
 from objectives.runtimes.onnx_layouts import write_model
 from objectives.runtimes.onnx_pixels import take_pixels
+from objectives.runtimes.onnx_rounding import rounded_weights
 from objectives.runtimes.onnx_session import open_session
 from objectives.runtimes.onnx_template import FilledGraph, GraphTemplate
 from objectives.runtimes.runtime import ArtifactWriter, PixelInput, PixelKind, Template
@@ -55,6 +57,7 @@ class OnnxArtifactWriter:
         self._filled = filled
         self._calibration = calibration
         self._grids: dict[float, dict[str, ActivationGrid]] = {}
+        self._rounded: dict[Scheme, Mapping[str, QuantizedWeight]] = {}
 
     def write(self, scheme: Scheme, path: Path) -> None:
         """Write the artifact to `path`."""
@@ -64,7 +67,20 @@ class OnnxArtifactWriter:
         """Return what `write` writes."""
         static = isinstance(scheme.layout, Static)
         grids = self.grids(scheme.calibration.percentile) if static else {}
-        return write_model(self._filled, scheme.layout, grids)
+        return write_model(self._filled, scheme.layout, grids, self._weights(scheme, grids))
+
+    def _weights(
+        self, scheme: Scheme, grids: Mapping[str, ActivationGrid]
+    ) -> Mapping[str, QuantizedWeight]:
+        """Return the weights that are not rounded to nearest, made when first asked for."""
+        rounding, bits = scheme.calibration.rounding, scheme.layout.weight_bits
+        if rounding == "nearest":
+            return {}
+        if scheme not in self._rounded:
+            self._rounded[scheme] = rounded_weights(
+                self._filled, bits, grids, self._calibration, rounding
+            )
+        return self._rounded[scheme]
 
     def grids(self, percentile: float) -> dict[str, ActivationGrid]:
         """Return the activation grids by tensor name, calibrated when first asked for."""
@@ -85,9 +101,9 @@ class OnnxRuntime:
     file_name = "model.onnx"
     pixel_kinds = get_args(PixelKind)
 
-    def schemes(self) -> tuple[str, ...]:
+    def schemes(self) -> Collection[str]:
         """Names of the schemes it can write."""
-        return tuple(SCHEMES)
+        return SCHEMES
 
     def template(self, network: Network, classes: int, folder: Path) -> OnnxTemplate:
         """Return the network's graph, from `folder` or made anew.

@@ -1,5 +1,6 @@
 """The seam between the chain and what runs its artifacts."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -65,8 +66,8 @@ class Runtime(Protocol):
         """Kinds of pixels that `take_pixels` knows; none where it cannot be done."""
         ...
 
-    def schemes(self) -> tuple[str, ...]:
-        """Names of the schemes it can write."""
+    def schemes(self) -> Collection[str]:
+        """Names of the schemes it can write; it may contain more than it lists, as SCHEMES does."""
         ...
 
     def template(self, network: Network, classes: int, folder: Path) -> Template:

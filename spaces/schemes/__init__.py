@@ -1,6 +1,6 @@
 """How a trained student becomes a file: a layout, a calibration, and presets of both by name."""
 
-from spaces.schemes.calibration import Calibration
+from spaces.schemes.calibration import ROUNDINGS, Calibration
 from spaces.schemes.layouts import (
     INTEGER_LAYOUTS,
     LAYOUTS,
@@ -16,6 +16,7 @@ from spaces.schemes.presets import SCHEMES, Quantize, Scheme, scheme_named
 __all__ = [
     "INTEGER_LAYOUTS",
     "LAYOUTS",
+    "ROUNDINGS",
     "SCHEMES",
     "Calibration",
     "DynamicLinear",

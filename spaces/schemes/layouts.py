@@ -27,6 +27,11 @@ class Layout(Settings):
         """Bits of a stored weight."""
         raise NotImplementedError
 
+    @property
+    def rounds_weights(self) -> bool:
+        """Whether every layer's weights become integers, so that it can be chosen which."""
+        return self.key in INTEGER_LAYOUTS
+
 
 @dataclass(frozen=True)
 class Float32(Layout):

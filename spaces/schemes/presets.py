@@ -1,11 +1,12 @@
 """The schemes that a study can name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from spaces.domains import Choice
 from spaces.errors import UnknownNameError
-from spaces.schemes.calibration import Calibration
+from spaces.schemes.calibration import CALIBRATIONS, Calibration
 from spaces.schemes.layouts import DynamicLinear, Float16, Float32, Layout, Static, WeightOnly
 from spaces.settings import Setting, Settings, Word, setting
 
@@ -20,8 +21,32 @@ class Scheme:
     calibration: Calibration = Calibration()
 
 
-SCHEMES: Mapping[str, Scheme] = {
-    name: Scheme(name, layout)
+class _Schemes(dict[str, Scheme]):
+    """Presets by name; a preset's name followed by `+` and a word of CALIBRATIONS is one too."""
+
+    def __missing__(self, name: str) -> Scheme:
+        preset, *words = name.split("+")
+        if not words or preset not in self or not self[preset].layout.rounds_weights:
+            raise KeyError(name)
+        changes: dict[str, Any] = {}
+        for word in words:
+            changes |= CALIBRATIONS[word]
+        # One name a scheme: what is written twice, or in another order, is no name.
+        if words != [word for word in CALIBRATIONS if word in words] or len(changes) < len(words):
+            raise KeyError(name)
+        return Scheme(name, self[preset].layout, replace(self[preset].calibration, **changes))
+
+    def __contains__(self, name: object) -> bool:
+        if super().__contains__(name):
+            return True
+        try:
+            return isinstance(name, str) and bool(self[name])
+        except KeyError:
+            return False
+
+
+SCHEMES: Mapping[str, Scheme] = _Schemes(
+    (name, Scheme(name, layout))
     for name, layout in {
         "fp32": Float32(),
         "fp16": Float16(),
@@ -33,7 +58,7 @@ SCHEMES: Mapping[str, Scheme] = {
         "int3_weight_only": WeightOnly(3),
         "int2_weight_only": WeightOnly(2),
     }.items()
-}
+)
 """By name, from the least to the most compressed arithmetic; then what a study has to name."""
 
 _SEARCHED = (
@@ -49,10 +74,17 @@ _SEARCHED = (
 names none again must find the same study."""
 
 
+_MADE = "any of {} with {} behind it".format(
+    ", ".join(name for name, one in SCHEMES.items() if one.layout.rounds_weights),
+    " or ".join(f"+{word}" for word in CALIBRATIONS),
+)
+"""How schemes that are no presets are written."""
+
+
 def scheme_named(name: str) -> Scheme:
     """Return the scheme of that name; raises UnknownNameError with the known names."""
     if name not in SCHEMES:
-        raise UnknownNameError("scheme", name, tuple(SCHEMES))
+        raise UnknownNameError("scheme", name, (*SCHEMES, _MADE))
     return SCHEMES[name]
 
 
@@ -61,6 +93,7 @@ class Quantize(Settings):
     """The leaf of a chain: what is chosen once a student is trained."""
 
     scheme: str = setting(
-        "fp32", Setting("scheme", Word(SCHEMES), Choice(_SEARCHED), decides_costs=True)
+        "fp32", Setting("scheme", Word(SCHEMES, _MADE), Choice(_SEARCHED), decides_costs=True)
     )
-    """A name in SCHEMES."""
+    """How it is stored, and after a `+` how its codes are chosen: as in `w4a8+quantease`, which is
+    slower to make and no larger."""

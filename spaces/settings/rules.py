@@ -69,13 +69,15 @@ class Word:
     """A word, one of `choices` where there are any: names, or a mapping from names."""
 
     choices: Collection[str] = ()
+    made: str = ""
+    """Of choices that contain more than they list: how the others are written."""
 
     def read(self, name: str, value: object) -> str:
         """Return `value`; raises InputError with the rule and the value."""
         if not isinstance(value, str):
             raise InputError(f"{name} must be a word, got {value!r}")
         if self.choices and value not in self.choices:
-            raise InputError(f"{name} must be one of {', '.join(self.choices)}, got {value!r}")
+            raise InputError(f"{name} must be {self.in_words}, got {value!r}")
         if not value:
             raise InputError(f"{name} must not be empty")
         return value
@@ -83,7 +85,8 @@ class Word:
     @property
     def in_words(self) -> str:
         """What it may be."""
-        return f"one of {', '.join(self.choices)}" if self.choices else "text"
+        listed = ", ".join((*self.choices, self.made) if self.made else self.choices)
+        return f"one of {listed}" if self.choices else "text"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,149 @@
+"""A filled graph run node by node, as it is and rounded, so that each layer is rounded to fit."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+from onnx import helper, numpy_helper
+from torch import Tensor
+from torch.nn import functional
+
+from objectives.quantization import (
+    ActivationGrid,
+    QuantizedWeight,
+    quantize_weight,
+    scale_floor_for_bias,
+)
+from objectives.quantization.roundings import Moments, chosen_weight
+from objectives.runtimes.onnx_constants import Array
+from objectives.runtimes.onnx_session import open_session
+from objectives.runtimes.onnx_template import FilledGraph, FoldedLayer
+
+_EXAMPLES = 16384
+"""Positions of all images that a convolution's sums are made of, at most: drawn once a layer."""
+_BATCH = 32
+
+
+def rounded_weights(
+    filled: FilledGraph,
+    bits: int,
+    grids: Mapping[str, ActivationGrid],
+    images: Array,
+    rounding: str,
+) -> dict[str, QuantizedWeight]:
+    """Return the weights of all layers, by node, each rounded after those before it.
+
+    grids: those of the activations, where they are rounded too. images: [n, 3, h, w]. rounding: a
+    name in spaces.ROUNDINGS that looks at images.
+    """
+    skeleton = filled.template.skeleton
+    constants = _constants(filled)
+    left = Counter(name for node in skeleton.graph.node for name in node.input)
+    exact: dict[str, Array] = {skeleton.graph.input[0].name: images}
+    rounded = {name: _on_grid(value, grids.get(name)) for name, value in exact.items()}
+    chosen: dict[str, QuantizedWeight] = {}
+    for node in skeleton.graph.node:
+        folded, read, own = filled.layers.get(node.name), node.input[0], dict[str, Array]()
+        if folded is not None and read in exact:
+            least = None
+            if read in grids and folded.bias is not None:
+                least = scale_floor_for_bias(folded.bias, grids[read].scale)
+            nearest = quantize_weight(folded.weight, bits, least)
+            moments = _moments(node, folded, exact[read], rounded[read])
+            chosen[node.name] = chosen_weight(folded.weight, nearest, least, moments, rounding)
+            own[folded.layer.weight] = chosen[node.name].floats
+        session = _session_of(node, skeleton, constants | exact)
+        exact |= _run(session, constants | exact)
+        made = _run(session, constants | rounded | own)
+        rounded |= {name: _on_grid(value, grids.get(name)) for name, value in made.items()}
+        for name in node.input:
+            left[name] -= 1
+            if not left[name]:
+                exact.pop(name, None)
+                rounded.pop(name, None)
+    return chosen
+
+
+def _constants(filled: FilledGraph) -> dict[str, Array]:
+    """Return every tensor that does not depend on the image."""
+    initializers = filled.template.skeleton.graph.initializer
+    found = {one.name: numpy_helper.to_array(one) for one in initializers if one.raw_data}
+    found |= filled.others
+    for folded in filled.layers.values():
+        found[folded.layer.weight] = folded.weight
+        if folded.layer.bias is not None and folded.bias is not None:
+            found[folded.layer.bias] = folded.bias
+    return found
+
+
+def _on_grid(values: Array, grid: ActivationGrid | None) -> Array:
+    """Return `values` as they come out of their grid; as they are where they have none."""
+    if grid is None:
+        return values
+    codes = np.rint(values / np.float32(grid.scale)) + grid.zero_point
+    floats: Array = (codes.clip(0, 255) - grid.zero_point) * np.float32(grid.scale)
+    return floats.astype(np.float32)
+
+
+def _moments(node: onnx.NodeProto, folded: FoldedLayer, exact: Array, rounded: Array) -> Moments:
+    """Return the sums of what a layer reads, in the network as it is and in the rounded one."""
+    generator, share = np.random.default_rng(0), 0.0
+    crossed = own = torch.zeros(1, dtype=torch.float64)
+    both = zip(_patches(node, folded, exact), _patches(node, folded, rounded), strict=True)
+    for before, now in both:
+        count = now.shape[2]
+        share = share or min(1.0, _EXAMPLES / count / math.ceil(len(exact) / _BATCH))
+        kept = torch.from_numpy(np.flatnonzero(generator.random(count) < share))
+        here, there = now[:, :, kept].double(), before[:, :, kept].double()
+        own = own + here @ here.transpose(1, 2)
+        crossed = crossed + here @ there.transpose(1, 2)
+    return Moments(crossed, own)
+
+
+def _patches(node: onnx.NodeProto, folded: FoldedLayer, values: Array) -> Iterator[Tensor]:
+    """Yield what each output of a layer is a product with, [groups, d, examples], by batches."""
+    attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+    groups = int(attributes.get("group", 1))
+    for start in range(0, len(values), _BATCH):
+        batch = torch.from_numpy(values[start : start + _BATCH])
+        if node.op_type == "Gemm":
+            yield batch.T[None]
+            continue
+        top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
+        unfolded = functional.unfold(
+            functional.pad(batch, (left, right, top, bottom)),
+            tuple(folded.weight.shape[2:]),
+            tuple(attributes.get("dilations", (1, 1))),
+            stride=tuple(attributes.get("strides", (1, 1))),
+        )
+        by_group = unfolded.reshape(len(batch), groups, -1, unfolded.shape[2])
+        yield by_group.permute(1, 2, 0, 3).flatten(2)
+
+
+def _session_of(
+    node: onnx.NodeProto, skeleton: onnx.ModelProto, values: Mapping[str, Array]
+) -> ort.InferenceSession:
+    """Return a session of one node, to which everything that it reads is given."""
+    given = [
+        helper.make_tensor_value_info(
+            name, helper.np_dtype_to_tensor_dtype(values[name].dtype), None
+        )
+        for name in filter(None, dict.fromkeys(node.input))
+    ]
+    made = [onnx.ValueInfoProto(name=name) for name in node.output if name]
+    model = helper.make_model(
+        helper.make_graph([node], "node", given, made),
+        ir_version=skeleton.ir_version,
+        opset_imports=list(skeleton.opset_import),
+    )
+    return open_session(model.SerializeToString(), threads=1)
+
+
+def _run(session: ort.InferenceSession, values: Mapping[str, Array]) -> dict[str, Array]:
+    names = [each.name for each in session.get_outputs()]
+    feeds = {each.name: values[each.name] for each in session.get_inputs()}
+    return dict(zip(names, session.run(names, feeds), strict=True))

@@ -1,0 +1,51 @@
+"""Names of schemes: presets, and presets with a way of calibrating behind them."""
+
+import pytest
+
+from spaces import (
+    SCHEMES,
+    Calibration,
+    InputError,
+    Static,
+    UnknownNameError,
+    WeightOnly,
+    scheme_named,
+)
+from spaces.schemes.presets import Quantize
+from spaces.settings import own_settings
+
+
+def test_a_word_behind_a_preset_says_how_it_is_calibrated() -> None:
+    assert scheme_named("int4_weight_only+gpfq").layout == WeightOnly(4)
+    assert scheme_named("int4_weight_only+gpfq").calibration == Calibration(rounding="gpfq")
+    assert scheme_named("w4a8+quantease").layout == Static(4)
+    assert scheme_named("w4a8+quantease").name == "w4a8+quantease"
+    assert "w4a8+quantease" in SCHEMES
+    assert "w4a8+quantease" not in list(SCHEMES)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fp16+gpfq",
+        "int8_dynamic+gpfq",
+        "int4_weight_only+",
+        "+gpfq",
+        "gpfq",
+        "int4_weight_only+gpfq+gpfq",
+        "int4_weight_only+gpfq+quantease",
+        "int4_weight_only+nearest",
+        "int5_weight_only+gpfq",
+        "",
+    ],
+)
+def test_what_is_no_scheme_is_refused_with_what_there_is(name: str) -> None:
+    assert name not in SCHEMES
+    with pytest.raises(UnknownNameError, match=r"with \+gpfq or \+quantease behind it"):
+        scheme_named(name)
+    (scheme,) = own_settings(Quantize)
+    rule = scheme.setting.rule
+    assert rule is not None
+    assert rule.read("quantize.scheme", "w4a8+gpfq") == "w4a8+gpfq"
+    with pytest.raises(InputError, match=r"w4a8, .* with \+gpfq or \+quantease behind it, got"):
+        rule.read("quantize.scheme", name)
