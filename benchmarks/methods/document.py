@@ -66,7 +66,8 @@ file (straight-through gradients, Bengio et al. 2013), so that it makes up for t
 student is a point of that layout alone. At 3 bits that is 89.1 % where a plain adapter has 62.0
 ([three seeds, four layouts](../benchmarks/methods/quantization_aware.md)). `adapt.learns_from`: as
 the stage before, labels, teacher, or both. `full` is the control of equal compute:
-`python -m benchmarks.methods.adapters STUDY --work WORK` holds every adapter against it."""
+`python -m benchmarks.methods.adapters STUDY --work WORK` holds every adapter against it
+([each of them, on students of labels alone and of a teacher](../benchmarks/methods/adapted.md))."""
 
 _HOW = """\
 [{study}.toml](../benchmarks/methods/{study}.toml) by
