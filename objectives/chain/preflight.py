@@ -137,7 +137,7 @@ def check_setup(
     cannot be used.
     """
     runtime, schemes = runtime_named(setup.runtime), tuple(schemes)
-    if beyond := [name for name in schemes if name not in runtime.schemes()]:
+    if beyond := sorted(name for name in schemes if name not in runtime.schemes()):
         raise InputError(
             f"{runtime.name} cannot write {', '.join(beyond)}: quantize.scheme can have "
             f"{', '.join(runtime.schemes())}"
