@@ -2,6 +2,7 @@
 
 from objectives.quantization.activations import ActivationGrid, Range, activation_grid
 from objectives.quantization.batch_norm import BatchNorm, fold_batch_norm
+from objectives.quantization.roundings import Moments, chosen_weight
 from objectives.quantization.weights import (
     QuantizedWeight,
     quantize_bias,
@@ -13,9 +14,11 @@ from objectives.quantization.weights import (
 __all__ = [
     "ActivationGrid",
     "BatchNorm",
+    "Moments",
     "QuantizedWeight",
     "Range",
     "activation_grid",
+    "chosen_weight",
     "fold_batch_norm",
     "quantize_bias",
     "quantize_weight",

@@ -14,11 +14,12 @@ from torch.nn import functional
 
 from objectives.quantization import (
     ActivationGrid,
+    Moments,
     QuantizedWeight,
+    chosen_weight,
     quantize_weight,
     scale_floor_for_bias,
 )
-from objectives.quantization.roundings import Moments, chosen_weight
 from objectives.runtimes.onnx_constants import Array
 from objectives.runtimes.onnx_session import open_session
 from objectives.runtimes.onnx_template import FilledGraph, FoldedLayer
