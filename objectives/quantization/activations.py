@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from objectives.quantization.primitives import (
     MappingType,
@@ -44,3 +45,11 @@ def activation_grid(seen: Range) -> ActivationGrid:
         zero_point_dtype=torch.int32,
     )
     return ActivationGrid(float(scale), int(zero_point))
+
+
+def on_grid(given: Tensor, grid: ActivationGrid) -> Tensor:
+    """Return the tensor on an activation grid; the gradient passes where nothing is cut off."""
+    rounded: Tensor = torch.fake_quantize_per_tensor_affine(
+        given, grid.scale, grid.zero_point, 0, 255
+    )
+    return rounded

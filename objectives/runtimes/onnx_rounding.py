@@ -17,6 +17,7 @@ from objectives.quantization import (
     Moments,
     QuantizedWeight,
     chosen_weight,
+    on_grid,
     quantize_weight,
     scale_floor_for_bias,
 )
@@ -85,9 +86,8 @@ def _on_grid(values: Array, grid: ActivationGrid | None) -> Array:
     """Return `values` as they come out of their grid; as they are where they have none."""
     if grid is None:
         return values
-    codes = np.rint(values / np.float32(grid.scale)) + grid.zero_point
-    floats: Array = (codes.clip(0, 255) - grid.zero_point) * np.float32(grid.scale)
-    return floats.astype(np.float32)
+    rounded: Array = on_grid(torch.from_numpy(values), grid).numpy()
+    return rounded
 
 
 def _moments(node: onnx.NodeProto, folded: FoldedLayer, exact: Array, rounded: Array) -> Moments:

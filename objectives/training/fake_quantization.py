@@ -9,7 +9,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from objectives.models import computes_plainly, speed_up_small_maps
-from objectives.quantization import ActivationGrid, Range, activation_grid, rounded_weight
+from objectives.quantization import (
+    ActivationGrid,
+    Range,
+    activation_grid,
+    on_grid,
+    rounded_weight,
+)
 from objectives.training.float_accuracy import evaluating
 from spaces import DistilfrontError, Layout, Static, WeightOnly
 
@@ -64,7 +70,7 @@ class _Rounded:
 
     def __call__(self, given: Tensor) -> Tensor:
         weight = self._made() if self._fixed is None else self._fixed
-        seen = given if self._grid is None else _on_grid(given, self._grid)
+        seen = given if self._grid is None else on_grid(given, self._grid)
         result: Tensor = functional_call(self._plain, {"layer.weight": weight}, (seen,))
         return result
 
@@ -134,14 +140,6 @@ class _Merge(nn.Module):
         else:  # Its weight is no sum.
             changed = variant.merge_safe(self.layer, self._name, weight)
         return changed
-
-
-def _on_grid(given: Tensor, grid: ActivationGrid) -> Tensor:
-    """Return the tensor on an activation grid; the gradient passes where nothing is cut off."""
-    rounded: Tensor = torch.fake_quantize_per_tensor_affine(
-        given, grid.scale, grid.zero_point, 0, 255
-    )
-    return rounded
 
 
 def _layers(model: nn.Module) -> dict[str, nn.Module]:

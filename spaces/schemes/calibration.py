@@ -26,6 +26,6 @@ class Calibration(Settings):
 
 
 CALIBRATIONS: Mapping[str, Mapping[str, object]] = {
-    **{name: {"rounding": name} for name in ROUNDINGS if name != "nearest"},
+    name: {"rounding": name} for name in ROUNDINGS if name != "nearest"
 }
 """By the word that a scheme's name has after a `+`: fields of Calibration that it sets."""
