@@ -2,8 +2,14 @@
 
 from objectives.quantization.activations import ActivationGrid, Range, activation_grid, on_grid
 from objectives.quantization.batch_norm import BatchNorm, fold_batch_norm
-from objectives.quantization.roundings import Moments, chosen_weight
+from objectives.quantization.equalization import equal_ranges
+from objectives.quantization.moments import Moments
+from objectives.quantization.observers import ranges_seen
+from objectives.quantization.roundings import chosen_weight
 from objectives.quantization.weights import (
+    BLOCK,
+    STEPS,
+    Form,
     QuantizedWeight,
     quantize_bias,
     quantize_weight,
@@ -12,17 +18,22 @@ from objectives.quantization.weights import (
 )
 
 __all__ = [
+    "BLOCK",
+    "STEPS",
     "ActivationGrid",
     "BatchNorm",
+    "Form",
     "Moments",
     "QuantizedWeight",
     "Range",
     "activation_grid",
     "chosen_weight",
+    "equal_ranges",
     "fold_batch_norm",
     "on_grid",
     "quantize_bias",
     "quantize_weight",
+    "ranges_seen",
     "rounded_weight",
     "scale_floor_for_bias",
 ]

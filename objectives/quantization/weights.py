@@ -1,4 +1,4 @@
-"""Codes and scales of weights: symmetric, one scale per output channel, by torchao's primitives."""
+"""Codes and scales of weights, symmetric: to nearest, by torchao's primitives."""
 
 from dataclasses import dataclass
 
@@ -6,76 +6,174 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from objectives.quantization.primitives import (
     MappingType,
     choose_qparams_affine,
     quantize_affine,
 )
+from spaces import Granularity
 
 SMALLEST_SCALE = 2.0**-40
 """Scale of a channel of zeros: any positive number does, small enough to alter no real channel."""
+BLOCK = 32
+"""Weights of an output channel, in their order in memory, that share a scale."""
+STEPS = 255
+"""A block's scale is so many parts of the largest of its channel, or fewer, but one."""
+_SHARES = torch.linspace(0.3, 1.0, 15)
+"""Of the largest weight: what the last code may stand for."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a layout asks of codes and scales."""
+
+    bits: int
+    granularity: Granularity = "channel"
+
+    @property
+    def limit(self) -> int:
+        """The largest code: symmetric, so the zero point is 0."""
+        return int(2 ** (self.bits - 1)) - 1
+
+    def blocks(self, rows: Tensor) -> Tensor:
+        """Return [out, d] as [out, blocks, size], the last block with zeros where it is shorter."""
+        size = BLOCK if self.granularity == "block32" and rows.shape[1] > BLOCK else rows.shape[1]
+        short = -rows.shape[1] % size
+        return functional.pad(rows, (0, short)).reshape(len(rows), -1, size)
+
+    def steps(self, scale: Tensor, wide: int) -> Tensor:
+        """Return the scale of each weight, [out, wide], from those of blocks."""
+        return scale.repeat_interleave(BLOCK if scale.shape[1] > 1 else wide, 1)[:, :wide]
+
+    def together(self, values: Tensor) -> Tensor:
+        """Return sums over what shares a scale, of sums of its blocks [out, blocks]."""
+        if self.granularity == "tensor":
+            return values.sum().expand_as(values)
+        return values
+
+    def storable(self, scale: Tensor) -> Tensor:
+        """Return scales as a file can hold them: those of blocks as parts of the largest."""
+        if scale.shape[1] == 1:
+            return scale
+        largest = scale.amax(1, keepdim=True)
+        return largest * (scale / largest * STEPS).round().clamp_min(1) / STEPS
 
 
 @dataclass(frozen=True)
 class QuantizedWeight:
-    """A weight as scale[o] * codes[o, ...]."""
+    """A weight as codes and the scales of its blocks."""
 
     codes: NDArray[np.int8]
-    """[out, ...], within +-(2^(bits-1) - 1): symmetric, so the zero point is 0."""
+    """[out, ...], within +-form.limit."""
     scale: NDArray[np.float32]
-    """[out]"""
-    bits: int
-    """Bits that a code needs."""
+    """[out, blocks]: one block but by block32, equal ones throughout where a layer has one."""
+    form: Form
 
     @property
     def floats(self) -> NDArray[np.float32]:
         """The weight that it stands for, [out, ...]."""
-        return self.codes * self.scale.reshape(-1, *[1] * (self.codes.ndim - 1))
+        rows = self.codes.reshape(len(self.codes), -1)
+        steps = self.form.steps(torch.from_numpy(self.scale), rows.shape[1]).numpy()
+        floats: NDArray[np.float32] = (rows * steps).reshape(self.codes.shape)
+        return floats
 
 
 def quantize_weight(
-    weight: NDArray[np.float32], bits: int, scale_floor: NDArray[np.float32] | None = None
+    weight: NDArray[np.float32],
+    form: Form,
+    scale_floor: NDArray[np.float32] | None = None,
+    *,
+    fitted: bool = False,
 ) -> QuantizedWeight:
-    """Return `weight` [out, ...] in `bits`, no channel's scale below `scale_floor` [out]."""
-    floor = None if scale_floor is None else torch.from_numpy(scale_floor)
-    codes, scale = _codes_and_scale(torch.from_numpy(weight), bits, floor)
-    return QuantizedWeight(codes.numpy(), scale.numpy(), bits)
+    """Return `weight` [out, ...] rounded to nearest, no scale below its channel's `scale_floor`.
+
+    fitted: with the scales of least squared error, not those whose last code is the largest weight.
+    """
+    rows = torch.from_numpy(weight).flatten(1)
+    scale = fitted_scale(rows, form) if fitted else _whole_scale(rows, form)
+    if scale_floor is not None:
+        scale = torch.maximum(scale, torch.from_numpy(scale_floor)[:, None])
+    if form.granularity == "tensor":
+        scale = scale.amax().expand_as(scale)
+    scale = form.storable(scale)
+    codes = _codes(rows, form.steps(scale, rows.shape[1]), form)
+    return QuantizedWeight(codes.reshape(weight.shape).numpy(), scale.contiguous().numpy(), form)
 
 
 @torch.no_grad()
 def rounded_weight(weight: Tensor, bits: int) -> Tensor:
-    """Return `weight` [out, ...] as `quantize_weight` would hold it, in floats.
+    """Return `weight` [out, ...] as `quantize_weight` would hold it per channel, in floats.
 
     A gain for each output channel, as of a folded batch norm, may come before or after: symmetric
     codes per channel do not depend on it, and the scale is proportional to it.
     """
-    codes, scale = _codes_and_scale(weight, bits, None)
-    return codes * scale.reshape(-1, *[1] * (weight.ndim - 1))
+    form, rows = Form(bits), weight.flatten(1)
+    scale = _whole_scale(rows, form)
+    return (_codes(rows, scale, form) * scale).reshape(weight.shape)
 
 
-def _codes_and_scale(floats: Tensor, bits: int, floor: Tensor | None) -> tuple[Tensor, Tensor]:
-    limit = 2 ** (bits - 1) - 1
-    block = (1, *floats.shape[1:])
-    rows = floats.reshape(len(floats), -1)
+def fitted_scale(rows: Tensor, form: Form, counts: Tensor | None = None) -> Tensor:
+    """Return the scales [out, blocks] with which the nearest codes have the least squared error.
+
+    The last code is one of a few shares of a block's largest weight. counts: how much each weight's
+    error counts, as rows [out, d].
+    """
+    blocks = form.blocks(rows)
+    heavy = 1.0 if counts is None else form.blocks(counts)
+    largest = blocks.abs().amax(2)
+    if form.granularity == "tensor":
+        largest = largest.amax().expand_as(largest)
+    largest = (largest / form.limit).clamp_min(SMALLEST_SCALE)
+    candidates = [float(share) * largest for share in _SHARES]
+    errors = [
+        form.together((heavy * (blocks - _nearest(blocks, scale[:, :, None], form)) ** 2).sum(2))
+        for scale in candidates
+    ]
+    best = torch.stack(errors).argmin(0)
+    chosen: Tensor = torch.stack(candidates).gather(0, best[None])[0]
+    return chosen
+
+
+def _nearest(values: Tensor, scale: Tensor, form: Form) -> Tensor:
+    rounded: Tensor = (values / scale).round().clamp(-form.limit, form.limit) * scale
+    return rounded
+
+
+def _whole_scale(rows: Tensor, form: Form) -> Tensor:
+    """Return the scales [out, blocks] whose last code is a block's largest weight."""
+    blocks = form.blocks(rows)
+    rows = blocks.flatten(0, 1)
     # Of rows of one number (a depthwise 1x1 convolution) torchao makes one scale for all.
     rows = rows.expand(-1, max(2, rows.shape[1]))
-    scale, zero_point = choose_qparams_affine(
+    whole = rows.shape if form.granularity == "tensor" else (1, rows.shape[1])
+    scale, _ = choose_qparams_affine(
         rows,
         MappingType.SYMMETRIC,
-        (1, rows.shape[1]),
+        tuple(whole),
         torch.int8,
-        quant_min=-limit,
-        quant_max=limit,
+        quant_min=-form.limit,
+        quant_max=form.limit,
         eps=SMALLEST_SCALE,
         scale_dtype=torch.float32,
         zero_point_dtype=torch.int32,
     )
-    scale, zero_point = scale.flatten(), zero_point.flatten()
-    if floor is not None:
-        scale = torch.maximum(scale, floor)
-    codes = quantize_affine(floats, block, scale, zero_point, torch.int8, -limit, limit)
-    return codes, scale
+    return scale.flatten().expand(len(rows)).reshape(blocks.shape[:2])
+
+
+def _codes(rows: Tensor, steps: Tensor, form: Form) -> Tensor:
+    """Return the codes of rows [out, d]; steps: the scale of each weight, or of each row."""
+    codes: Tensor = quantize_affine(
+        rows,
+        (1, rows.shape[1] // steps.shape[1]),
+        steps,
+        torch.zeros(steps.shape, dtype=torch.int32, device=rows.device),
+        torch.int8,
+        -form.limit,
+        form.limit,
+    )
+    return codes
 
 
 def scale_floor_for_bias(bias: NDArray[np.float32], input_scale: float) -> NDArray[np.float32]:

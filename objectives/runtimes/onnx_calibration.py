@@ -8,7 +8,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from objectives.quantization import Range
+from objectives.quantization import Range, ranges_seen
 from objectives.runtimes.onnx_session import open_session
 
 _SAME_GRID = ("MaxPool", "Reshape", "Flatten", "Squeeze", "Transpose")
@@ -24,8 +24,6 @@ _ACTIVATIONS = ("Relu", "Clip")
 """Fused into the node before them: the grid belongs to their output alone."""
 
 _BATCH = 32
-_BINS = 4096
-"""Bins of the histogram behind a percentile: ranges are exact to 1 / 4096 of the whole range."""
 
 
 def tensors_on_grids(graph: onnx.GraphProto) -> dict[str, str]:
@@ -66,45 +64,35 @@ def _on_grids(node: onnx.NodeProto, grids: Mapping[str, str]) -> bool:
 
 
 def observed_ranges(
-    model: onnx.ModelProto, names: list[str], images: NDArray[np.float32], percentile: float
+    model: onnx.ModelProto, names: list[str], images: NDArray[np.float32], observer: str
 ) -> Mapping[str, Range]:
-    """Return each tensor's range over `images` [n, 3, h, w], run through the float `model`.
-
-    Below 100, `percentile` percent of a tensor's values lie in its range, as many being cut off
-    below as above.
-    """
+    """Return the ranges that the tensors `names` take on `images` [n, 3, h, w], by an observer."""
+    image = model.graph.input[0].name
     session = _session_with_outputs(model, names)
-    batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
+    inner = [name for name in names if name != image]
 
     def values() -> Iterator[tuple[str, NDArray[np.float32]]]:
-        image = session.get_inputs()[0].name
-        inner = [name for name in names if name != image]
-        for batch in batches:
+        for start in range(0, len(images), _BATCH):
+            batch = images[start : start + _BATCH]
             yield from zip(inner, session.run(inner, {image: batch}), strict=True)
-            yield image, batch
+            if image in names:
+                yield image, batch
 
-    whole: dict[str, Range] = {}
-    for name, tensor in values():
-        low, high = float(tensor.min()), float(tensor.max())
-        seen = whole.get(name, Range(low, high))
-        whole[name] = Range(min(low, seen.low), max(high, seen.high))
-    if percentile == 100:
-        return whole
-    counts = {name: np.zeros(_BINS, np.int64) for name in whole}
-    for name, tensor in values():
-        seen = whole[name]
-        counts[name] += np.histogram(tensor, _BINS, (seen.low, seen.high))[0]
-    return {name: _central(counts[name], seen, percentile) for name, seen in whole.items()}
+    return ranges_seen(values, observer)
 
 
-def _central(counts: NDArray[np.int64], whole: Range, percentile: float) -> Range:
-    """Return the range that holds the central `percentile` percent of a histogram over `whole`."""
-    share = np.cumsum(counts) / counts.sum()
-    cut = (1 - percentile / 100) / 2
-    edges = np.linspace(whole.low, whole.high, len(counts) + 1)
-    first = int(np.searchsorted(share, cut, side="right"))
-    last = int(np.searchsorted(share, 1 - cut, side="left"))
-    return Range(float(edges[first]), float(edges[last + 1]))
+def largest_by_channel(
+    model: onnx.ModelProto, names: list[str], images: NDArray[np.float32]
+) -> Mapping[str, NDArray[np.float32]]:
+    """Return the largest value [channels] of each of the tensors `names` on `images`."""
+    session = _session_with_outputs(model, names)
+    found: dict[str, NDArray[np.float32]] = {}
+    for start in range(0, len(images), _BATCH):
+        batch = {model.graph.input[0].name: images[start : start + _BATCH]}
+        for name, values in zip(names, session.run(names, batch), strict=True):
+            largest = values.max(axis=(0, *range(2, values.ndim)))
+            found[name] = np.maximum(found.get(name, largest), largest)
+    return found
 
 
 def _session_with_outputs(model: onnx.ModelProto, names: list[str]) -> ort.InferenceSession:

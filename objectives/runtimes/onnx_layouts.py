@@ -16,17 +16,21 @@ import onnx
 from onnx import TensorProto
 
 from objectives.quantization import (
+    BLOCK,
+    STEPS,
     ActivationGrid,
+    Form,
     QuantizedWeight,
     quantize_bias,
     quantize_weight,
     scale_floor_for_bias,
 )
-from objectives.runtimes.onnx_bit_planes import bit_planes, from_bit_planes
 from objectives.runtimes.onnx_constants import Array
+from objectives.runtimes.onnx_functions import bit_planes, from_bit_planes, from_blocks
 from objectives.runtimes.onnx_graph import GraphWriter
 from objectives.runtimes.onnx_template import FilledGraph, FoldedLayer
 from spaces import (
+    BFloat16,
     DistilfrontError,
     DynamicLinear,
     Float16,
@@ -36,7 +40,7 @@ from spaces import (
     WeightOnly,
 )
 
-_WRITTEN = (Float32, Float16, WeightOnly, Static, DynamicLinear)
+_WRITTEN = (Float32, Float16, BFloat16, WeightOnly, Static, DynamicLinear)
 """These alone: one that is derived from them is another layout."""
 _STORED: Mapping[int, Any] = {8: np.int8, 4: ml_dtypes.int4}
 """By bits of a code, the integers that ONNX packs in as many bits."""
@@ -88,11 +92,9 @@ def _float_layer(
 ) -> None:
     layer = folded.layer
     if isinstance(layout, WeightOnly):
-        quantized = quantized or quantize_weight(folded.weight, layout.bits)
+        quantized = quantized or quantize_weight(folded.weight, form_of(layout))
         floats = _codes_as_floats(writer, f"{layer.weight}_codes", quantized)
-        shape = (-1, *[1] * (folded.weight.ndim - 1))
-        scale = writer.tensor(f"{layer.weight}_scale", quantized.scale.reshape(shape))
-        writer.node("Mul", [floats, scale], layer.weight)
+        _scaled(writer, layer.weight, floats, quantized)
     else:
         _float_tensor(writer, layer.weight, folded.weight, layout)
     if layer.bias is not None and folded.bias is not None:
@@ -100,23 +102,53 @@ def _float_layer(
     writer.copy_of(node)
 
 
+def form_of(layout: WeightOnly | Static) -> Form:
+    """Return what a layout asks of codes and scales."""
+    return Form(layout.bits, layout.granularity)
+
+
+def _scaled(writer: GraphWriter, name: str, floats: str, quantized: QuantizedWeight) -> None:
+    """Write a weight's scales, and the weight `name` that codes as `floats` stand for."""
+    scale, codes = quantized.scale, quantized.codes
+    by_channel = (-1, *[1] * (codes.ndim - 1))
+    if scale.shape[1] == 1:
+        whole = quantized.form.granularity == "tensor"
+        one = writer.tensor(f"{name}_scale", scale.max() if whole else scale.reshape(by_channel))
+        writer.node("Mul", [floats, one], name)
+        return
+    largest = scale.max(1, keepdims=True)
+    parts = np.rint(scale / largest * STEPS).astype(np.uint8)[:, :, None]
+    one = writer.tensor(f"{name}_scale", (largest / np.float32(STEPS)).reshape(by_channel))
+    writer.call(from_blocks(BLOCK), [floats, writer.tensor(f"{name}_parts", parts), one], name)
+
+
 def _float_tensor(writer: GraphWriter, name: str, values: Array, layout: Layout) -> None:
-    if isinstance(layout, Float16) and values.dtype == np.float32:
-        half = writer.tensor(f"{name}_half", _halves(values))
+    stored = _shorter(values, layout) if values.dtype == np.float32 else None
+    if stored is not None:
+        half = writer.tensor(f"{name}_half", stored)
         writer.node("Cast", [half], name, to=TensorProto.FLOAT)
     else:
         writer.tensor(name, values)
 
 
-def _halves(values: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.float16]]:
-    """Return `values` in 16 bits; what is beyond their range becomes the largest, not infinity."""
-    limit = float(np.finfo(np.float16).max)
-    return values.clip(-limit, limit).astype(np.float16)
+def _shorter(
+    values: Array, layout: Layout
+) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None:
+    """Return `values` in 16 bits, if the layout has them so; what is beyond becomes the largest."""
+    match layout:
+        case Float16():
+            limit = float(np.finfo(np.float16).max)
+            return values.clip(-limit, limit).astype(np.float16)
+        case BFloat16():
+            limit = float(ml_dtypes.finfo(ml_dtypes.bfloat16).max)
+            return values.clip(-limit, limit).astype(ml_dtypes.bfloat16)
+        case _:
+            return None
 
 
 def _codes_as_floats(writer: GraphWriter, name: str, quantized: QuantizedWeight) -> str:
     """Write codes in as many bits as they need; return the name of what they are as floats."""
-    codes, bits, floats = quantized.codes, quantized.bits, f"{name}_float"
+    codes, bits, floats = quantized.codes, quantized.form.bits, f"{name}_float"
     if bits in _STORED:
         writer.tensor(name, _storable(quantized))
         return writer.node("Cast", [name], floats, to=TensorProto.FLOAT)
@@ -127,16 +159,16 @@ def _codes_as_floats(writer: GraphWriter, name: str, quantized: QuantizedWeight)
 
 def _storable(quantized: QuantizedWeight) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
     """Return codes in the type whose ONNX encoding takes as many bits as they need."""
-    return quantized.codes.astype(_STORED[quantized.bits])
+    return quantized.codes.astype(_STORED[quantized.form.bits])
 
 
 def _dynamic_linear(writer: GraphWriter, node: onnx.NodeProto, folded: FoldedLayer) -> None:
     """Replace a Gemm by nodes as quantize_dynamic writes them and onnxruntime's kernels fuse."""
     weight, output = folded.layer.weight, node.output[0]
-    quantized = quantize_weight(folded.weight, 8)
+    quantized = quantize_weight(folded.weight, Form(8))
     codes = writer.tensor(f"{weight}_codes", quantized.codes.T)
-    scale = writer.tensor(f"{weight}_scale", quantized.scale)
-    zero = writer.tensor(f"{weight}_zero", np.zeros(quantized.scale.shape, np.int8))
+    scale = writer.tensor(f"{weight}_scale", quantized.scale[:, 0])
+    zero = writer.tensor(f"{weight}_zero", np.zeros(len(quantized.scale), np.int8))
     taken = f"{node.input[0]}_taken"
     names = [f"{taken}_codes", f"{taken}_scale", f"{taken}_zero"]
     if not writer.has(names[0]):  # Heads may share what they read.
@@ -172,7 +204,7 @@ def _write_static(
             continue
         if folded is not None:
             scale = grids[node.input[0]].scale
-            quantized = weights.get(node.name) or static_weight(folded, layout.bits, scale)
+            quantized = weights.get(node.name) or static_weight(folded, layout, scale)
             inputs[1:] = _static_weights(writer, folded, quantized, scale)
         writer.copy_of(node, inputs)
         for name in node.output:
@@ -188,11 +220,11 @@ def _put_on_grid(writer: GraphWriter, name: str, grids: Mapping[str, ActivationG
     return writer.node("DequantizeLinear", [codes, scale, zero], f"{name}_on_grid")
 
 
-def static_weight(folded: FoldedLayer, bits: int, input_scale: float) -> QuantizedWeight:
+def static_weight(folded: FoldedLayer, layout: Static, input_scale: float) -> QuantizedWeight:
     """Return a layer's weight rounded to nearest, scales no smaller than its bias can have."""
     bias = folded.bias
     floor = None if bias is None else scale_floor_for_bias(bias, input_scale)
-    return quantize_weight(folded.weight, bits, floor)
+    return quantize_weight(folded.weight, form_of(layout), floor)
 
 
 def _static_weights(
@@ -201,16 +233,22 @@ def _static_weights(
     """Write a layer's weight and bias as codes; return the names of what dequantizes them."""
     layer, bias = folded.layer, folded.bias
     codes = writer.tensor(f"{layer.weight}_codes", _storable(quantized))
-    if quantized.bits < 8:
+    if quantized.form.bits < 8:
         codes = writer.node("Cast", [codes], f"{codes}_int8", to=TensorProto.INT8)
-    scale = writer.tensor(f"{layer.weight}_scale", quantized.scale)
-    # onnxruntime leaves a Gemm in floats when zero points are left to their default.
-    zero = writer.tensor(f"{layer.weight}_zero", np.zeros(quantized.scale.shape, np.int8))
-    names = [writer.node("DequantizeLinear", [codes, scale, zero], layer.weight, axis=0)]
+    own = quantized.scale[:, 0]
+    if quantized.form.granularity == "tensor":
+        own = own.max()
+    names = [_dequantized(writer, layer.weight, codes, own, np.int8)]
     if layer.bias is not None and bias is not None:
-        bias_codes, bias_scale = quantize_bias(bias, input_scale, quantized.scale)
+        bias_codes, bias_scale = quantize_bias(bias, input_scale, own)
         codes = writer.tensor(f"{layer.bias}_codes", bias_codes)
-        scale = writer.tensor(f"{layer.bias}_scale", bias_scale)
-        zero = writer.tensor(f"{layer.bias}_zero", np.zeros(bias_scale.shape, np.int32))
-        names.append(writer.node("DequantizeLinear", [codes, scale, zero], layer.bias, axis=0))
+        names.append(_dequantized(writer, layer.bias, codes, bias_scale, np.int32))
     return names
+
+
+def _dequantized(writer: GraphWriter, name: str, codes: str, scale: Array, kind: Any) -> str:
+    own = writer.tensor(f"{name}_scale", scale)
+    # onnxruntime leaves a Gemm in floats when zero points are left to their default.
+    zero = writer.tensor(f"{name}_zero", np.zeros(np.shape(scale), kind))
+    axis = {"axis": 0} if np.ndim(scale) else {}
+    return writer.node("DequantizeLinear", [codes, own, zero], name, **axis)

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from objectives.quantization import (
     ActivationGrid,
+    Form,
     Moments,
     QuantizedWeight,
     chosen_weight,
@@ -24,40 +26,51 @@ from objectives.quantization import (
 from objectives.runtimes.onnx_constants import Array
 from objectives.runtimes.onnx_session import open_session
 from objectives.runtimes.onnx_template import FilledGraph, FoldedLayer
+from spaces import Calibration
 
 _EXAMPLES = 16384
 """Positions of all images that a convolution's sums are made of, at most: drawn once a layer."""
 _BATCH = 32
 
 
-def rounded_weights(
+@dataclass(frozen=True)
+class Rounded:
+    """A graph whose layers are rounded one after another."""
+
+    filled: FilledGraph
+    """With corrected biases, where they are."""
+    weights: Mapping[str, QuantizedWeight]
+    """Of all layers that read what depends on the image, by node."""
+
+
+def rounded_layers(
     filled: FilledGraph,
-    bits: int,
+    form: Form,
     grids: Mapping[str, ActivationGrid],
     images: Array,
-    rounding: str,
-) -> dict[str, QuantizedWeight]:
-    """Return the weights of all layers, by node, each rounded after those before it.
+    calibration: Calibration,
+) -> Rounded:
+    """Round the weights of all layers, each after those before it.
 
-    grids: those of the activations, where they are rounded too. images: [n, 3, h, w]. rounding: a
-    name in spaces.ROUNDINGS that looks at images.
+    grids: those of the activations, where they are rounded too. images: [n, 3, h, w].
     """
     skeleton = filled.template.skeleton
     constants = _constants(filled)
     left = Counter(name for node in skeleton.graph.node for name in node.input)
     exact: dict[str, Array] = {skeleton.graph.input[0].name: images}
     rounded = {name: _on_grid(value, grids.get(name)) for name, value in exact.items()}
-    chosen: dict[str, QuantizedWeight] = {}
+    layers, weights = dict(filled.layers), dict[str, QuantizedWeight]()
     for node in skeleton.graph.node:
         folded, read, own = filled.layers.get(node.name), node.input[0], dict[str, Array]()
         if folded is not None and read in exact:
-            least = None
-            if read in grids and folded.bias is not None:
-                least = scale_floor_for_bias(folded.bias, grids[read].scale)
-            nearest = quantize_weight(folded.weight, bits, least)
             moments = _moments(node, folded, exact[read], rounded[read])
-            chosen[node.name] = chosen_weight(folded.weight, nearest, least, moments, rounding)
-            own[folded.layer.weight] = chosen[node.name].floats
+            least = _floor(folded, grids.get(read))
+            layers[node.name], quantized = _rounded(folded, form, least, moments, calibration)
+            weights[node.name] = quantized
+            own[folded.layer.weight] = quantized.floats
+            bias = layers[node.name].bias
+            if folded.layer.bias is not None and bias is not None:
+                own[folded.layer.bias] = bias
         session = _session_of(node, skeleton, constants | exact)
         exact |= _run(session, constants | exact)
         made = _run(session, constants | rounded | own)
@@ -67,7 +80,49 @@ def rounded_weights(
             if not left[name]:
                 exact.pop(name, None)
                 rounded.pop(name, None)
-    return chosen
+    return Rounded(replace(filled, layers=layers), weights)
+
+
+def fitted_weights(
+    filled: FilledGraph, form: Form, grids: Mapping[str, ActivationGrid]
+) -> dict[str, QuantizedWeight]:
+    """Return the weights of all layers, by node, to nearest with scales of least squared error."""
+    reads = {node.name: node.input[0] for node in filled.template.skeleton.graph.node}
+    return {
+        name: quantize_weight(
+            folded.weight, form, _floor(folded, grids.get(reads[name])), fitted=True
+        )
+        for name, folded in filled.layers.items()
+    }
+
+
+def _floor(folded: FoldedLayer, read: ActivationGrid | None) -> Array | None:
+    """Return the least scales [out] of a layer's weights, where there are any."""
+    if read is None or folded.bias is None:
+        return None
+    return scale_floor_for_bias(folded.bias, read.scale)
+
+
+def _rounded(
+    folded: FoldedLayer,
+    form: Form,
+    least: Array | None,
+    moments: Moments,
+    calibration: Calibration,
+) -> tuple[FoldedLayer, QuantizedWeight]:
+    """Return a layer, its bias corrected if it is to be, and its weight; least: of its scales."""
+    corrects = calibration.bias_corrected and folded.bias is not None
+    if calibration.rounding == "nearest":
+        fitted = calibration.observer == "mse"
+        quantized = quantize_weight(folded.weight, form, least, fitted=fitted)
+    else:
+        sums = moments.centred() if corrects else moments
+        quantized = chosen_weight(folded.weight, form, least, sums, calibration.rounding)
+    if not corrects or folded.bias is None:
+        return folded, quantized
+    rows = [torch.from_numpy(one).flatten(1).double() for one in (folded.weight, quantized.floats)]
+    bias = folded.bias + moments.mean_change(*rows).numpy()
+    return replace(folded, bias=bias.astype(np.float32)), quantized
 
 
 def _constants(filled: FilledGraph) -> dict[str, Array]:
@@ -92,8 +147,8 @@ def _on_grid(values: Array, grid: ActivationGrid | None) -> Array:
 
 def _moments(node: onnx.NodeProto, folded: FoldedLayer, exact: Array, rounded: Array) -> Moments:
     """Return the sums of what a layer reads, in the network as it is and in the rounded one."""
-    generator, share = np.random.default_rng(0), 0.0
-    crossed = own = torch.zeros(1, dtype=torch.float64)
+    generator, share, examples = np.random.default_rng(0), 0.0, 0
+    crossed = own = exact_mean = mean = torch.zeros(1, dtype=torch.float64)
     both = zip(_patches(node, folded, exact), _patches(node, folded, rounded), strict=True)
     for before, now in both:
         count = now.shape[2]
@@ -102,7 +157,9 @@ def _moments(node: onnx.NodeProto, folded: FoldedLayer, exact: Array, rounded: A
         here, there = now[:, :, kept].double(), before[:, :, kept].double()
         own = own + here @ here.transpose(1, 2)
         crossed = crossed + here @ there.transpose(1, 2)
-    return Moments(crossed, own)
+        exact_mean, mean = exact_mean + there.sum(2), mean + here.sum(2)
+        examples += len(kept)
+    return Moments(crossed, own, exact_mean / examples, mean / examples, examples)
 
 
 def _patches(node: onnx.NodeProto, folded: FoldedLayer, values: Array) -> Iterator[Tensor]:

@@ -12,18 +12,30 @@ import torch
 from numpy.typing import NDArray
 
 from objectives.models import initialised_model, load_weights
-from objectives.quantization import ActivationGrid, QuantizedWeight, activation_grid
+from objectives.quantization import ActivationGrid, activation_grid
 from objectives.runtimes.onnx_calibration import observed_ranges, tensors_on_grids
 from objectives.runtimes.onnx_constants import Array
+from objectives.runtimes.onnx_equalization import equalized
 from objectives.runtimes.onnx_export import export_template, randomise, template_key
-from objectives.runtimes.onnx_layouts import write_model
+from objectives.runtimes.onnx_layouts import form_of, write_model
 from objectives.runtimes.onnx_pixels import take_pixels
-from objectives.runtimes.onnx_rounding import rounded_weights
+from objectives.runtimes.onnx_rounding import Rounded, fitted_weights, rounded_layers
 from objectives.runtimes.onnx_session import open_session
 from objectives.runtimes.onnx_template import FilledGraph, GraphTemplate
 from objectives.runtimes.runtime import ArtifactWriter, PixelInput, PixelKind, Template
 from objectives.sealed_folder import DamagedError
-from spaces import SCHEMES, DynamicLinear, Float32, InputError, Network, Scheme, Static
+from spaces import (
+    SCHEMES,
+    Calibration,
+    DynamicLinear,
+    Float32,
+    InputError,
+    Layout,
+    Network,
+    Scheme,
+    Static,
+    WeightOnly,
+)
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +67,10 @@ class OnnxArtifactWriter:
 
     def __init__(self, filled: FilledGraph, calibration: NDArray[np.float32]) -> None:
         self._filled = filled
-        self._calibration = calibration
-        self._grids: dict[float, dict[str, ActivationGrid]] = {}
-        self._rounded: dict[Scheme, Mapping[str, QuantizedWeight]] = {}
+        self._images = calibration
+        self._equalized: FilledGraph | None = None
+        self._grids: dict[tuple[bool, str], dict[str, ActivationGrid]] = {}
+        self._rounded: dict[tuple[Layout, Calibration], Rounded] = {}
 
     def write(self, scheme: Scheme, path: Path) -> None:
         """Write the artifact to `path`."""
@@ -65,33 +78,49 @@ class OnnxArtifactWriter:
 
     def content(self, scheme: Scheme) -> onnx.ModelProto:
         """Return what `write` writes."""
-        static = isinstance(scheme.layout, Static)
-        grids = self.grids(scheme.calibration.percentile) if static else {}
-        return write_model(self._filled, scheme.layout, grids, self._weights(scheme, grids))
+        layout, calibration = scheme.layout, scheme.calibration
+        grids = self.grids(calibration) if layout.rounds_activations else {}
+        made = Rounded(self._graph(calibration), {})
+        if isinstance(layout, WeightOnly | Static):
+            made = self._made(layout, calibration, grids)
+        return write_model(made.filled, layout, grids, made.weights)
 
-    def _weights(
-        self, scheme: Scheme, grids: Mapping[str, ActivationGrid]
-    ) -> Mapping[str, QuantizedWeight]:
-        """Return the weights that are not rounded to nearest, made when first asked for."""
-        rounding, bits = scheme.calibration.rounding, scheme.layout.weight_bits
-        if rounding == "nearest":
-            return {}
-        if scheme not in self._rounded:
-            self._rounded[scheme] = rounded_weights(
-                self._filled, bits, grids, self._calibration, rounding
-            )
-        return self._rounded[scheme]
+    def _made(
+        self,
+        layout: WeightOnly | Static,
+        calibration: Calibration,
+        grids: Mapping[str, ActivationGrid],
+    ) -> Rounded:
+        """Return what is rounded otherwise than to the nearest code of a whole range."""
+        filled, form = self._graph(calibration), form_of(layout)
+        if calibration.looks_at_layers:
+            if (layout, calibration) not in self._rounded:
+                made = rounded_layers(filled, form, grids, self._images, calibration)
+                self._rounded[layout, calibration] = made
+            return self._rounded[layout, calibration]
+        if calibration.observer == "mse":
+            return Rounded(filled, fitted_weights(filled, form, grids))
+        return Rounded(filled, {})
 
-    def grids(self, percentile: float) -> dict[str, ActivationGrid]:
+    def _graph(self, calibration: Calibration) -> FilledGraph:
+        if not calibration.equalized:
+            return self._filled
+        if self._equalized is None:
+            self._equalized = equalized(self._filled, self._images)
+        return self._equalized
+
+    def grids(self, calibration: Calibration) -> dict[str, ActivationGrid]:
         """Return the activation grids by tensor name, calibrated when first asked for."""
-        if percentile not in self._grids:
-            owners = tensors_on_grids(self._filled.template.skeleton.graph)
+        key = (calibration.equalized, calibration.observer)
+        if key not in self._grids:
+            filled = self._graph(calibration)
+            owners = tensors_on_grids(filled.template.skeleton.graph)
             names = list(dict.fromkeys(owners.values()))
-            float_model = write_model(self._filled, Float32(), {})
-            ranges = observed_ranges(float_model, names, self._calibration, percentile)
+            float_model = write_model(filled, Float32(), {})
+            ranges = observed_ranges(float_model, names, self._images, calibration.observer)
             grids = {name: activation_grid(ranges[name]) for name in names}
-            self._grids[percentile] = {name: grids[owner] for name, owner in owners.items()}
-        return self._grids[percentile]
+            self._grids[key] = {name: grids[owner] for name, owner in owners.items()}
+        return self._grids[key]
 
 
 class OnnxRuntime:

@@ -1,12 +1,14 @@
 """How a trained student becomes a file: a layout, a calibration, and presets of both by name."""
 
-from spaces.schemes.calibration import ROUNDINGS, Calibration
+from spaces.schemes.calibration import OBSERVERS, PERCENTILES, ROUNDINGS, Calibration
 from spaces.schemes.layouts import (
     INTEGER_LAYOUTS,
     LAYOUTS,
+    BFloat16,
     DynamicLinear,
     Float16,
     Float32,
+    Granularity,
     Layout,
     Static,
     WeightOnly,
@@ -16,12 +18,16 @@ from spaces.schemes.presets import SCHEMES, Quantize, Scheme, scheme_named
 __all__ = [
     "INTEGER_LAYOUTS",
     "LAYOUTS",
+    "OBSERVERS",
+    "PERCENTILES",
     "ROUNDINGS",
     "SCHEMES",
+    "BFloat16",
     "Calibration",
     "DynamicLinear",
     "Float16",
     "Float32",
+    "Granularity",
     "Layout",
     "Quantize",
     "Scheme",

@@ -4,10 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from spaces.settings import Number, Setting, Settings, setting
+from spaces.settings import Number, Setting, Settings, Word, setting
 
 _BITS = Setting("bits of a weight", Number(among=(8, 4), whole=True), decides_costs=True)
-_FEWER_BITS = replace(_BITS, rule=Number(among=(8, 4, 3, 2), whole=True))
+_ANY_BITS = replace(_BITS, rule=Number(least=2, most=8, whole=True))
+Granularity = Literal["channel", "tensor", "block32"]
+_SCALES = Setting("granularity of scales", Word(("channel", "tensor")), decides_costs=True)
+_MORE_SCALES = replace(_SCALES, rule=Word(("channel", "tensor", "block32")))
+_MARKS = {"channel": "", "tensor": "t", "block32": "b32"}
+"""Of a granularity, in a layout's key."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,10 @@ class Layout(Settings):
         """Bits of a stored weight."""
         raise NotImplementedError
 
-    @property
-    def rounds_weights(self) -> bool:
-        """Whether every layer's weights become integers, so that it can be chosen which."""
-        return self.key in INTEGER_LAYOUTS
+    rounds_weights: ClassVar[bool] = False
+    """Whether every layer's weights become integers, so that it can be chosen which."""
+    rounds_activations: ClassVar[bool] = False
+    """Whether activations become integers of ranges that are seen beforehand."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +63,34 @@ class Float16(Layout):
 
 
 @dataclass(frozen=True)
+class BFloat16(Layout):
+    """Weights stored in bfloat16, the upper half of a 32-bit float, arithmetic in 32-bit floats."""
+
+    kind: ClassVar[str] = "bf16"
+
+    @property
+    def weight_bits(self) -> int:
+        """16."""
+        return 16
+
+
+@dataclass(frozen=True)
 class WeightOnly(Layout):
-    """Weights stored as integers with one scale per output channel, arithmetic in floats."""
+    """Weights stored as integers, arithmetic in floats."""
 
     kind: ClassVar[str] = "weight_only"
+    rounds_weights: ClassVar[bool] = True
 
-    bits: Literal[8, 4, 3, 2] = setting(8, _FEWER_BITS)
-    """Bits per weight, packed: two 4-bit weights to a byte, eight 3-bit ones to three bytes."""
+    bits: int = setting(8, _ANY_BITS)
+    """Bits per weight, 2 to 8, packed: two 4-bit weights to a byte, eight 3-bit ones to three."""
+    granularity: Granularity = setting("channel", _MORE_SCALES)
+    """What shares a scale: an output channel's weights, all of a layer's, or 32 of a channel's in
+    a row, whose scale is a share, in 8 bits, of the largest of the channel."""
 
     @property
     def key(self) -> str:
-        """`w8`, `w4`, `w3`, `w2`."""
-        return f"w{self.bits}"
+        """`w8`, `w3`; `w4t` with a scale a layer, `w4b32` with one a block."""
+        return f"w{self.bits}{_MARKS[self.granularity]}"
 
     @property
     def weight_bits(self) -> int:
@@ -79,17 +100,21 @@ class WeightOnly(Layout):
 
 @dataclass(frozen=True)
 class Static(Layout):
-    """Integer weights per channel, uint8 activations with calibrated ranges: integer arithmetic."""
+    """Integer weights, uint8 activations with calibrated ranges: integer arithmetic."""
 
     kind: ClassVar[str] = "static"
+    rounds_weights: ClassVar[bool] = True
+    rounds_activations: ClassVar[bool] = True
 
     bits: Literal[8, 4] = setting(8, _BITS)
     """Bits per stored weight; 4 is w4a8."""
+    granularity: Literal["channel", "tensor"] = setting("channel", _SCALES)
+    """What shares a weight's scale: an output channel's, or all of a layer's."""
 
     @property
     def key(self) -> str:
-        """`w8a8`, `w4a8`."""
-        return f"w{self.bits}a8"
+        """`w8a8`, `w4a8`; `w8a8t` with a scale a layer."""
+        return f"w{self.bits}a8{_MARKS[self.granularity]}"
 
     @property
     def weight_bits(self) -> int:
@@ -110,7 +135,7 @@ class DynamicLinear(Layout):
 
 
 LAYOUTS: Mapping[str, type[Layout]] = {
-    each.kind: each for each in (Float32, Float16, WeightOnly, Static, DynamicLinear)
+    each.kind: each for each in (Float32, Float16, BFloat16, WeightOnly, Static, DynamicLinear)
 }
 """By kind."""
 
@@ -125,4 +150,5 @@ INTEGER_LAYOUTS: Mapping[str, Layout] = {
         Static(4),
     )
 }
-"""By key: the layouts for which training can make up, since they round every layer's weights."""
+"""By key: the layouts for which training can make up, since they round every layer's weights, with
+one scale per output channel."""

@@ -7,7 +7,15 @@ from typing import Any
 from spaces.domains import Choice
 from spaces.errors import UnknownNameError
 from spaces.schemes.calibration import CALIBRATIONS, Calibration
-from spaces.schemes.layouts import DynamicLinear, Float16, Float32, Layout, Static, WeightOnly
+from spaces.schemes.layouts import (
+    BFloat16,
+    DynamicLinear,
+    Float16,
+    Float32,
+    Layout,
+    Static,
+    WeightOnly,
+)
 from spaces.settings import Setting, Settings, Word, setting
 
 
@@ -26,15 +34,18 @@ class _Schemes(dict[str, Scheme]):
 
     def __missing__(self, name: str) -> Scheme:
         preset, *words = name.split("+")
-        if not words or preset not in self or not self[preset].layout.rounds_weights:
+        if not words or preset not in self:
             raise KeyError(name)
-        changes: dict[str, Any] = {}
+        layout, changes = self[preset].layout, dict[str, Any]()
         for word in words:
             changes |= CALIBRATIONS[word]
         # One name a scheme: what is written twice, or in another order, is no name.
         if words != [word for word in CALIBRATIONS if word in words] or len(changes) < len(words):
             raise KeyError(name)
-        return Scheme(name, self[preset].layout, replace(self[preset].calibration, **changes))
+        calibration = replace(self[preset].calibration, **changes)
+        if not _can_have(layout, calibration):
+            raise KeyError(name)
+        return Scheme(name, layout, calibration)
 
     def __contains__(self, name: object) -> bool:
         if super().__contains__(name):
@@ -43,6 +54,15 @@ class _Schemes(dict[str, Scheme]):
             return isinstance(name, str) and bool(self[name])
         except KeyError:
             return False
+
+
+def _can_have(layout: Layout, calibration: Calibration) -> bool:
+    """Say whether a layout has what a calibration chooses."""
+    if layout.rounds_activations:
+        return True
+    # What looks at images for codes fits the ranges of weights along.
+    of_weights = ("min_max", "mse") if calibration.rounding == "nearest" else ("min_max",)
+    return layout.rounds_weights and calibration.observer in of_weights
 
 
 SCHEMES: Mapping[str, Scheme] = _Schemes(
@@ -57,6 +77,16 @@ SCHEMES: Mapping[str, Scheme] = _Schemes(
         "int8_dynamic": DynamicLinear(),
         "int3_weight_only": WeightOnly(3),
         "int2_weight_only": WeightOnly(2),
+        "bf16": BFloat16(),
+        "int7_weight_only": WeightOnly(7),
+        "int6_weight_only": WeightOnly(6),
+        "int5_weight_only": WeightOnly(5),
+        "int4_block32": WeightOnly(4, "block32"),
+        "int3_block32": WeightOnly(3, "block32"),
+        "int2_block32": WeightOnly(2, "block32"),
+        "int4_per_tensor": WeightOnly(4, "tensor"),
+        "int8_static_per_tensor": Static(8, "tensor"),
+        "w4a8_per_tensor": Static(4, "tensor"),
     }.items()
 )
 """By name, from the least to the most compressed arithmetic; then what a study has to name."""
@@ -74,9 +104,8 @@ _SEARCHED = (
 names none again must find the same study."""
 
 
-_MADE = "any of {} with {} behind it".format(
-    ", ".join(name for name, one in SCHEMES.items() if one.layout.rounds_weights),
-    " or ".join(f"+{word}" for word in CALIBRATIONS),
+_MADE = "or one with integer weights and, each behind a +, words of {} in this order".format(
+    ", ".join(CALIBRATIONS)
 )
 """How schemes that are no presets are written."""
 

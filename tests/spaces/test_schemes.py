@@ -19,6 +19,11 @@ def test_a_word_behind_a_preset_says_how_it_is_calibrated() -> None:
     assert scheme_named("int4_weight_only+gpfq").layout == WeightOnly(4)
     assert scheme_named("int4_weight_only+gpfq").calibration == Calibration(rounding="gpfq")
     assert scheme_named("w4a8+quantease").layout == Static(4)
+    assert scheme_named("w4a8+mse+gpfq").calibration == Calibration("mse", "gpfq")
+    assert scheme_named("int4_weight_only+mse").calibration == Calibration("mse")
+    every = scheme_named("w4a8_per_tensor+equalized+percentile_99.9+adaround+bias_corrected")
+    assert every.calibration == Calibration("percentile_99.9", "adaround", True, True)
+    assert every.layout == Static(4, "tensor")
     assert scheme_named("w4a8+quantease").name == "w4a8+quantease"
     assert "w4a8+quantease" in SCHEMES
     assert "w4a8+quantease" not in list(SCHEMES)
@@ -35,17 +40,22 @@ def test_a_word_behind_a_preset_says_how_it_is_calibrated() -> None:
         "int4_weight_only+gpfq+gpfq",
         "int4_weight_only+gpfq+quantease",
         "int4_weight_only+nearest",
-        "int5_weight_only+gpfq",
+        "int9_weight_only+gpfq",
+        "w4a8+gpfq+mse",
+        "w4a8+mse+percentile_99.9",
+        "int4_weight_only+percentile_99.9",
+        "int4_weight_only+mse+gpfq",
+        "w4a8+min_max",
         "",
     ],
 )
 def test_what_is_no_scheme_is_refused_with_what_there_is(name: str) -> None:
     assert name not in SCHEMES
-    with pytest.raises(UnknownNameError, match=r"with \+gpfq or \+quantease behind it"):
+    with pytest.raises(UnknownNameError, match="each behind a \\+, words of equalized"):
         scheme_named(name)
     (scheme,) = own_settings(Quantize)
     rule = scheme.setting.rule
     assert rule is not None
     assert rule.read("quantize.scheme", "w4a8+gpfq") == "w4a8+gpfq"
-    with pytest.raises(InputError, match=r"w4a8, .* with \+gpfq or \+quantease behind it, got"):
+    with pytest.raises(InputError, match=r"w4a8, .*, words of equalized, .* in this order, got"):
         rule.read("quantize.scheme", name)

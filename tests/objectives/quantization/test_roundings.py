@@ -7,17 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from objectives.quantization import quantize_weight
+from objectives.quantization import Form, Moments, quantize_weight
+from objectives.quantization.moments import output_error
 from objectives.quantization.roundings import (
-    Moments,
     best_scale,
     chosen_weight,
     coordinate_descent,
-    fitted_scale,
     gpfq,
-    output_error,
 )
-from spaces import ROUNDINGS
+from objectives.quantization.weights import BLOCK, fitted_scale
+from spaces import ROUNDINGS, Granularity
 
 OUT, WIDE, EXAMPLES = 6, 4, 40
 LEARNED = [name for name in ROUNDINGS if name != "nearest"]
@@ -30,8 +29,17 @@ def layer(seed: int, groups: int = 1) -> tuple[Tensor, Tensor, Tensor, Moments]:
     exact = mixing @ torch.randn(groups, WIDE, EXAMPLES, dtype=torch.float64)
     rounded = exact + 0.1 * torch.randn_like(exact)
     weight = torch.randn(OUT, WIDE, dtype=torch.float64)
-    moments = Moments(rounded @ exact.transpose(1, 2), rounded @ rounded.transpose(1, 2))
-    return weight, exact, rounded, moments
+    return weight, exact, rounded, sums(exact, rounded)
+
+
+def sums(exact: Tensor, rounded: Tensor) -> Moments:
+    return Moments(
+        rounded @ exact.transpose(1, 2),
+        rounded @ rounded.transpose(1, 2),
+        exact.mean(2),
+        rounded.mean(2),
+        exact.shape[2],
+    )
 
 
 def outputs(weight: Tensor, read: Tensor) -> Tensor:
@@ -48,11 +56,12 @@ def test_the_error_is_that_of_what_the_layer_gives(groups: int) -> None:
 
 
 @pytest.mark.parametrize("groups", [1, 2])
-@pytest.mark.parametrize("limit", [1, 7])
-def test_gpfq_follows_the_path_of_its_definition(groups: int, limit: int) -> None:
+@pytest.mark.parametrize("bits", [2, 4])
+def test_gpfq_follows_the_path_of_its_definition(groups: int, bits: int) -> None:
     weight, exact, rounded, moments = layer(2, groups)
+    limit = Form(bits).limit
     scale = weight.abs().amax(1) / limit
-    found = gpfq(weight, scale, limit, moments)
+    found = gpfq(weight, scale[:, None], Form(bits), moments)
     for row in range(OUT):
         group = row * groups // OUT
         path = torch.zeros(EXAMPLES, dtype=torch.float64)
@@ -68,35 +77,59 @@ def test_gpfq_follows_the_path_of_its_definition(groups: int, limit: int) -> Non
 def test_no_single_code_betters_where_coordinate_descent_ends(seed: int) -> None:
     print("seed", seed)
     weight, _, _, moments = layer(seed, groups=2)
-    limit = 3
-    scale = weight.abs().amax(1) / limit
-    begun = gpfq(weight, scale, limit, moments)
-    ended = coordinate_descent(weight, begun, scale, limit, moments, sweeps=100)
-    error = output_error(weight, ended * scale[:, None], moments)
-    assert torch.all(error <= output_error(weight, begun * scale[:, None], moments) + 1e-9)
-    for t, code in product(range(WIDE), range(-limit, limit + 1)):
+    form = Form(3)
+    scale = weight.abs().amax(1, keepdim=True) / form.limit
+    begun = gpfq(weight, scale, form, moments)
+    ended = coordinate_descent(weight, begun, scale, form, moments, sweeps=100)
+    error = output_error(weight, ended * scale, moments)
+    assert torch.all(error <= output_error(weight, begun * scale, moments) + 1e-9)
+    for t, code in product(range(WIDE), range(-form.limit, form.limit + 1)):
         other = ended.clone()
         other[:, t] = code
-        assert torch.all(output_error(weight, other * scale[:, None], moments) >= error - 1e-9)
+        assert torch.all(output_error(weight, other * scale, moments) >= error - 1e-9)
 
 
 def test_the_best_scale_is_where_the_error_is_least() -> None:
     weight, _, _, moments = layer(3)
-    codes = gpfq(weight, weight.abs().amax(1) / 3, 3, moments)
+    form, halves = Form(3), torch.full((OUT, 1), 0.5, dtype=torch.float64)
+    codes = gpfq(weight, weight.abs().amax(1, keepdim=True) / 3, form, moments)
     codes[0] = 0
-    scale = best_scale(weight, codes, torch.full((OUT,), 0.5, dtype=torch.float64), moments)
+    scale = best_scale(weight, codes, halves, form, moments)
     assert scale[0] == 0.5
-    least = output_error(weight, codes * scale[:, None], moments)[1:]
+    least = output_error(weight, codes * scale, moments)[1:]
     for factor in (0.99, 1.01):
-        other = output_error(weight, codes * (factor * scale)[:, None], moments)[1:]
+        other = output_error(weight, codes * (factor * scale), moments)[1:]
         assert torch.all(other > least)
+    whole = Form(3, "tensor")
+    one = best_scale(weight, codes, halves, whole, moments)
+    assert len(one.unique()) == 1
+    least = output_error(weight, codes * one, moments).sum()
+    for factor in (0.99, 1.01):
+        assert output_error(weight, codes * (factor * one), moments).sum() > least
+
+
+def test_the_scales_of_blocks_better_the_error_one_after_another() -> None:
+    torch.manual_seed(8)
+    wide = 2 * BLOCK + 7
+    exact = torch.randn(1, wide, 200, dtype=torch.float64)
+    moments = sums(exact, exact + 0.1 * torch.randn_like(exact))
+    weight = torch.randn(OUT, wide, dtype=torch.float64)
+    form = Form(3, "block32")
+    scale = fitted_scale(weight, form)
+    assert scale.shape == (OUT, 3)
+    codes = gpfq(weight, scale, form, moments)
+    better = best_scale(weight, codes, scale, form, moments)
+    errors = [
+        output_error(weight, codes * form.steps(one, wide), moments) for one in (scale, better)
+    ]
+    assert torch.all(errors[1] < errors[0])
 
 
 def test_a_fitted_scale_is_the_best_share_of_the_largest_weight() -> None:
     weight, _, _, moments = layer(4)
     weight[2] = 0
-    scale = fitted_scale(weight, 1, moments)
     counts = moments.own[0].diagonal()
+    scale = fitted_scale(weight, Form(2), counts.expand_as(weight))
     for row in range(OUT):
         shares = torch.linspace(0.3, 1, 15, dtype=torch.float64) * weight[row].abs().max()
         errors = [
@@ -104,19 +137,60 @@ def test_a_fitted_scale_is_the_best_share_of_the_largest_weight() -> None:
             for one in shares
         ]
         if weight[row].any():
-            assert scale[row] == pytest.approx(shares[int(np.argmin(errors))])
+            assert float(scale[row]) == pytest.approx(float(shares[int(np.argmin(errors))]))
     assert torch.all(scale > 0)
 
 
+def test_what_biases_make_up_for_does_not_count() -> None:
+    weight, exact, rounded, _ = layer(9)
+    exact, rounded = exact + 3, rounded + 2
+    other = weight + 0.3 * torch.randn_like(weight)
+    moments = sums(exact, rounded)
+    short = moments.mean_change(weight, other)
+    change = outputs(weight, exact) - outputs(other, rounded)
+    torch.testing.assert_close(short, change.mean(1))
+    left = ((change - short[:, None]) ** 2).sum(1)
+    wanted = outputs(weight, exact - exact.mean(2, keepdim=True))
+    found = output_error(weight, other, moments.centred()) + (wanted**2).sum(1)
+    torch.testing.assert_close(found, left)
+
+
+def test_adaround_is_about_the_best_of_all_ways_up_and_down() -> None:
+    ratios = []
+    for seed in range(8):
+        print("seed", seed)
+        weight, _, _, moments = layer(seed)
+        form = Form(3)
+        floats = weight.float().numpy()
+        found = chosen_weight(floats, form, None, moments, "adaround")
+        scale = torch.from_numpy(found.scale).double()
+        below = (weight / scale).floor()
+        assert torch.all((below <= torch.from_numpy(found.codes) + 1e-9) | (below < -form.limit))
+        constant = -output_error(weight, weight, moments).sum()
+        every = [
+            output_error(weight, (below + torch.tensor(ups)).clamp(-3, 3) * scale, moments)
+            for ups in product((0.0, 1.0), repeat=WIDE)
+        ]
+        best = torch.stack(every).amin(0).sum() + constant
+        nearest = (weight / scale).round().clamp(-3, 3)
+        rows = torch.from_numpy(found.floats).double()
+        got = output_error(weight, rows, moments).sum() + constant
+        plain = output_error(weight, nearest * scale, moments).sum() + constant
+        ratios.append(float((got - best) / (plain - best + 1e-12)))
+    assert np.mean(ratios) < 0.25
+
+
+@pytest.mark.parametrize("granularity", ["channel", "tensor"])
 @pytest.mark.parametrize("bits", [8, 4, 3, 2])
 @pytest.mark.parametrize("rounding", LEARNED)
 def test_what_is_chosen_is_better_than_the_nearest_and_within_its_bits(
-    rounding: str, bits: int
+    rounding: str, bits: int, granularity: Granularity
 ) -> None:
     weight, _, _, moments = layer(5)
     floats = weight.float().numpy().reshape(OUT, 1, 2, 2)
-    nearest = quantize_weight(floats, bits)
-    found = chosen_weight(floats, nearest, None, moments, rounding)
+    form = Form(bits, granularity)
+    nearest = quantize_weight(floats, form)
+    found = chosen_weight(floats, form, None, moments, rounding)
     limit = 2 ** (bits - 1) - 1
     assert found.codes.dtype == np.int8
     assert found.codes.shape == floats.shape
@@ -135,14 +209,15 @@ def test_scales_keep_to_their_floor_and_unseen_weights_to_themselves(rounding: s
     own = rounded @ rounded.transpose(1, 2)
     floats = weight.float().numpy()
     floor = np.full(OUT, 0.7, np.float32)
-    nearest = quantize_weight(floats, 4, floor)
-    found = chosen_weight(floats, nearest, floor, Moments(own, own), rounding)
-    assert np.all(found.scale >= floor * (1 - 1e-6))
-    np.testing.assert_array_equal(found.codes[:, 1], np.rint(floats[:, 1] / found.scale))
+    mean = rounded.mean(2)
+    seen = Moments(own, own, mean, mean, EXAMPLES)
+    found = chosen_weight(floats, Form(4), floor, seen, rounding)
+    assert np.all(found.scale[:, 0] >= floor * (1 - 1e-6))
+    np.testing.assert_array_equal(found.codes[:, 1], np.rint(floats[:, 1] / found.scale[:, 0]))
 
 
 def test_an_unknown_rounding_is_not_taken_for_another() -> None:
     weight, _, _, moments = layer(7)
     floats = weight.float().numpy()
     with pytest.raises(KeyError):
-        chosen_weight(floats, quantize_weight(floats, 4), None, moments, "up")
+        chosen_weight(floats, Form(4), None, moments, "up")

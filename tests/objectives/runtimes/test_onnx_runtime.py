@@ -15,7 +15,15 @@ from objectives.runtimes import onnx_export, onnx_runtime, runtime_named
 from objectives.runtimes.onnx_runtime import OnnxArtifactWriter, OnnxRuntime
 from objectives.runtimes.onnx_template import GraphTemplate
 from objectives.sealed_folder import DamagedError
-from spaces import SCHEMES, InputError, Network, Static, UnknownNameError, scheme_named
+from spaces import (
+    SCHEMES,
+    Calibration,
+    InputError,
+    Network,
+    Static,
+    UnknownNameError,
+    scheme_named,
+)
 from tests.objectives.networks import (
     CLASSES,
     MOBILENET,
@@ -142,11 +150,12 @@ def test_dynamic_scores_do_not_depend_on_the_other_images(
 
 
 def test_percentile_narrows_the_grids(writer: OnnxArtifactWriter):
-    whole, clipped = writer.grids(100.0), writer.grids(99.0)
+    whole = writer.grids(Calibration())
+    clipped = writer.grids(Calibration("percentile_99.9"))
     assert whole.keys() == clipped.keys()
     assert all(clipped[name].scale <= whole[name].scale * 1.001 for name in whole)
     image = images(64, 3)
-    low, high = np.percentile(image, [0.5, 99.5])
+    low, high = np.percentile(image, [0.05, 99.95])
     assert clipped["image"].scale * 255 == pytest.approx(high - low, rel=0.01)
 
 

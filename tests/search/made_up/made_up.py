@@ -75,7 +75,7 @@ def register():
     """Add them to the mappings in which the project has its own."""
     STAGES["average"] = Average
     HANDLERS["average"] = AverageHandler()
-    SCHEMES["int8_clipped"] = Scheme("int8_clipped", Static(8), Calibration(percentile=99.0))
+    SCHEMES["int8_clipped"] = Scheme("int8_clipped", Static(8), Calibration("percentile_99.9"))
 
 
 def unregister():

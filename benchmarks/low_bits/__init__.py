@@ -1,0 +1,1 @@
+"""What layouts, calibrations and quantization-aware training leave of a trained network."""

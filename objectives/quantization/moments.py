@@ -1,0 +1,75 @@
+"""What a layer's codes are chosen by: sums of products of what it reads.
+
+Every way of choosing codes asks the same of calibration images: sums of products of what the layer
+reads, X in the float network and X' in the network whose earlier layers are rounded already, an
+example a column. With weights W [out, d] and what they become, Q, the squared error |W X - Q X'|^2
+over all examples is, but for what does not depend on Q, tr(Q H Q^T) - 2 tr(Q G W^T) with G = X'
+X^T and H = X' X'^T. So images are looked at once, whatever is tried, and a method's time does not
+depend on how many there are. Where biases make up for the mean of the error, what counts is its
+variance: the same with X and X' less their means.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+_DAMPING = 1e-4
+"""Of the mean of H's diagonal: what the images never show keeps its weights."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums over examples, a matrix a group of a convolution: [groups, d, d] in float64."""
+
+    crossed: Tensor
+    """G: row by what is read now, column by what the float network reads."""
+    own: Tensor
+    """H."""
+    exact_mean: Tensor
+    """Of what the float network reads, [groups, d]."""
+    mean: Tensor
+    """Of what is read now."""
+    examples: int
+
+    def centred(self) -> "Moments":
+        """Return those of X and X' less their means."""
+        before, now = self.exact_mean[:, None, :], self.mean[:, :, None]
+        return Moments(
+            self.crossed - self.examples * now * before,
+            self.own - self.examples * now * now.transpose(1, 2),
+            torch.zeros_like(self.exact_mean),
+            torch.zeros_like(self.mean),
+            self.examples,
+        )
+
+    def damped(self) -> "Moments":
+        """Return these with a little of the error of each weight in them."""
+        size = self.own.shape[-1]
+        mean = self.own.diagonal(dim1=1, dim2=2).mean(1)
+        added = torch.eye(size, dtype=self.own.dtype) * (_DAMPING * mean + 1e-30)[:, None, None]
+        return replace(self, crossed=self.crossed + added, own=self.own + added)
+
+    def mean_change(self, weight: Tensor, quantized: Tensor) -> Tensor:
+        """Return by how much each output falls short on average: [out], of weights [out, d]."""
+        exact, now = (
+            mean.repeat_interleave(len(weight) // len(mean), 0)
+            for mean in (self.exact_mean, self.mean)
+        )
+        return (weight * exact - quantized * now).sum(1)
+
+
+def output_error(weight: Tensor, quantized: Tensor, moments: Moments) -> Tensor:
+    """Return each output's squared error, less what it is with no weights at all: [out].
+
+    weight, quantized: [out, d], the outputs of a group behind each other.
+    """
+    wanted = products(weight, moments.crossed)
+    own = products(quantized, moments.own)
+    return (quantized * (own - 2 * wanted)).sum(1)
+
+
+def products(rows: Tensor, matrices: Tensor) -> Tensor:
+    """Return the matrix [d, d] of each output's group times its row: [out, d]."""
+    by_group = rows.reshape(len(matrices), -1, rows.shape[1])
+    return (by_group @ matrices.transpose(1, 2)).reshape(rows.shape)
