@@ -32,7 +32,7 @@ class StudySetup:
     """CPU threads of training and evaluation; part of what decides the bits of a result."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where training happens; artifacts are always run by their runtime on the CPU."""
-    runtime: Literal["onnxruntime", "executorch"] = "onnxruntime"
+    runtime: Literal["onnxruntime", "executorch", "openvino"] = "onnxruntime"
     """What runs the artifacts."""
     measure: MeasureName = "accuracy"
     """What a network is judged by (objectives.measures), in training and as a point."""

@@ -40,7 +40,7 @@ OBJECTIVES: tuple[Objective, ...] = ("accuracy", "size_bytes", "latency_ms")
 class RuntimeTable(Table):
     """[runtime]: what runs the artifacts, and how arithmetic is done."""
 
-    name: Literal["onnxruntime", "executorch"] = "onnxruntime"
+    name: Literal["onnxruntime", "executorch", "openvino"] = "onnxruntime"
     """What runs the artifacts; their costs and accuracies are its own."""
     threads: int = Field(1, ge=THREADS.least, le=THREADS.most)
     """CPU threads of training, of scoring and of the latency measured."""

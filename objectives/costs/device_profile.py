@@ -166,7 +166,28 @@ def open_artifact(
         module = portable_lib._load_for_executorch(str(path))  # noqa: SLF001
         inputs = [torch.from_numpy(image)]
         return lambda: module.forward(inputs)
-    raise ValueError(f"the manifest's runtime must be onnxruntime or executorch, got {runtime!r}")
+    if runtime == "openvino":
+        # Its import sends usage data, and without this module it does not.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+        import openvino
+
+        core = openvino.Core()
+        model = core.read_model(path)
+        model.reshape(list(image.shape))
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": "f32",
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
+            "ENABLE_CPU_PINNING": False,
+        }
+        request = core.compile_model(model, "CPU", settings).create_infer_request()
+        request.set_input_tensor(openvino.Tensor(image))
+        infer: Callable[[], object] = request.infer
+        return infer
+    raise ValueError(
+        f"the manifest's runtime must be onnxruntime, executorch or openvino, got {runtime!r}"
+    )
 
 
 def fingerprint(runtime: str) -> dict[str, str]:

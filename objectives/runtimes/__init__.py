@@ -13,8 +13,8 @@ __all__ = [
     "runtime_named",
 ]
 
-RUNTIMES = ("onnxruntime", "executorch")
-"""Names `runtime_named` knows; executorch is an extra."""
+RUNTIMES = ("onnxruntime", "executorch", "openvino")
+"""Names `runtime_named` knows; all but the first are extras."""
 
 
 def runtime_named(name: str) -> Runtime:
@@ -30,4 +30,8 @@ def runtime_named(name: str) -> Runtime:
         from objectives.runtimes.executorch_runtime import ExecutorchRuntime
 
         return ExecutorchRuntime()
+    if name == "openvino":
+        from objectives.runtimes.openvino_runtime import OpenvinoRuntime
+
+        return OpenvinoRuntime()
     raise UnknownNameError("runtime", name, RUNTIMES)

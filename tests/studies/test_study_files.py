@@ -263,7 +263,7 @@ def test_a_folder_is_not_a_study_file(tmp_path: Path) -> None:
         ("pruning.delta=1", "pruning.delta: must be less than 1, got 1"),
         ("pruning.delta=nan", "pruning.delta: must be a finite number, got nan"),
         ("bounds.accuracy_of_teacher=1.1", "bounds.accuracy_of_teacher: must be less than or"),
-        ("runtime.name=tflite", "runtime.name: must be 'onnxruntime' or 'executorch', got 'tfl"),
+        ("runtime.name=tflite", "runtime.name: must be 'onnxruntime', 'executorch' or 'openvino'"),
         (
             "space.distill.alpha={low=0,high=2,step=0.5}",
             "space.distill.alpha: must be in [0, 1], got 1.5",

@@ -241,5 +241,5 @@ def test_weights_of_another_network_are_refused(templates: Path, tmp_path: Path)
 
 
 def test_unknown_runtime_lists_the_known():
-    with pytest.raises(UnknownNameError, match="known are onnxruntime, executorch"):
+    with pytest.raises(UnknownNameError, match="known are onnxruntime, executorch, openvino"):
         runtime_named("tflite")
