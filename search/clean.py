@@ -88,13 +88,14 @@ def _needed(session: "Session", *, trust_modules: bool) -> tuple[frozenset[str],
     """Return the keys of the stages that a study needs, and in words which these are."""
     from objectives import keys_of_students
     from reports import counted
-    from spaces import InputError
+    from spaces import InputError, scheme_named
 
     is_finished = session.is_finished()
     students = _front(session) if is_finished else _open_students(session)
     try:
         session.allow_modules(trusted=trust_modules)
-        keys = keys_of_students(session.config.setup(), students.values())
+        schemes = [scheme_named(name) for name in session.config.search_space().schemes]
+        keys = keys_of_students(session.config.setup(), students.values(), schemes)
     except InputError as error:
         return _recorded(session, None), f"all that its trials recorded is kept, as {error}"
     kept = counted(len(students), "student")

@@ -59,7 +59,7 @@ class Artifacts:
 
         It stays at `keep` when that is given.
         """
-        writer = self._writer_of(weights, network)
+        writer = self.writer(weights, network)
         with tempfile.TemporaryDirectory(prefix="distilfront-") as folder:
             artifact = Path(folder) / self.runtime.file_name
             writer.write(scheme, artifact)
@@ -70,7 +70,8 @@ class Artifacts:
                 put_in_place(artifact, keep)
         return RunArtifact(weight, logits)
 
-    def _writer_of(self, weights: Path, network: Network) -> ArtifactWriter:
+    def writer(self, weights: Path, network: Network) -> ArtifactWriter:
+        """Return what writes the artifacts of `weights`."""
         if self._writer is None or self._writer[0] != weights:
             template = self.template(network)
             calibration = self._data.calibration(network.image_size)

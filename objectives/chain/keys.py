@@ -1,12 +1,13 @@
 """Under what a stage is cached: everything that changes its bits, and nothing else."""
 
 import importlib.metadata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import get_args
 
 import torch
 
+from objectives.chain.codes import CODES_VERSION
 from objectives.chain.handlers import handler_of
 from objectives.chain.inputs import file_digest
 from objectives.chain.teacher import ENSEMBLE_VERSION, LOGITS_VERSION, TEACHER_VERSION
@@ -19,6 +20,7 @@ from spaces import (
     InputError,
     LoadTeacher,
     Network,
+    Scheme,
     StudentConfig,
     StudySetup,
     TeacherConfig,
@@ -119,12 +121,27 @@ class StageKeys:
             *([] if fresh else [_pretrained(student.network, begins)]),
         )
 
+    def codes(self, weights: str, scheme: Scheme) -> str:
+        """Return the key of a scheme's learned codes, of weights by the key of their last stage."""
+        return self._key(
+            "codes",
+            CODES_VERSION,
+            weights,
+            essence(scheme.layout),
+            essence(scheme.calibration),
+            importlib.metadata.version("onnxruntime"),
+        )
+
     def _key(self, stage: str, version: int, parent: str | None, *settings: object) -> str:
         return digest(stage, version, parent, self._images, self._arithmetic, *settings)
 
 
-def keys_of_students(setup: StudySetup, students: Iterable[StudentConfig]) -> frozenset[str]:
+def keys_of_students(
+    setup: StudySetup, students: Iterable[StudentConfig], schemes: Collection[Scheme] = ()
+) -> frozenset[str]:
     """Return the keys of all stages of `students`, and of what their teacher leaves.
+
+    schemes: those whose learned codes, of the students and the teacher, belong to them.
 
     Raises InputError when the study's data, or what else decides the keys, is not here.
     """
@@ -132,7 +149,9 @@ def keys_of_students(setup: StudySetup, students: Iterable[StudentConfig]) -> fr
         raise InputError("it trains on device cuda, and torch finds none here")
     keys = StageKeys(setup, load_data(setup.data))
     prefixes = (prefix for student in students for prefix in student.prefixes)
-    return frozenset([*keys.all_teachers(), *map(keys.stage, prefixes)])
+    found = [*keys.all_teachers(), *map(keys.stage, prefixes)]
+    learned = [scheme for scheme in schemes if scheme.calibration.looks_at_layers]
+    return frozenset([*found, *(keys.codes(key, scheme) for key in found for scheme in learned)])
 
 
 def _pretrained(network: Network, name: str) -> object:

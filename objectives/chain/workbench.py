@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from objectives.chain.artifacts import TEMPLATES, Artifacts
 from objectives.chain.cache import Draft, Entry, StageCache
+from objectives.chain.codes import learn_codes
 from objectives.chain.epoch_reporter import EpochReporter, StageBuild, reported_entry
 from objectives.chain.handlers import StageWork, handler_of
 from objectives.chain.handlers.handler import WEIGHTS
@@ -30,7 +31,7 @@ from objectives.results import (
     TrainedTeacher,
     Verdict,
 )
-from objectives.runtimes import Template, runtime_named
+from objectives.runtimes import LearnsCodes, Template, runtime_named
 from objectives.training import AfterEpoch, TrainingGround
 from spaces import OWN_TEACHER, Network, Scheme, StudentConfig, StudySetup, student_key
 
@@ -160,9 +161,16 @@ class Workbench:
         """Write the student's artifact under `scheme`, weigh it, and score it by its runtime.
 
         The artifact stays at `keep` when that is given. Further schemes of the same student are
-        cheap: its folded weights and calibration are remembered.
+        cheap: its folded weights and calibration are remembered, and codes that were learned lie in
+        the cache.
         """
         begun = time.perf_counter()
+        writer, spent_before = self._artifacts.writer(student.weights, network), 0.0
+        # Weights of no stage have no key: their codes are learned when they are written.
+        learned = scheme.calibration.looks_at_layers and student.stages
+        if learned and isinstance(writer, LearnsCodes):
+            key = self.keys.codes(student.stages[-1].key, scheme)
+            spent_before = learn_codes(writer, scheme, self.cache, key)
         found = self._artifacts.run(student.weights, network, scheme, split, keep)
         scored = evaluation(
             found.logits,
@@ -171,7 +179,7 @@ class Workbench:
             split=split,
             size_bytes=found.size_bytes,
         )
-        return replace(scored, seconds=time.perf_counter() - begun)
+        return replace(scored, seconds=spent_before + time.perf_counter() - begun)
 
     def teacher_log_probabilities(
         self, split: Literal["validation", "test"], name: str = OWN_TEACHER

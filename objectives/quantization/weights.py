@@ -159,7 +159,8 @@ def _whole_scale(rows: Tensor, form: Form) -> Tensor:
         scale_dtype=torch.float32,
         zero_point_dtype=torch.int32,
     )
-    return scale.flatten().expand(len(rows)).reshape(blocks.shape[:2])
+    whole_scale: Tensor = scale.flatten().expand(len(rows)).reshape(blocks.shape[:2])
+    return whole_scale
 
 
 def _codes(rows: Tensor, steps: Tensor, form: Form) -> Tensor:

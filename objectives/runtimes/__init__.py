@@ -1,11 +1,21 @@
 """What turns trained weights into the file that is weighed, timed and scored, and runs it."""
 
-from objectives.runtimes.runtime import ArtifactWriter, PixelInput, PixelKind, Runtime, Template
+from objectives.runtimes.runtime import (
+    ArtifactWriter,
+    LayerMemory,
+    LearnsCodes,
+    PixelInput,
+    PixelKind,
+    Runtime,
+    Template,
+)
 from spaces import UnknownNameError
 
 __all__ = [
     "RUNTIMES",
     "ArtifactWriter",
+    "LayerMemory",
+    "LearnsCodes",
     "PixelInput",
     "PixelKind",
     "Runtime",

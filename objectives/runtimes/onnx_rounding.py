@@ -4,11 +4,13 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor
 from torch.nn import functional
@@ -26,6 +28,7 @@ from objectives.quantization import (
 from objectives.runtimes.onnx_constants import Array
 from objectives.runtimes.onnx_session import open_session
 from objectives.runtimes.onnx_template import FilledGraph, FoldedLayer
+from objectives.runtimes.runtime import LayerMemory
 from spaces import Calibration
 
 _EXAMPLES = 16384
@@ -49,37 +52,61 @@ def rounded_layers(
     grids: Mapping[str, ActivationGrid],
     images: Array,
     calibration: Calibration,
+    memory: LayerMemory | None = None,
 ) -> Rounded:
     """Round the weights of all layers, each after those before it.
 
-    grids: those of the activations, where they are rounded too. images: [n, 3, h, w].
+    grids: those of the activations, where they are rounded too. images: [n, 3, h, w]. memory: has
+    the layers that are rounded already, and gets the others.
     """
+    known = _known(filled, form, memory)
+    if memory is not None and memory.complete:
+        return known
     skeleton = filled.template.skeleton
     constants = _constants(filled)
     left = Counter(name for node in skeleton.graph.node for name in node.input)
     exact: dict[str, Array] = {skeleton.graph.input[0].name: images}
     rounded = {name: _on_grid(value, grids.get(name)) for name, value in exact.items()}
-    layers, weights = dict(filled.layers), dict[str, QuantizedWeight]()
+    layers, weights = dict(known.filled.layers), dict(known.weights)
     for node in skeleton.graph.node:
         folded, read, own = filled.layers.get(node.name), node.input[0], dict[str, Array]()
         if folded is not None and read in exact:
-            moments = _moments(node, folded, exact[read], rounded[read])
-            least = _floor(folded, grids.get(read))
-            layers[node.name], quantized = _rounded(folded, form, least, moments, calibration)
-            weights[node.name] = quantized
-            own[folded.layer.weight] = quantized.floats
+            if node.name not in weights:
+                moments = _moments(node, folded, exact[read], rounded[read])
+                least = _floor(folded, grids.get(read))
+                made = _rounded(folded, form, least, moments, calibration)
+                layers[node.name], weights[node.name] = made
+                if memory is not None:
+                    memory.keep(node.name, _arrays(*made))
+            own[folded.layer.weight] = weights[node.name].floats
             bias = layers[node.name].bias
             if folded.layer.bias is not None and bias is not None:
                 own[folded.layer.bias] = bias
         session = _session_of(node, skeleton, constants | exact)
         exact |= _run(session, constants | exact)
-        made = _run(session, constants | rounded | own)
-        rounded |= {name: _on_grid(value, grids.get(name)) for name, value in made.items()}
+        given = _run(session, constants | rounded | own)
+        rounded |= {name: _on_grid(value, grids.get(name)) for name, value in given.items()}
         for name in node.input:
             left[name] -= 1
             if not left[name]:
                 exact.pop(name, None)
                 rounded.pop(name, None)
+    return Rounded(replace(filled, layers=layers), weights)
+
+
+def _arrays(layer: FoldedLayer, weight: QuantizedWeight) -> dict[str, NDArray[np.generic]]:
+    """Return what a rounded layer is made of, for a memory."""
+    bias = {} if layer.bias is None else {"bias": layer.bias}
+    return {"codes": weight.codes, "scale": weight.scale, **bias}
+
+
+def _known(filled: FilledGraph, form: Form, memory: LayerMemory | None) -> Rounded:
+    """Return what a memory has: the inverse of `_arrays`."""
+    layers, weights = dict(filled.layers), dict[str, QuantizedWeight]()
+    for name, arrays in ({} if memory is None else memory.recall()).items():
+        found: Mapping[str, Any] = arrays
+        weights[name] = QuantizedWeight(found["codes"], found["scale"], form)
+        layers[name] = replace(layers[name], bias=found.get("bias"))
     return Rounded(replace(filled, layers=layers), weights)
 
 

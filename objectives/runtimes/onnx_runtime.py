@@ -1,7 +1,7 @@
 """onnxruntime: artifacts are float graphs exported once per network and filled."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -22,7 +22,13 @@ from objectives.runtimes.onnx_pixels import take_pixels
 from objectives.runtimes.onnx_rounding import Rounded, fitted_weights, rounded_layers
 from objectives.runtimes.onnx_session import open_session
 from objectives.runtimes.onnx_template import FilledGraph, GraphTemplate
-from objectives.runtimes.runtime import ArtifactWriter, PixelInput, PixelKind, Template
+from objectives.runtimes.runtime import (
+    ArtifactWriter,
+    LayerMemory,
+    PixelInput,
+    PixelKind,
+    Template,
+)
 from objectives.sealed_folder import DamagedError
 from spaces import (
     SCHEMES,
@@ -76,31 +82,37 @@ class OnnxArtifactWriter:
         """Write the artifact to `path`."""
         path.write_bytes(self.content(scheme).SerializeToString(deterministic=True))
 
+    def learn(self, scheme: Scheme, memory: LayerMemory) -> None:
+        """Choose the codes of `scheme`, or take them from `memory`; see LearnsCodes."""
+        layout, calibration = scheme.layout, scheme.calibration
+        if isinstance(layout, WeightOnly | Static) and calibration.looks_at_layers:
+            self._learned(layout, calibration, memory)
+
     def content(self, scheme: Scheme) -> onnx.ModelProto:
         """Return what `write` writes."""
         layout, calibration = scheme.layout, scheme.calibration
         grids = self.grids(calibration) if layout.rounds_activations else {}
         made = Rounded(self._graph(calibration), {})
         if isinstance(layout, WeightOnly | Static):
-            made = self._made(layout, calibration, grids)
+            if calibration.looks_at_layers:
+                made = self._learned(layout, calibration)
+            elif calibration.observer == "mse":
+                fitted = fitted_weights(made.filled, form_of(layout), grids)
+                made = Rounded(made.filled, fitted)
         return write_model(made.filled, layout, grids, made.weights)
 
-    def _made(
+    def _learned(
         self,
         layout: WeightOnly | Static,
         calibration: Calibration,
-        grids: Mapping[str, ActivationGrid],
+        memory: LayerMemory | None = None,
     ) -> Rounded:
-        """Return what is rounded otherwise than to the nearest code of a whole range."""
-        filled, form = self._graph(calibration), form_of(layout)
-        if calibration.looks_at_layers:
-            if (layout, calibration) not in self._rounded:
-                made = rounded_layers(filled, form, grids, self._images, calibration)
-                self._rounded[layout, calibration] = made
-            return self._rounded[layout, calibration]
-        if calibration.observer == "mse":
-            return Rounded(filled, fitted_weights(filled, form, grids))
-        return Rounded(filled, {})
+        if (layout, calibration) not in self._rounded:
+            grids = self.grids(calibration) if layout.rounds_activations else {}
+            self._rounded[layout, calibration] = rounded_layers(
+                self._graph(calibration), form_of(layout), grids, self._images, calibration, memory
+            )
+        return self._rounded[layout, calibration]
 
     def _graph(self, calibration: Calibration) -> FilledGraph:
         if not calibration.equalized:

@@ -1,7 +1,7 @@
 """OpenVINO: runs the files that onnxruntime's runtime writes; its latencies are its own.
 
-It reads every layout but those of 3 and 2 bits: their codes are put together by a function in the
-file (onnx_bit_planes), and OpenVINO 2026.4 takes no such functions.
+It reads every layout but those of 7 to 5, 3 and 2 bits and those with scales of blocks: a function
+in the file makes floats of their codes (onnx_functions), and OpenVINO 2026.4 takes none.
 
 Every file is compiled for one image. Left open, the number of images costs 4 to 13 percent of
 latency, and on one thread batches of a ResNet-20 are no faster.
@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from objectives.runtimes.onnx_runtime import OnnxRuntime
-from objectives.runtimes.runtime import ArtifactWriter, Template
+from objectives.runtimes.runtime import ArtifactWriter, LayerMemory, LearnsCodes, Template
 from spaces import (
     SCHEMES,
+    BFloat16,
     DynamicLinear,
     Float16,
     Float32,
@@ -34,10 +35,14 @@ from spaces import (
 LAYOUTS: tuple[Layout, ...] = (
     Float32(),
     Float16(),
+    BFloat16(),
     WeightOnly(8),
     WeightOnly(4),
+    WeightOnly(4, "tensor"),
     Static(8),
     Static(4),
+    Static(8, "tensor"),
+    Static(4, "tensor"),
     DynamicLinear(),
 )
 """Those that OpenVINO reads."""
@@ -61,6 +66,11 @@ class OpenvinoArtifactWriter:
     """What writes for onnxruntime, for the layouts that OpenVINO reads."""
 
     onnx: ArtifactWriter
+
+    def learn(self, scheme: Scheme, memory: LayerMemory) -> None:
+        """Choose the codes of `scheme`; see LearnsCodes."""
+        if isinstance(self.onnx, LearnsCodes):
+            self.onnx.learn(scheme, memory)
 
     def write(self, scheme: Scheme, path: Path) -> None:
         """Write the artifact to `path`; raises InputError for a layout that is not in LAYOUTS."""

@@ -1,9 +1,9 @@
 """The seam between the chain and what runs its artifacts."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,32 @@ class ArtifactWriter(Protocol):
         Equal weights and calibration images give equal bytes, and every set of weights of one
         architecture gives the same number of bytes.
         """
+        ...
+
+
+class LayerMemory(Protocol):
+    """Where a writer keeps what takes long, layer by layer, for whoever goes on with it."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every layer is there."""
+        ...
+
+    def recall(self) -> Mapping[str, Mapping[str, NDArray[np.generic]]]:
+        """Return what is kept: of each layer arrays by name."""
+        ...
+
+    def keep(self, layer: str, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Keep what a layer became."""
+        ...
+
+
+@runtime_checkable
+class LearnsCodes(Protocol):
+    """An ArtifactWriter that can choose codes of weights by what layers give."""
+
+    def learn(self, scheme: Scheme, memory: LayerMemory) -> None:
+        """Choose those of `scheme`, or take them from `memory`; `write` has them from then on."""
         ...
 
 

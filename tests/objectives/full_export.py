@@ -45,13 +45,19 @@ def stored_weights(artifact: Path) -> dict[str, torch.Tensor]:
         if kind == "half":
             weights[base] = torch.from_numpy(values.astype(np.float32))
         elif kind == "codes":
-            scale = torch.from_numpy(tensors[f"{base}_scale"].flatten())
             shape = tensors.get(f"{name}_shape")
             stored = values if shape is None else from_planes(values, shape)
             codes = torch.from_numpy(stored.astype(np.int32))
-            block = (1, *codes.shape[1:])
-            zero = torch.zeros(len(scale), dtype=torch.int32)
-            weights[base] = dequantize_affine(codes, block, scale, zero, torch.int32)
+            scale = torch.from_numpy(tensors[f"{base}_scale"].flatten())
+            parts = tensors.get(f"{base}_parts")
+            if parts is None:
+                block = (1, *codes.shape[1:]) if len(scale) > 1 else tuple(codes.shape)
+                zero = torch.zeros(len(scale), dtype=torch.int32)
+                weights[base] = dequantize_affine(codes, block, scale, zero, torch.int32)
+            else:
+                each = np.repeat(parts[:, :, 0].astype(np.float32), 32, axis=1)
+                rows = codes.flatten(1) * torch.from_numpy(each)[:, : codes[0].numel()]
+                weights[base] = (rows * scale[:, None]).reshape(codes.shape)
         elif values.dtype == np.float32 and values.ndim:
             weights.setdefault(name, torch.from_numpy(values.copy()))
     return weights
@@ -129,14 +135,15 @@ def quantized_statically(
     for theirs, ours in zip(graph.node, skeleton.node, strict=True):
         pairs.append((theirs.output[0], ours.output[0]))
         if theirs.op_type in {"Conv", "Gemm"}:
+            scales = tensors[f"{ours.input[1]}_scale"]
             overrides[theirs.input[1]] = [
                 {
                     "quant_type": QuantType.QInt8,
-                    "axis": 0,
+                    **({"axis": 0} if np.ndim(scales) else {}),
                     "scale": scale,
                     "zero_point": np.array(0, np.int8),
                 }
-                for scale in tensors[f"{ours.input[1]}_scale"]
+                for scale in np.atleast_1d(scales)
             ]
     for theirs, ours in pairs:
         if ours in grids:

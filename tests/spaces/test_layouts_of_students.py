@@ -60,7 +60,7 @@ def test_the_scheme_follows_from_the_layout_and_is_not_asked_for():
 
 
 def test_schemes_of_a_layout_are_all_that_have_it(monkeypatch):
-    clipped = Scheme("clipped", Static(8), Calibration(99.0))
+    clipped = Scheme("clipped", Static(8), Calibration("mse"))
     monkeypatch.setitem(SCHEMES, "clipped", clipped)
     known = space("float", "w8a8", schemes=(*SCHEME_NAMES, "clipped"))
     assert known.schemes_for("w8a8") == ("int8_static", "clipped")

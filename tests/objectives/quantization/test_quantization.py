@@ -7,12 +7,18 @@ from torch import nn
 
 from objectives.quantization import (
     BatchNorm,
+    Form,
     Range,
     activation_grid,
     fold_batch_norm,
     quantize_bias,
     quantize_weight,
     scale_floor_for_bias,
+)
+from objectives.quantization.primitives import (
+    MappingType,
+    choose_qparams_affine,
+    quantize_affine,
 )
 
 
@@ -50,10 +56,10 @@ def test_folded_convolution_is_convolution_and_norm(bias: bool, groups: int):
 )
 def test_weight_codes_follow_their_definition(bits: int, shape: tuple[int, ...]):
     weight = random_weight(1, *shape)
-    quantized = quantize_weight(weight, bits)
+    quantized = quantize_weight(weight, Form(bits))
     limit = 2 ** (bits - 1) - 1
     largest = np.abs(weight.reshape(len(weight), -1)).max(1)
-    np.testing.assert_allclose(quantized.scale, largest / limit, rtol=1e-6)
+    np.testing.assert_allclose(quantized.scale[:, 0], largest / limit, rtol=1e-6)
     per_channel = (-1, *[1] * (weight.ndim - 1))
     back = quantized.codes * quantized.scale.reshape(per_channel)
     assert np.all(np.abs(back - weight) <= 0.5001 * quantized.scale.reshape(per_channel))
@@ -61,16 +67,36 @@ def test_weight_codes_follow_their_definition(bits: int, shape: tuple[int, ...])
 
 
 def test_round_trip_of_codes_is_exact():
-    first = quantize_weight(random_weight(2, 8, 4, 3, 3), 4)
-    again = quantize_weight(first.codes * first.scale.reshape(-1, 1, 1, 1), 4)
+    first = quantize_weight(random_weight(2, 8, 4, 3, 3), Form(4))
+    again = quantize_weight(first.codes * first.scale.reshape(-1, 1, 1, 1), Form(4))
+    np.testing.assert_array_equal(first.floats, first.codes * first.scale.reshape(-1, 1, 1, 1))
     assert np.array_equal(first.codes, again.codes)
     np.testing.assert_allclose(first.scale, again.scale, rtol=1e-6)
+
+
+def test_scales_of_a_layer_and_of_blocks_are_those_of_torchao():
+    """Blocks, which torchao keeps as floats, are to a 255th of the channel's largest."""
+    weight = random_weight(4, 5, 8, 3, 3)[:, :, :2, :2]
+    rows = torch.from_numpy(weight.copy()).flatten(1)
+    for granularity, block in (("tensor", (5, 32)), ("block32", (1, 32)), ("channel", (1, 32))):
+        form = Form(4, granularity)
+        wide = rows if granularity != "block32" else rows.repeat(1, 2)
+        scale, _ = choose_qparams_affine(
+            wide, MappingType.SYMMETRIC, block, torch.int8, quant_min=-7, quant_max=7
+        )
+        found = quantize_weight(wide.numpy(), form)
+        expected = scale.reshape(-1, found.scale.shape[1]).expand(5, -1).numpy()
+        np.testing.assert_allclose(found.scale, expected, rtol=1e-6, atol=expected.max() / 255)
+        if granularity != "block32":
+            zero = torch.zeros_like(scale, dtype=torch.int32)
+            codes = quantize_affine(wide, block, scale, zero, torch.int8, -7, 7)
+            np.testing.assert_array_equal(found.codes, codes.numpy())
 
 
 def test_zero_channel_has_zero_codes():
     weight = random_weight(3, 3, 2, 3, 3)
     weight[1] = 0
-    quantized = quantize_weight(weight, 8)
+    quantized = quantize_weight(weight, Form(8))
     assert not quantized.codes[1].any()
     assert np.all(quantized.scale > 0)
 
@@ -79,8 +105,8 @@ def test_bias_of_a_zero_channel_survives_32_bits():
     bias = np.array([3.0, -2.0, 0.0], np.float32)
     input_scale = 0.02
     floor = scale_floor_for_bias(bias, input_scale)
-    quantized = quantize_weight(np.zeros((3, 2, 3, 3), np.float32), 8, floor)
-    codes, scale = quantize_bias(bias, input_scale, quantized.scale)
+    quantized = quantize_weight(np.zeros((3, 2, 3, 3), np.float32), Form(8), floor)
+    codes, scale = quantize_bias(bias, input_scale, quantized.scale[:, 0])
     np.testing.assert_allclose(codes * scale.astype(np.float64), bias, rtol=1e-6)
 
 
