@@ -83,16 +83,18 @@ class Space:
     @property
     def layouts(self) -> tuple[str, ...]:
         """Keys of the layouts that students can be trained for, ANY_LAYOUT where for none."""
-        last = self.stages[-1]
-        named = [
-            value
-            for name, (key, *_) in self.keys.items()
-            if key.table == last and key.declared.setting.names_layout
-            for value in map(str, self.values(name))
-        ]
-        if not named or self.can_skip(last):
-            named.append(ANY_LAYOUT)
-        return tuple(dict.fromkeys(named))
+        found: list[str] = []
+        for kind in reversed(self.stages):
+            keys = [key for key, *_ in self.keys.values() if key.table == kind]
+            named = [key for key in keys if key.declared.setting.names_layout]
+            for key in named:
+                skips = key.declared.setting.skips
+                found += [str(one) for one in self.values(key.name) if one != skips]
+            if not named:
+                found.append(ANY_LAYOUT)
+            if not self.can_skip(kind):  # No student ends with the stage before it.
+                break
+        return tuple(dict.fromkeys(found))
 
     @cached_property
     def networks(self) -> tuple[Network, ...]:

@@ -3,6 +3,7 @@
 from objectives.quantization.activations import ActivationGrid, Range, activation_grid, on_grid
 from objectives.quantization.batch_norm import BatchNorm, fold_batch_norm
 from objectives.quantization.equalization import equal_ranges
+from objectives.quantization.fitted import fitted_weight
 from objectives.quantization.moments import Moments
 from objectives.quantization.observers import ranges_seen
 from objectives.quantization.roundings import chosen_weight
@@ -29,6 +30,7 @@ __all__ = [
     "activation_grid",
     "chosen_weight",
     "equal_ranges",
+    "fitted_weight",
     "fold_batch_norm",
     "on_grid",
     "quantize_bias",

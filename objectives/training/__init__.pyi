@@ -20,6 +20,7 @@ from .methods import Sized as Sized
 from .methods import TrainingMethod as TrainingMethod
 from .methods import labels_loss as labels_loss
 from .methods import training_method as training_method
+from .quantization_aware import trained_through as trained_through
 from .teacher_signal import AskedTeacher as AskedTeacher
 from .teacher_signal import RecordedTeacher as RecordedTeacher
 from .teacher_signal import TeacherSignal as TeacherSignal

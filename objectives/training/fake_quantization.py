@@ -1,7 +1,8 @@
 """A network that computes, while it trains, with the weights that its artifact will hold."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -18,6 +19,9 @@ from objectives.quantization import (
 )
 from objectives.training.float_accuracy import evaluating
 from spaces import DistilfrontError, Layout, Static, WeightOnly
+
+Rounding = Callable[[Tensor], Tensor]
+"""From a weight [out, ...] to the one that its codes stand for."""
 
 _BATCH = 32
 """Calibration images a pass."""
@@ -37,45 +41,54 @@ def seen_through(model: nn.Module, layout: Layout, images: Tensor) -> Iterator[N
     Layers whose weight is shared, called more than once, or computed from others stay as they are.
     Raises DistilfrontError for a layout that is not known here.
     """
+    with layers_rounded(model, layout, images, partial(rounded_weight, bits=layout.weight_bits)):
+        yield
+
+
+@contextmanager
+def layers_rounded(
+    model: nn.Module, layout: Layout, images: Tensor, rounding: Rounding
+) -> Iterator[Mapping[str, "RoundedLayer"]]:
+    """Do what seen_through says with any rounding of weights; gives the layers, by name."""
     if not isinstance(layout, WeightOnly | Static):
         raise DistilfrontError(f"nothing is known of training for the layout {layout.key}")
     # As training does, which would put other layers in place of those that compute otherwise.
     speed_up_small_maps(model)
     model.to(images.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     layers = _layers(model)
-    grids = _grids(model, layers, images)
-    patched = []
+    grids = input_grids(model, layers, images)
+    patched: dict[str, RoundedLayer] = {}
     try:
-        for name, layer in layers.items():
-            if name in grids:
-                grid = grids[name] if isinstance(layout, Static) else None
-                layer.forward = _Rounded(layer, layout.weight_bits, grid)
-                patched.append(layer)
-        yield
+        for name, grid in grids.items():
+            own = RoundedLayer(layers[name], rounding, grid if isinstance(layout, Static) else None)
+            layers[name].forward, patched[name] = own, own
+        yield patched
     finally:
-        for layer in patched:
-            del layer.forward  # What its class has is there again.
+        for one in patched.values():
+            del one.layer.forward  # What its class has is there again.
 
 
-class _Rounded:
+class RoundedLayer:
     """The forward pass of a layer with rounded weights."""
 
-    def __init__(self, layer: nn.Module, bits: int, grid: ActivationGrid | None) -> None:
-        self._layer = layer
+    def __init__(self, layer: nn.Module, rounding: Rounding, grid: ActivationGrid | None) -> None:
+        """grid: of what the layer is given; None: that stays as it is."""
+        self.layer = layer
+        self.grid = grid
+        self._rounding = rounding
         self._plain = _Plain(cast("nn.Module", getattr(layer, "base_layer", layer)))
-        self._bits = bits
-        self._grid = grid
         # A weight that does not learn is rounded once.
         self._fixed = None if any(one.requires_grad for one in layer.parameters()) else self._made()
 
     def __call__(self, given: Tensor) -> Tensor:
+        """Return what the layer gives."""
         weight = self._made() if self._fixed is None else self._fixed
-        seen = given if self._grid is None else on_grid(given, self._grid)
+        seen = given if self.grid is None else on_grid(given, self.grid)
         result: Tensor = functional_call(self._plain, {"layer.weight": weight}, (seen,))
         return result
 
     def _made(self) -> Tensor:
-        rounded: Tensor = _StraightThrough.apply(merged_weight(self._layer), self._bits)
+        rounded: Tensor = _StraightThrough.apply(merged_weight(self.layer), self._rounding)
         return rounded
 
 
@@ -93,11 +106,11 @@ class _Plain(nn.Module):
 
 
 class _StraightThrough(torch.autograd.Function):
-    """Rounds a weight; the gradient passes as it is. No code is clipped, so none is cut off."""
+    """Rounds a weight; the gradient passes as it is, where a code is clipped too."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, bits: int) -> Tensor:  # noqa: ARG004
-        return rounded_weight(weight, bits)
+    def forward(ctx: Any, weight: Tensor, rounding: Rounding) -> Tensor:  # noqa: ARG004
+        return rounding(weight)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
@@ -160,7 +173,7 @@ def _layers(model: nn.Module) -> dict[str, nn.Module]:
     return found
 
 
-def _grids(
+def input_grids(
     model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor
 ) -> dict[str, ActivationGrid]:
     """Return the grids of the inputs of those layers that are called once a pass, by name."""

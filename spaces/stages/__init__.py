@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from spaces.stages.adapt import Adapt, RankPattern, TargetLayers
 from spaces.stages.adapters import ADAPTERS, Adapter
 from spaces.stages.distill import Distill
+from spaces.stages.quantize_aware import QuantizeAware
 from spaces.stages.stage import (
     ANY_LAYOUT,
     BASE_WEIGHTS,
@@ -21,6 +22,7 @@ from spaces.stages.stage import (
 STAGES: Mapping[str, type[Stage]] = {
     "distill": Distill,
     "adapt": Adapt,
+    "quantize_aware": QuantizeAware,
 }
 """By kind, as a study file has it under `chain.stages`."""
 
@@ -40,6 +42,7 @@ __all__ = [
     "Distill",
     "Leaf",
     "Prior",
+    "QuantizeAware",
     "RankPattern",
     "Stage",
     "TargetLayers",

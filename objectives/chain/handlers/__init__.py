@@ -9,11 +9,13 @@ from typing import Any
 from objectives.chain.handlers.adapt import AdaptHandler
 from objectives.chain.handlers.distill import DistillHandler
 from objectives.chain.handlers.handler import AsksTeachers, ChecksNetworks, StageHandler, StageWork
+from objectives.chain.handlers.quantize_aware import QuantizeAwareHandler
 from spaces import UnknownNameError
 
 HANDLERS: Mapping[str, StageHandler[Any]] = {
     "distill": DistillHandler(),
     "adapt": AdaptHandler(),
+    "quantize_aware": QuantizeAwareHandler(),
 }
 """By kind of stage."""
 

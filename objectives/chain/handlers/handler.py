@@ -1,6 +1,6 @@
 """What a kind of stage is to the workbench, and what handlers share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -87,7 +87,9 @@ class StageWork:
         images = self.ground.calibration(self.student.network.image_size)
         return seen_through(model, INTEGER_LAYOUTS[key], images)
 
-    def run(self, *, freeze_statistics: bool = False) -> TrainingRun:
+    def run(
+        self, *, freeze_statistics: bool = False, refresh: Callable[[], None] | None = None
+    ) -> TrainingRun:
         """Return how the stage trains: by its own method, or as the stage before it does."""
         student = self.student
         stage, last = student.stages[-1], len(student.stages) - 1
@@ -109,6 +111,7 @@ class StageWork:
             self.teachers.signal(teacher, method, views) if asks else None,
             views,
             freeze_statistics=freeze_statistics,
+            refresh=refresh,
         )
 
     def _ready(self, sized: Sized) -> Sized:
