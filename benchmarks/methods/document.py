@@ -67,7 +67,11 @@ student is a point of that layout alone. At 3 bits that is 89.1 % where a plain 
 ([three seeds, four layouts](../benchmarks/methods/quantization_aware.md)). `adapt.learns_from`: as
 the stage before, labels, teacher, or both. `full` is the control of equal compute:
 `python -m benchmarks.methods.adapters STUDY --work WORK` holds every adapter against it
-([each of them, on students of labels alone and of a teacher](../benchmarks/methods/adapted.md))."""
+([each of them, on students of labels alone and of a teacher](../benchmarks/methods/adapted.md)).
+
+The stage `quantize_aware` trains all weights so, by any method of the table above
+(`quantize_aware.method`), with scales that are fitted to the weights.
+`python -m benchmarks.methods.quantize_aware STUDY --work WORK` holds it against rounding alone."""
 
 _HOW = """\
 [{study}.toml](../benchmarks/methods/{study}.toml) by
