@@ -1,7 +1,7 @@
 """Quantization-aware training of given weights, against their rounding after training.
 
     python -m benchmarks.methods.quantize_aware STUDY --work WORK [--root FOLDER] [--images 4000]
-        [--epochs 3] [--layouts w8a8,w4a8,w4,w3,w2] [--method logit] [--learning-rate 0.0005]
+        [--epochs 3] [--layouts w8a8,w4a8,w4,w3,w2] [--method logit] [--learning-rate 0.0002]
         [--set key=value]...
 
 The teacher of the study, trained or loaded, is rounded as it is, to the nearest codes and to those

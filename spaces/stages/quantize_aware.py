@@ -47,9 +47,9 @@ class QuantizeAware(Views, Stage):
     """How it learns from the teacher."""
     epochs: int = setting(3, EPOCHS)
     learning_rate: float = setting(
-        0.0005, replace(LEARNING_RATE, domain=Choice((0.0002, 0.0005, 0.002)))
+        0.0002, replace(LEARNING_RATE, domain=Choice((0.0001, 0.0002, 0.0005)))
     )
-    """A tenth or less of what the weights were trained with."""
+    """Far below what the weights were trained with; the fewer bits, the higher is best."""
 
     @property
     def teaching(self) -> Method:
