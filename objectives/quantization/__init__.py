@@ -3,7 +3,6 @@
 from objectives.quantization.activations import ActivationGrid, Range, activation_grid, on_grid
 from objectives.quantization.batch_norm import BatchNorm, fold_batch_norm
 from objectives.quantization.equalization import equal_ranges
-from objectives.quantization.fitted import fitted_weight
 from objectives.quantization.moments import Moments
 from objectives.quantization.observers import ranges_seen
 from objectives.quantization.roundings import chosen_weight
@@ -12,6 +11,7 @@ from objectives.quantization.weights import (
     STEPS,
     Form,
     QuantizedWeight,
+    fitted_weight,
     quantize_bias,
     quantize_weight,
     rounded_weight,

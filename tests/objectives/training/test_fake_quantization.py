@@ -7,7 +7,13 @@ from peft import LoHaConfig, LoKrConfig, LoraConfig, get_peft_model
 from torch import nn
 
 from objectives.models import save_weights
-from objectives.quantization import BatchNorm, fold_batch_norm, quantize_weight, rounded_weight
+from objectives.quantization import (
+    BatchNorm,
+    Form,
+    fold_batch_norm,
+    quantize_weight,
+    rounded_weight,
+)
 from objectives.runtimes.onnx_runtime import OnnxRuntime
 from objectives.seeding import seeded
 from objectives.training import adaptation, logits_of, seen_through
@@ -33,7 +39,7 @@ def test_rounding_before_folding_is_rounding_after_it(bits: int, shape: tuple[in
     scale[0] = -0.0  # A dead channel.
     norm = BatchNorm(scale, shift, mean, rng.uniform(0.1, 2, shape[0]).astype(np.float32), 1e-5)
     folded, _ = fold_batch_norm(weight, None, norm)
-    quantized = quantize_weight(folded, bits)
+    quantized = quantize_weight(folded, Form(bits))
     column = (-1, *[1] * (len(shape) - 1))
     expected = quantized.codes * quantized.scale.reshape(column)
     rounded = rounded_weight(torch.from_numpy(weight), bits).numpy()
