@@ -10,7 +10,7 @@ from spaces import PERCENTILES
 
 _BINS = 4096
 """Of a histogram over the whole range: ranges are exact to 1 / 4096 of it."""
-_SHARES = np.linspace(0.1, 1, 91)
+_SHARES = np.linspace(0.1, 1, 46)
 """Of an end of the whole range: where a range of least squared error may end."""
 _TURNS = 2
 """So often the ends are chosen, each while the other stays."""
@@ -67,7 +67,9 @@ def _least_error(counts: NDArray[np.int64], whole: Range) -> Range:
         return float((heavy * (values - (codes - grid.zero_point) * grid.scale) ** 2).sum())
 
     best = whole
-    for _ in range(_TURNS):
-        best = min((Range(best.low, float(whole.high * one)) for one in _SHARES), key=error)
-        best = min((Range(float(whole.low * one), best.high) for one in _SHARES), key=error)
+    for _ in range(_TURNS if whole.low < 0 < whole.high else 1):
+        if whole.high > 0:
+            best = min((Range(best.low, float(whole.high * one)) for one in _SHARES), key=error)
+        if whole.low < 0:
+            best = min((Range(float(whole.low * one), best.high) for one in _SHARES), key=error)
     return best

@@ -150,7 +150,10 @@ def fitted_scale(rows: Tensor, form: Form, counts: Tensor | None = None) -> Tens
     errors = [
         _square_errors(part, weights, its, form.limit)
         for part, weights, its in zip(
-            blocks.split(several), heavy.split(several), scales.split(several, 1), strict=True
+            torch.split(blocks, several),
+            torch.split(heavy.expand(len(blocks), -1, -1), several),
+            torch.split(scales, several, 1),
+            strict=True,
         )
     ]
     best = torch.stack([form.together(one) for one in torch.cat(errors, 1)]).argmin(0)

@@ -1,0 +1,149 @@
+"""docs/schemes.md, made from the declarations of all schemes and from what was measured of them.
+
+    python -m benchmarks.low_bits.document > docs/schemes.md
+
+A test holds the page to this.
+"""
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from benchmarks.low_bits.schemes import names
+from objectives.runtimes import RUNTIMES
+from spaces import OBSERVERS, ROUNDINGS, SCHEMES, Layout, network_in_words, scheme_named
+
+_HERE = Path(__file__).parent
+EFFECTS, LATENCIES = _HERE / "schemes.jsonl", _HERE / "latencies.jsonl"
+_SHOWN = "cifar_resnet20@1"
+"""The network of the table of layouts."""
+
+_HEAD = """\
+# Schemes
+
+Made by `python -m benchmarks.low_bits.document` from what the schemes declare of themselves and
+from what was measured. A study file selects any of them, as in
+`[space.quantize] scheme = ["fp32", "int8_static", "int4_weight_only+refined"]`.
+
+A scheme is a layout, which decides the file's bytes and its latency, and a calibration, which
+decides the numbers in it and costs nothing when it is run. The name of a layout's preset alone
+calibrates in the plainest way: ranges from the smallest to the largest value, codes to nearest."""
+
+_CALIBRATIONS = """\
+Words behind a preset's name, each behind a `+`, in this order:
+
+- `equalized`: channels between two layers are scaled until both have equal ranges of weights, as
+  far as the network stays the same (Nagel et al. 2019, section 4.1; a ReLU6 is left as it was on
+  the calibration images). For scales of a whole layer.
+- One observer, of the ranges of activations (and `mse` of those of weights, where codes are to
+  nearest): {observers}.
+- One rounding, of the weights of all layers with integer weights: {roundings}.
+- `bias_corrected`: biases make up for what rounding changes in the mean of what a layer gives
+  (Nagel et al. 2019, section 4.2, from calibration images); roundings then look at the rest.
+
+All roundings but nearest, and `bias_corrected`, round one layer after another by what it reads on
+the calibration images (`data.calibration_images`, 128) in the network as it is and in the one whose
+earlier layers are rounded. That takes seconds to minutes, is kept in the stage cache, and goes on
+where it was when the process is killed."""
+
+_LAYOUTS = """\
+Bytes of a {network} and its latency on one thread beside fp32 in the same run
+(`python -m benchmarks.low_bits.latencies`, {device}). Weight-only layouts are floats again once
+they are loaded: they save bytes, not time."""
+
+_EFFECTS = """\
+[{study}.toml](../benchmarks/low_bits/{study}.toml) by `python -m benchmarks.low_bits.schemes`: the
+artifact's accuracy on {images:,} test images in percent, mean over sets of 128 calibration images
+(how many stands under "sets") and their standard deviation; what is lost of fp32's {whole:.2f}; CPU
+seconds to choose ranges and codes, on one thread."""
+
+
+def schemes_page(effects: Sequence[Mapping[str, Any]], costs: Sequence[Mapping[str, Any]]) -> str:
+    """Return the page as Markdown; of journals' lines."""
+    parts = [_HEAD, "## Layouts", *_layouts(costs), "## Calibrations", _calibrations()]
+    for network in dict.fromkeys(line["network"] for line in effects):
+        own = [line for line in effects if line["network"] == network]
+        parts += [f"## {network_in_words(network)}", *_effects(network, own)]
+    return "\n\n".join(parts) + "\n"
+
+
+def lines(journal: Path) -> list[dict[str, Any]]:
+    """Return what a journal has, nothing where there is none."""
+    if not journal.is_file():
+        return []
+    return [json.loads(line) for line in journal.read_text().splitlines()]
+
+
+def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
+    written = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in written)
+
+
+def _calibrations() -> str:
+    def listed(words: Mapping[str, str], plain: str) -> str:
+        return "; ".join(f"`{name}`, {said}" for name, said in words.items() if name != plain)
+
+    return _CALIBRATIONS.format(
+        observers=listed(OBSERVERS, "min_max"), roundings=listed(ROUNDINGS, "nearest")
+    )
+
+
+def _layouts(costs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    shown = [line for line in costs if line["network"] == _SHOWN]
+    by_place = {(line["runtime"], line["layout"]): line for line in shown}
+    device = next((line["device"]["processor"] for line in shown), "no machine yet")
+    yield _LAYOUTS.format(network=network_in_words(_SHOWN), device=device)
+
+    def rows() -> Iterator[Sequence[str]]:
+        for name, scheme in SCHEMES.items():
+            own = [by_place.get((runtime, scheme.layout.key)) for runtime in RUNTIMES]
+            size = next((f"{line['bytes']:,}" for line in own if line), "")
+            ratios = [f"{line['ratio']:.2f}" if line else "-" for line in own]
+            yield [f"`{name}`", f"`{scheme.layout.key}`", _words(scheme.layout), size, *ratios]
+
+    yield _table(["preset", "layout", "what is in the file", "bytes", *RUNTIMES], rows())
+
+
+def _words(layout: Layout) -> str:
+    first = (inspect.getdoc(type(layout)) or "").splitlines()[0].rstrip(".")
+    granularity = getattr(layout, "granularity", None)
+    scales = {"channel": "channel", "tensor": "layer", "block32": "32 weights"}.get(
+        granularity or ""
+    )
+    return first if scales is None else f"{first}; {layout.weight_bits} bits, a scale a {scales}"
+
+
+def _effects(network: str, own: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    by_scheme: dict[str, list[Mapping[str, Any]]] = {}
+    for line in own:
+        by_scheme.setdefault(line["scheme"], []).append(line)
+    whole = mean(line["accuracy"] for line in by_scheme["fp32"])
+    study = network.partition("@")[0].removeprefix("cifar_")
+    yield _EFFECTS.format(study=study, images=own[0]["images"], whole=whole)
+
+    def rows() -> Iterator[Sequence[str]]:
+        for name in names():
+            measured = by_scheme.get(name, [])
+            if not measured:
+                continue
+            values = [line["accuracy"] for line in measured]
+            spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
+            seconds = min(line["seconds"] for line in measured)
+            yield [
+                f"`{name}`",
+                f"`{scheme_named(name).layout.key}`",
+                f"{measured[0]['bytes']:,}",
+                f"{mean(values):.2f}{spread}",
+                f"{mean(values) - whole:+.2f}",
+                f"{seconds:.1f}",
+                str(len(values)),
+            ]
+
+    yield _table(["scheme", "layout", "bytes", "accuracy", "of fp32", "seconds", "sets"], rows())
+
+
+if __name__ == "__main__":
+    print(schemes_page(lines(EFFECTS), lines(LATENCIES)), end="")
