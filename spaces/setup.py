@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from spaces.data import DataConfig
 from spaces.errors import UnknownNameError
+from spaces.schemes import LayerSensitivity
 from spaces.settings import SEED, Number, check_numbers
 from spaces.stages import OWN_TEACHER
 from spaces.teachers import (
@@ -38,6 +39,8 @@ class StudySetup:
     """What a network is judged by (objectives.measures), in training and as a point."""
     modules: tuple[str, ...] = ()
     """Folders in which a `module:function` is looked for, after the current one, once trusted."""
+    sensitivity: tuple[LayerSensitivity, ...] = ()
+    """Of a reference student's layers: what bits by layer are decided by."""
     teachers: tuple[NamedTeacher, ...] = ()
     """Beside its own, those that a stage can name. Raises InputError where one rests on a teacher
     that is not there, or on itself."""

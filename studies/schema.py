@@ -17,6 +17,7 @@ from spaces import (
     digest,
     is_users_function,
     keys_of,
+    sensitivity_of,
 )
 from studies.bounds_table import BoundsTable
 from studies.folder import check_name
@@ -112,6 +113,9 @@ class StudyConfig(Table):
     pruning: PruningTable = PruningTable()
     sampler: SamplerTable = SamplerTable()
     costs: CostsTable = CostsTable()
+    sensitivity: dict[str, tuple[float, float, float, float]] = Field({})
+    """By layer, what it loses with 8, 4, 3 and 2 bits a weight: nats an image, measured by
+    `python -m search.sensitivity`, which prints this table. Schemes of bits by layer need it."""
     bounds: BoundsTable = BoundsTable()
     report: ReportTable = ReportTable()
 
@@ -211,6 +215,7 @@ class StudyConfig(Table):
             runtime=self.runtime.name,
             measure=cast("MeasureName", self.objectives[0]),
             modules=self.modules,
+            sensitivity=sensitivity_of(self.sensitivity),
             teachers=named_teachers(self.teacher, self.teachers, self.data.image_size),
         )
 
@@ -239,8 +244,9 @@ class StudyConfig(Table):
         kept = ("objectives", "seed", "data", "teacher", "chain", "runtime")
         identity = {key: values[key] for key in kept}
         del identity["data"]["root"]
-        if self.teachers:
-            identity["teachers"] = values["teachers"]
+        for table in ("teachers", "sensitivity"):
+            if values.get(table):
+                identity[table] = values[table]
         identity["space"] = nested(
             {
                 name: written(domain)

@@ -14,7 +14,8 @@ from typing import Any
 
 from benchmarks.low_bits.schemes import names
 from objectives.runtimes import RUNTIMES
-from spaces import OBSERVERS, ROUNDINGS, SCHEMES, Layout, network_in_words, scheme_named
+from spaces import OBSERVERS, ROUNDINGS, SCHEMES, Layout, scheme_named
+from spaces.network import network_in_words
 
 _HERE = Path(__file__).parent
 EFFECTS, LATENCIES = _HERE / "schemes.jsonl", _HERE / "latencies.jsonl"

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from objectives.data import Data
 from objectives.runtimes import ArtifactWriter, Runtime, Template
-from spaces import Network, Scheme
+from spaces import LayerSensitivity, Network, Scheme
 
 TEMPLATES = "templates"
 """Folder of the cache in which a runtime keeps what it prepares of a network."""
@@ -30,11 +31,19 @@ class RunArtifact:
 class Artifacts:
     """Writes and runs artifacts; the last weights stay folded and calibrated."""
 
-    def __init__(self, runtime: Runtime, data: Data, templates_dir: Path, threads: int) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        data: Data,
+        templates_dir: Path,
+        threads: int,
+        sensitivity: Sequence[LayerSensitivity] = (),
+    ) -> None:
         self.runtime = runtime
         self._data = data
         self._templates_dir = templates_dir
         self._threads = threads
+        self._sensitivity = sensitivity
         self._templates: dict[str, Template] = {}
         self._writer: tuple[Path, ArtifactWriter] | None = None
         self._images: dict[tuple[str, int], NDArray[np.float32]] = {}
@@ -75,7 +84,8 @@ class Artifacts:
         if self._writer is None or self._writer[0] != weights:
             template = self.template(network)
             calibration = self._data.calibration(network.image_size)
-            self._writer = (weights, self.runtime.writer(template, weights, calibration))
+            writer = self.runtime.writer(template, weights, calibration, self._sensitivity)
+            self._writer = (weights, writer)
         return self._writer[1]
 
     def _images_of(

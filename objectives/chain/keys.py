@@ -16,6 +16,7 @@ from objectives.models import pretrained_file, source_files
 from spaces import (
     NO_WEIGHTS,
     OWN_TEACHER,
+    BitsByLayer,
     Ensemble,
     InputError,
     LoadTeacher,
@@ -129,6 +130,7 @@ class StageKeys:
             weights,
             essence(scheme.layout),
             essence(scheme.calibration),
+            essence(self._setup.sensitivity) if scheme.layout.kind == BitsByLayer.kind else None,
             importlib.metadata.version("onnxruntime"),
         )
 

@@ -30,6 +30,7 @@ from objectives.models import (
 )
 from objectives.runtimes import runtime_named
 from spaces import (
+    BitsByLayer,
     InputError,
     LoadTeacher,
     Network,
@@ -39,6 +40,7 @@ from spaces import (
     TrainTeacher,
     in_one_line,
     is_users_function,
+    scheme_named,
 )
 
 Checked = TypeVar("Checked")
@@ -141,6 +143,12 @@ def check_setup(
         raise InputError(
             f"{runtime.name} cannot write {', '.join(beyond)}: quantize.scheme can have "
             f"{', '.join(runtime.schemes())}"
+        )
+    by_layer = [one for one in schemes if isinstance(scheme_named(one).layout, BitsByLayer)]
+    if by_layer and not setup.sensitivity:
+        raise InputError(
+            f"{', '.join(by_layer)} needs a table [sensitivity] in the study file: "
+            "python -m search.sensitivity prints one, of a student that was trained"
         )
     data = load_data(setup.data)
     classes, teachers = data.classes, setup.networks_of_teachers.values()

@@ -1,6 +1,7 @@
 """One worker's bench: the chain run stage by stage through the cache, and its artifacts scored."""
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -31,9 +32,18 @@ from objectives.results import (
     TrainedTeacher,
     Verdict,
 )
-from objectives.runtimes import LearnsCodes, Template, runtime_named
+from objectives.runtimes import LearnsCodes, MeasuresLayers, Template, runtime_named
 from objectives.training import AfterEpoch, TrainingGround
-from spaces import OWN_TEACHER, Network, Scheme, StudentConfig, StudySetup, student_key
+from spaces import (
+    OWN_TEACHER,
+    InputError,
+    LayerSensitivity,
+    Network,
+    Scheme,
+    StudentConfig,
+    StudySetup,
+    student_key,
+)
 
 _MAX_CACHE_BYTES = 20 * 2**30
 
@@ -56,7 +66,9 @@ class Workbench:
         self.cache = StageCache(cache_dir / "stages", max_cache_bytes)
         self.runtime = runtime_named(setup.runtime)
         templates = cache_dir / TEMPLATES
-        self._artifacts = Artifacts(self.runtime, self.data, templates, setup.threads)
+        self._artifacts = Artifacts(
+            self.runtime, self.data, templates, setup.threads, setup.sensitivity
+        )
         self._teachers = Teachers(setup, self.data, self.keys, self.cache, lambda: self.ground)
         self._student_leases = ExitStack()
 
@@ -180,6 +192,18 @@ class Workbench:
             size_bytes=found.size_bytes,
         )
         return replace(scored, seconds=spent_before + time.perf_counter() - begun)
+
+    def sensitivity(
+        self, student: TrainedStudent, network: Network, images: int
+    ) -> Sequence[LayerSensitivity]:
+        """Return what each layer loses alone with few bits, on so many validation images.
+
+        Raises InputError where the runtime cannot tell.
+        """
+        writer = self._artifacts.writer(student.weights, network)
+        if not isinstance(writer, MeasuresLayers):
+            raise InputError(f"runtime {self.runtime.name} cannot measure layers: use onnxruntime")
+        return writer.sensitivity(self.data.images("validation", network.image_size)[:images])
 
     def teacher_log_probabilities(
         self, split: Literal["validation", "test"], name: str = OWN_TEACHER

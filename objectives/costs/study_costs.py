@@ -38,7 +38,10 @@ def write_candidates(
         weights = folder / f"{number}.safetensors"
         save_weights(model, weights)
         writer = workbench.runtime.writer(
-            workbench.template(network), weights, workbench.data.calibration(network.image_size)
+            workbench.template(network),
+            weights,
+            workbench.data.calibration(network.image_size),
+            workbench.setup.sensitivity,
         )
         weights.unlink()
         for layout, scheme in layouts.items():

@@ -2,6 +2,7 @@
 
 from objectives.quantization.activations import ActivationGrid, Range, activation_grid, on_grid
 from objectives.quantization.batch_norm import BatchNorm, fold_batch_norm
+from objectives.quantization.bits import bits_of_layers
 from objectives.quantization.equalization import equal_ranges
 from objectives.quantization.moments import Moments
 from objectives.quantization.observers import ranges_seen
@@ -28,6 +29,7 @@ __all__ = [
     "QuantizedWeight",
     "Range",
     "activation_grid",
+    "bits_of_layers",
     "chosen_weight",
     "equal_ranges",
     "fitted_weight",

@@ -6,6 +6,7 @@ XNNPACK has no kernels for weight-only convolutions and none for 4-bit ones.
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,7 @@ from spaces import (
     DynamicLinear,
     Float32,
     InputError,
+    LayerSensitivity,
     Network,
     Scheme,
     Static,
@@ -41,7 +43,12 @@ class ExecutorchTemplate:
     network: Network
     classes: int
 
-    def writer(self, weights: Path, calibration: NDArray[np.float32]) -> "ExecutorchArtifactWriter":
+    def writer(
+        self,
+        weights: Path,
+        calibration: NDArray[np.float32],
+        sensitivity: Sequence[LayerSensitivity] = (),  # noqa: ARG002 - it has no bits by layer
+    ) -> "ExecutorchArtifactWriter":
         """Return what lowers the network with `weights`."""
         model = initialised_model(self.network, self.classes, seed=0)
         load_weights(model, weights, self.network.key)
@@ -130,10 +137,14 @@ class ExecutorchRuntime:
         return ExecutorchTemplate(network, classes)
 
     def writer(
-        self, template: Template, weights: Path, calibration: NDArray[np.float32]
+        self,
+        template: Template,
+        weights: Path,
+        calibration: NDArray[np.float32],
+        sensitivity: Sequence[LayerSensitivity] = (),
     ) -> ArtifactWriter:
         """Return the ArtifactWriter of `weights`; see Runtime.writer."""
-        return template.writer(weights, calibration)
+        return template.writer(weights, calibration, sensitivity)
 
     def logits(
         self, artifact: Path, images: NDArray[np.float32], *, threads: int

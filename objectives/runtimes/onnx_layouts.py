@@ -23,7 +23,6 @@ from objectives.quantization import (
     QuantizedWeight,
     quantize_bias,
     quantize_weight,
-    scale_floor_for_bias,
 )
 from objectives.runtimes.onnx_constants import Array
 from objectives.runtimes.onnx_functions import bit_planes, from_bit_planes, from_blocks
@@ -31,6 +30,7 @@ from objectives.runtimes.onnx_graph import GraphWriter
 from objectives.runtimes.onnx_template import FilledGraph, FoldedLayer
 from spaces import (
     BFloat16,
+    BitsByLayer,
     DistilfrontError,
     DynamicLinear,
     Float16,
@@ -40,7 +40,7 @@ from spaces import (
     WeightOnly,
 )
 
-_WRITTEN = (Float32, Float16, BFloat16, WeightOnly, Static, DynamicLinear)
+_WRITTEN = (Float32, Float16, BFloat16, WeightOnly, BitsByLayer, Static, DynamicLinear)
 """These alone: one that is derived from them is another layout."""
 _STORED: Mapping[int, Any] = {8: np.int8, 4: ml_dtypes.int4}
 """By bits of a code, the integers that ONNX packs in as many bits."""
@@ -54,7 +54,7 @@ def write_model(
 ) -> onnx.ModelProto:
     """Return the file's content; `grids`, by tensor name, are what Static needs and nobody else.
 
-    weights: by node, of layouts that round them, where they are not to be rounded to nearest.
+    weights: by node, those of layouts that round them.
     Raises DistilfrontError for a layout that has no form here: none is written as another.
     """
     if type(layout) not in _WRITTEN:
@@ -63,7 +63,7 @@ def write_model(
     for name, values in filled.others.items():
         _float_tensor(writer, name, values, layout)
     if isinstance(layout, Static):
-        _write_static(writer, filled, layout, grids, weights)
+        _write_static(writer, filled, grids, weights)
     else:
         _write_float(writer, filled, layout, weights)
     return writer.model({"layout": layout.key})
@@ -91,8 +91,7 @@ def _float_layer(
     quantized: QuantizedWeight | None = None,
 ) -> None:
     layer = folded.layer
-    if isinstance(layout, WeightOnly):
-        quantized = quantized or quantize_weight(folded.weight, form_of(layout))
+    if quantized is not None:
         floats = _codes_as_floats(writer, f"{layer.weight}_codes", quantized)
         _scaled(writer, layer.weight, floats, quantized)
     else:
@@ -100,11 +99,6 @@ def _float_layer(
     if layer.bias is not None and folded.bias is not None:
         _float_tensor(writer, layer.bias, folded.bias, layout)
     writer.copy_of(node)
-
-
-def form_of(layout: WeightOnly | Static) -> Form:
-    """Return what a layout asks of codes and scales."""
-    return Form(layout.bits, layout.granularity)
 
 
 def _scaled(writer: GraphWriter, name: str, floats: str, quantized: QuantizedWeight) -> None:
@@ -187,7 +181,6 @@ def _dynamic_linear(writer: GraphWriter, node: onnx.NodeProto, folded: FoldedLay
 def _write_static(
     writer: GraphWriter,
     filled: FilledGraph,
-    layout: Static,
     grids: Mapping[str, ActivationGrid],
     weights: Mapping[str, QuantizedWeight],
 ) -> None:
@@ -204,8 +197,7 @@ def _write_static(
             continue
         if folded is not None:
             scale = grids[node.input[0]].scale
-            quantized = weights.get(node.name) or static_weight(folded, layout, scale)
-            inputs[1:] = _static_weights(writer, folded, quantized, scale)
+            inputs[1:] = _static_weights(writer, folded, weights[node.name], scale)
         writer.copy_of(node, inputs)
         for name in node.output:
             if name in grids:
@@ -218,13 +210,6 @@ def _put_on_grid(writer: GraphWriter, name: str, grids: Mapping[str, ActivationG
     zero = writer.tensor(f"{name}_zero", np.array(grid.zero_point, np.uint8))
     codes = writer.node("QuantizeLinear", [name, scale, zero], f"{name}_codes")
     return writer.node("DequantizeLinear", [codes, scale, zero], f"{name}_on_grid")
-
-
-def static_weight(folded: FoldedLayer, layout: Static, input_scale: float) -> QuantizedWeight:
-    """Return a layer's weight rounded to nearest, scales no smaller than its bias can have."""
-    bias = folded.bias
-    floor = None if bias is None else scale_floor_for_bias(bias, input_scale)
-    return quantize_weight(folded.weight, form_of(layout), floor)
 
 
 def _static_weights(

@@ -48,7 +48,7 @@ class Rounded:
 
 def rounded_layers(
     filled: FilledGraph,
-    form: Form,
+    forms: Mapping[str, Form],
     grids: Mapping[str, ActivationGrid],
     images: Array,
     calibration: Calibration,
@@ -56,10 +56,11 @@ def rounded_layers(
 ) -> Rounded:
     """Round the weights of all layers, each after those before it.
 
-    grids: those of the activations, where they are rounded too. images: [n, 3, h, w]. memory: has
-    the layers that are rounded already, and gets the others.
+    forms: what codes each layer has, by node. grids: those of the activations, where they are
+    rounded too. images: [n, 3, h, w]. memory: has the layers that are rounded already, and gets
+    the others.
     """
-    known = _known(filled, form, memory)
+    known = _known(filled, forms, memory)
     if memory is not None and memory.complete:
         return known
     skeleton = filled.template.skeleton
@@ -74,7 +75,7 @@ def rounded_layers(
             if node.name not in weights:
                 moments = _moments(node, folded, exact[read], rounded[read])
                 least = _floor(folded, grids.get(read))
-                made = _rounded(folded, form, least, moments, calibration)
+                made = _rounded(folded, forms[node.name], least, moments, calibration)
                 layers[node.name], weights[node.name] = made
                 if memory is not None:
                     memory.keep(node.name, _arrays(*made))
@@ -100,24 +101,28 @@ def _arrays(layer: FoldedLayer, weight: QuantizedWeight) -> dict[str, NDArray[np
     return {"codes": weight.codes, "scale": weight.scale, **bias}
 
 
-def _known(filled: FilledGraph, form: Form, memory: LayerMemory | None) -> Rounded:
+def _known(filled: FilledGraph, forms: Mapping[str, Form], memory: LayerMemory | None) -> Rounded:
     """Return what a memory has: the inverse of `_arrays`."""
     layers, weights = dict(filled.layers), dict[str, QuantizedWeight]()
     for name, arrays in ({} if memory is None else memory.recall()).items():
         found: Mapping[str, Any] = arrays
-        weights[name] = QuantizedWeight(found["codes"], found["scale"], form)
+        weights[name] = QuantizedWeight(found["codes"], found["scale"], forms[name])
         layers[name] = replace(layers[name], bias=found.get("bias"))
     return Rounded(replace(filled, layers=layers), weights)
 
 
-def fitted_weights(
-    filled: FilledGraph, form: Form, grids: Mapping[str, ActivationGrid]
+def nearest_weights(
+    filled: FilledGraph,
+    forms: Mapping[str, Form],
+    grids: Mapping[str, ActivationGrid],
+    *,
+    fitted: bool,
 ) -> dict[str, QuantizedWeight]:
-    """Return the weights of all layers, by node, to nearest with scales of least squared error."""
+    """Return the weights of all layers, by node, rounded to nearest; see quantize_weight."""
     reads = {node.name: node.input[0] for node in filled.template.skeleton.graph.node}
     return {
         name: quantize_weight(
-            folded.weight, form, _floor(folded, grids.get(reads[name])), fitted=True
+            folded.weight, forms[name], _floor(folded, grids.get(reads[name])), fitted=fitted
         )
         for name, folded in filled.layers.items()
     }

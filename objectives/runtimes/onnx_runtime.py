@@ -1,7 +1,7 @@
 """onnxruntime: artifacts are float graphs exported once per network and filled."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -12,14 +12,15 @@ import torch
 from numpy.typing import NDArray
 
 from objectives.models import initialised_model, load_weights
-from objectives.quantization import ActivationGrid, activation_grid
+from objectives.quantization import ActivationGrid, Form, activation_grid, bits_of_layers
 from objectives.runtimes.onnx_calibration import observed_ranges, tensors_on_grids
 from objectives.runtimes.onnx_constants import Array
 from objectives.runtimes.onnx_equalization import equalized
 from objectives.runtimes.onnx_export import export_template, randomise, template_key
-from objectives.runtimes.onnx_layouts import form_of, write_model
+from objectives.runtimes.onnx_layouts import write_model
 from objectives.runtimes.onnx_pixels import take_pixels
-from objectives.runtimes.onnx_rounding import Rounded, fitted_weights, rounded_layers
+from objectives.runtimes.onnx_rounding import Rounded, nearest_weights, rounded_layers
+from objectives.runtimes.onnx_sensitivity import sensitivities
 from objectives.runtimes.onnx_session import open_session
 from objectives.runtimes.onnx_template import FilledGraph, GraphTemplate
 from objectives.runtimes.runtime import (
@@ -32,10 +33,14 @@ from objectives.runtimes.runtime import (
 from objectives.sealed_folder import DamagedError
 from spaces import (
     SCHEMES,
+    WIDTHS,
+    BitsByLayer,
     Calibration,
+    DistilfrontError,
     DynamicLinear,
     Float32,
     InputError,
+    LayerSensitivity,
     Layout,
     Network,
     Scheme,
@@ -61,18 +66,29 @@ class OnnxTemplate:
     classes: int
     graph: GraphTemplate
 
-    def writer(self, weights: Path, calibration: NDArray[np.float32]) -> "OnnxArtifactWriter":
+    def writer(
+        self,
+        weights: Path,
+        calibration: NDArray[np.float32],
+        sensitivity: Sequence[LayerSensitivity] = (),
+    ) -> "OnnxArtifactWriter":
         """Fold the batch norms of `weights` into the graph."""
         model = initialised_model(self.network, self.classes, seed=0)
         load_weights(model, weights, self.network.key)
-        return OnnxArtifactWriter(self.graph.fill(_arrays(model)), calibration)
+        return OnnxArtifactWriter(self.graph.fill(_arrays(model)), calibration, sensitivity)
 
 
 class OnnxArtifactWriter:
     """One set of weights in its architecture's graph; remembers what calibration showed."""
 
-    def __init__(self, filled: FilledGraph, calibration: NDArray[np.float32]) -> None:
+    def __init__(
+        self,
+        filled: FilledGraph,
+        calibration: NDArray[np.float32],
+        sensitivity: Sequence[LayerSensitivity] = (),
+    ) -> None:
         self._filled = filled
+        self._losses = {each.layer: each.losses for each in sensitivity}
         self._images = calibration
         self._equalized: FilledGraph | None = None
         self._grids: dict[tuple[bool, str], dict[str, ActivationGrid]] = {}
@@ -84,35 +100,59 @@ class OnnxArtifactWriter:
 
     def learn(self, scheme: Scheme, memory: LayerMemory) -> None:
         """Choose the codes of `scheme`, or take them from `memory`; see LearnsCodes."""
-        layout, calibration = scheme.layout, scheme.calibration
-        if isinstance(layout, WeightOnly | Static) and calibration.looks_at_layers:
-            self._learned(layout, calibration, memory)
+        if scheme.layout.rounds_weights and scheme.calibration.looks_at_layers:
+            self._learned(scheme.layout, scheme.calibration, memory)
+
+    def sensitivity(self, images: NDArray[np.float32]) -> tuple[LayerSensitivity, ...]:
+        """Return what each layer loses alone; see MeasuresLayers."""
+        found = sensitivities(self._filled, WIDTHS, images)
+        layers = self._filled.layers
+        return tuple(
+            LayerSensitivity(layers[node].layer.weight, (lost[8], lost[4], lost[3], lost[2]))
+            for node, lost in found.items()
+        )
 
     def content(self, scheme: Scheme) -> onnx.ModelProto:
         """Return what `write` writes."""
         layout, calibration = scheme.layout, scheme.calibration
         grids = self.grids(calibration) if layout.rounds_activations else {}
         made = Rounded(self._graph(calibration), {})
-        if isinstance(layout, WeightOnly | Static):
+        if layout.rounds_weights:
             if calibration.looks_at_layers:
                 made = self._learned(layout, calibration)
-            elif calibration.observer == "mse":
-                fitted = fitted_weights(made.filled, form_of(layout), grids)
-                made = Rounded(made.filled, fitted)
+            else:
+                fitted = calibration.observer == "mse"
+                weights = nearest_weights(made.filled, self._forms(layout), grids, fitted=fitted)
+                made = Rounded(made.filled, weights)
         return write_model(made.filled, layout, grids, made.weights)
 
     def _learned(
         self,
-        layout: WeightOnly | Static,
+        layout: Layout,
         calibration: Calibration,
         memory: LayerMemory | None = None,
     ) -> Rounded:
         if (layout, calibration) not in self._rounded:
             grids = self.grids(calibration) if layout.rounds_activations else {}
+            forms = self._forms(layout)
             self._rounded[layout, calibration] = rounded_layers(
-                self._graph(calibration), form_of(layout), grids, self._images, calibration, memory
+                self._graph(calibration), forms, grids, self._images, calibration, memory
             )
         return self._rounded[layout, calibration]
+
+    def _forms(self, layout: Layout) -> Mapping[str, Form]:
+        """Return what a layout asks of each layer's codes, by node."""
+        layers = self._filled.layers
+        match layout:
+            case WeightOnly() | Static():
+                return dict.fromkeys(layers, Form(layout.bits, layout.granularity))
+            case BitsByLayer():
+                names = {node: folded.layer.weight for node, folded in layers.items()}
+                sizes = {names[node]: folded.weight.size for node, folded in layers.items()}
+                bits = bits_of_layers(sizes, self._losses, layout.budget)
+                return {node: Form(bits[name]) for node, name in names.items()}
+            case _:
+                raise DistilfrontError(f"nothing is known of the codes of the layout {layout.key}")
 
     def _graph(self, calibration: Calibration) -> FilledGraph:
         if not calibration.equalized:
@@ -170,10 +210,14 @@ class OnnxRuntime:
         return OnnxTemplate(network, classes, graph)
 
     def writer(
-        self, template: Template, weights: Path, calibration: NDArray[np.float32]
+        self,
+        template: Template,
+        weights: Path,
+        calibration: NDArray[np.float32],
+        sensitivity: Sequence[LayerSensitivity] = (),
     ) -> ArtifactWriter:
         """Return the ArtifactWriter of `weights`; see Runtime.writer."""
-        return template.writer(weights, calibration)
+        return template.writer(weights, calibration, sensitivity)
 
     def logits(
         self, artifact: Path, images: NDArray[np.float32], *, threads: int

@@ -8,7 +8,7 @@ latency, and on one thread batches of a ResNet-20 are no faster.
 """
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +26,7 @@ from spaces import (
     Float16,
     Float32,
     InputError,
+    LayerSensitivity,
     Layout,
     Scheme,
     Static,
@@ -96,10 +97,14 @@ class OpenvinoRuntime(OnnxRuntime):
         return _Schemes()
 
     def writer(
-        self, template: Template, weights: Path, calibration: NDArray[np.float32]
+        self,
+        template: Template,
+        weights: Path,
+        calibration: NDArray[np.float32],
+        sensitivity: Sequence[LayerSensitivity] = (),
     ) -> ArtifactWriter:
         """Return the ArtifactWriter of `weights`; see Runtime.writer."""
-        return OpenvinoArtifactWriter(super().writer(template, weights, calibration))
+        return OpenvinoArtifactWriter(super().writer(template, weights, calibration, sensitivity))
 
     def logits(
         self, artifact: Path, images: NDArray[np.float32], *, threads: int

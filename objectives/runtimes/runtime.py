@@ -1,6 +1,6 @@
 """The seam between the chain and what runs its artifacts."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -8,7 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces import Network, Scheme
+from spaces import LayerSensitivity, Network, Scheme
 
 PixelKind = Literal["uint8", "float"]
 """Pixels from 0 to 255, or from 0 to 1."""
@@ -66,10 +66,24 @@ class LearnsCodes(Protocol):
         ...
 
 
+@runtime_checkable
+class MeasuresLayers(Protocol):
+    """An ArtifactWriter that can tell what each layer loses alone."""
+
+    def sensitivity(self, images: NDArray[np.float32]) -> Sequence[LayerSensitivity]:
+        """Return it in graph order, measured on `images` [n, 3, h, w], normalised."""
+        ...
+
+
 class Template(Protocol):
     """What an architecture's artifacts share, prepared once."""
 
-    def writer(self, weights: Path, calibration: NDArray[np.float32]) -> ArtifactWriter:
+    def writer(
+        self,
+        weights: Path,
+        calibration: NDArray[np.float32],
+        sensitivity: Sequence[LayerSensitivity] = (),
+    ) -> ArtifactWriter:
         """Return the ArtifactWriter of the state dict in `weights`; see Runtime.writer."""
         ...
 
@@ -104,13 +118,17 @@ class Runtime(Protocol):
         ...
 
     def writer(
-        self, template: Template, weights: Path, calibration: NDArray[np.float32]
+        self,
+        template: Template,
+        weights: Path,
+        calibration: NDArray[np.float32],
+        sensitivity: Sequence[LayerSensitivity] = (),
     ) -> ArtifactWriter:
         """Return the ArtifactWriter of the state dict in `weights` (safetensors or .pth).
 
         `calibration` [n, 3, h, w], normalised, gives static schemes their ranges; it is looked at
-        when the first static scheme is written. Raises InputError when the weights are damaged or
-        of another architecture.
+        when the first static scheme is written. `sensitivity` decides bits by layer. Raises
+        InputError when the weights are damaged or of another architecture.
         """
         ...
 

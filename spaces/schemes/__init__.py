@@ -5,6 +5,7 @@ from spaces.schemes.layouts import (
     INTEGER_LAYOUTS,
     LAYOUTS,
     BFloat16,
+    BitsByLayer,
     DynamicLinear,
     Float16,
     Float32,
@@ -14,6 +15,7 @@ from spaces.schemes.layouts import (
     WeightOnly,
 )
 from spaces.schemes.presets import SCHEMES, Quantize, Scheme, scheme_named
+from spaces.schemes.sensitivity import WIDTHS, LayerSensitivity, sensitivity_of
 
 __all__ = [
     "INTEGER_LAYOUTS",
@@ -22,16 +24,20 @@ __all__ = [
     "PERCENTILES",
     "ROUNDINGS",
     "SCHEMES",
+    "WIDTHS",
     "BFloat16",
+    "BitsByLayer",
     "Calibration",
     "DynamicLinear",
     "Float16",
     "Float32",
     "Granularity",
+    "LayerSensitivity",
     "Layout",
     "Quantize",
     "Scheme",
     "Static",
     "WeightOnly",
     "scheme_named",
+    "sensitivity_of",
 ]

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from spaces.settings import Number, Setting, Settings, Word, setting
 
 _BITS = Setting("bits of a weight", Number(among=(8, 4), whole=True), decides_costs=True)
+_BUDGET = Number(least=2, most=8)
 _ANY_BITS = replace(_BITS, rule=Number(least=2, most=8, whole=True))
 Granularity = Literal["channel", "tensor", "block32"]
 _SCALES = Setting("granularity of scales", Word(("channel", "tensor")), decides_costs=True)
@@ -99,6 +100,30 @@ class WeightOnly(Layout):
 
 
 @dataclass(frozen=True)
+class BitsByLayer(Layout):
+    """Weights stored as integers, 8, 4, 3 or 2 bits a layer by what the layer loses, as WeightOnly.
+
+    Which layer has how many is decided by the study's sensitivities (spaces.LayerSensitivity).
+    """
+
+    kind: ClassVar[str] = "by_layer"
+    rounds_weights: ClassVar[bool] = True
+
+    budget: float = setting(4.0, Setting("bits budget", _BUDGET, decides_costs=True))
+    """Bits a weight, on average over all weights: no more."""
+
+    @property
+    def key(self) -> str:
+        """`w4avg`."""
+        return f"w{self.budget:g}avg"
+
+    @property
+    def weight_bits(self) -> int:
+        """The budget, as a whole number."""
+        return int(self.budget)
+
+
+@dataclass(frozen=True)
 class Static(Layout):
     """Integer weights, uint8 activations with calibrated ranges: integer arithmetic."""
 
@@ -135,7 +160,8 @@ class DynamicLinear(Layout):
 
 
 LAYOUTS: Mapping[str, type[Layout]] = {
-    each.kind: each for each in (Float32, Float16, BFloat16, WeightOnly, Static, DynamicLinear)
+    each.kind: each
+    for each in (Float32, Float16, BFloat16, WeightOnly, BitsByLayer, Static, DynamicLinear)
 }
 """By kind."""
 

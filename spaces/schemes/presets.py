@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from spaces.domains import Choice
-from spaces.errors import UnknownNameError
+from spaces.errors import InputError, UnknownNameError
 from spaces.schemes.calibration import CALIBRATIONS, Calibration
 from spaces.schemes.layouts import (
     BFloat16,
+    BitsByLayer,
     DynamicLinear,
     Float16,
     Float32,
@@ -29,12 +30,18 @@ class Scheme:
     calibration: Calibration = Calibration()
 
 
+_BY_LAYER = "by_layer_"
+"""Before the budget, in bits a weight: `by_layer_2.5`."""
+
+
 class _Schemes(dict[str, Scheme]):
-    """Presets by name; a preset's name followed by `+` and a word of CALIBRATIONS is one too."""
+    """Presets by name; also names of bits by layer, and words of CALIBRATIONS behind either."""
 
     def __missing__(self, name: str) -> Scheme:
         preset, *words = name.split("+")
-        if not words or preset not in self:
+        if not words:
+            return _by_layer(name)
+        if preset not in self:
             raise KeyError(name)
         layout, changes = self[preset].layout, dict[str, Any]()
         for word in words:
@@ -54,6 +61,18 @@ class _Schemes(dict[str, Scheme]):
             return isinstance(name, str) and bool(self[name])
         except KeyError:
             return False
+
+
+def _by_layer(name: str) -> Scheme:
+    """Return the scheme of bits by layer of that name; raises KeyError where it is none."""
+    _, prefix, budget = name.rpartition(_BY_LAYER)
+    try:
+        layout = BitsByLayer(float(budget))
+    except (ValueError, InputError) as error:
+        raise KeyError(name) from error
+    if name != f"{prefix}{layout.budget:g}" or not prefix:
+        raise KeyError(name)
+    return Scheme(name, layout)
 
 
 def _can_have(layout: Layout, calibration: Calibration) -> bool:
@@ -104,8 +123,9 @@ _SEARCHED = (
 names none again must find the same study."""
 
 
-_MADE = "or one with integer weights and, each behind a +, words of {} in this order".format(
-    ", ".join(CALIBRATIONS)
+_MADE = (
+    f"{_BY_LAYER}N with N bits a weight from 2 to 8, or one with integer weights and, each behind "
+    f"a +, words of {', '.join(CALIBRATIONS)} in this order"
 )
 """How schemes that are no presets are written."""
 

@@ -1,6 +1,7 @@
 """A study that lists schemes whose codes are chosen by what layers give."""
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_a_runtime_that_cannot_write_them_says_so(tmp_path: Path) -> None:
     file, runs = study_file(tmp_path, SPACE), tmp_path / "runs"
     with pytest.raises(InputError, match=r"executorch cannot write int3_weight_only, int3_w.*\+gp"):
         search_here(file, runs, "runtime.name=executorch")
-    with pytest.raises(InputError, match=r"scheme: must be one of .*\+gpfq or \+quantease"):
+    with pytest.raises(InputError, match=r"scheme: must be one of .*, gpfq, quantease"):
         search_here(file, runs, "space.quantize.scheme=['fp32','w4a8+adaquant']")
     assert not runs.exists()
 
@@ -56,5 +57,35 @@ def test_such_schemes_are_searched_priced_by_layout_and_exported(tmp_path: Path)
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["scheme"] == "int3_weight_only+gpfq"
     assert metrics["validation"]["accuracy"] == pytest.approx(of_gpfq[0].accuracy)
+    again = run_here("retrain", "out/config.toml", "--out", "again", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr + again.stdout
+
+
+@pytest.mark.long
+def test_bits_by_layer_follow_the_sensitivity_of_a_trained_student(tmp_path: Path) -> None:
+    file, runs = study_file(tmp_path, SPACE), tmp_path / "runs"
+    search_here(file, runs, "trials=1", "pruning.name=none", "space.quantize.scheme=['fp32']")
+    told = run_here("sensitivity", "--study", "tiny", "--images", 64, cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    table = tomllib.loads(told.stdout)["sensitivity"]
+    assert len(table) > 5
+    assert all(lost[0] < lost[3] for lost in table.values())
+    schemes = ["int3_weight_only", "by_layer_3", "by_layer_3+gpfq"]
+    following = tmp_path / "following.toml"
+    text = file.read_text().replace('name = "tiny"', 'name = "following"')
+    following.write_text(text.replace(str(SCHEMES), str(schemes)))
+    with pytest.raises(InputError, match=r"by_layer_3, by_layer_3\+gpfq needs a table \[sensitiv"):
+        search_here(following, runs, "trials=1")
+    following.write_text(following.read_text() + told.stdout)
+    search_here(following, runs, "trials=1", "pruning.name=none")
+    history = history_in(runs, "following")
+    assert not history.failed
+    sizes = {point.scheme: point.size_bytes for point in history.points if point.chain}
+    assert sizes.keys() & {"by_layer_3", "by_layer_3+gpfq"}
+    export = run_here(
+        "export", "--study", "following", "--pick", "accurate", "--out", "out", cwd=tmp_path
+    )
+    assert export.returncode == 0, export.stderr + export.stdout
+    assert "losses" in (tmp_path / "out" / "config.toml").read_text()
     again = run_here("retrain", "out/config.toml", "--out", "again", cwd=tmp_path)
     assert again.returncode == 0, again.stderr + again.stdout
