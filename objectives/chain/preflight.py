@@ -34,6 +34,7 @@ from spaces import (
     InputError,
     LoadTeacher,
     Network,
+    Scheme,
     Stage,
     StudySetup,
     TeacherConfig,
@@ -151,6 +152,12 @@ def check_setup(
             "python -m search.sensitivity prints one, of a student that was trained"
         )
     data = load_data(setup.data)
+    sees = [one for one in schemes if _looks_at_images(scheme_named(one))]
+    if sees and data.calibration_classes < 2:
+        raise InputError(
+            f"{sees[0]} looks at calibration images, and {data.config.calibration_images} of them "
+            f"show one class of {data.classes}: raise data.calibration_images"
+        )
     classes, teachers = data.classes, setup.networks_of_teachers.values()
     trained = [each.network for each in teachers if isinstance(each.weights, TrainTeacher)]
     trained += networks
@@ -166,6 +173,12 @@ def check_setup(
     exported = tuple(dict.fromkeys((setup.teacher.network, *networks)))
     names, test_images = data.class_names, data.images_in("test")
     return CheckedSetup(setup, exported, schemes, names, test_images, words)
+
+
+def _looks_at_images(scheme: Scheme) -> bool:
+    calibration = scheme.calibration
+    on_grids = scheme.layout.rounds_activations
+    return on_grids or calibration.looks_at_layers or calibration.equalized
 
 
 def _add(faults: dict[str, list[Network]], more: dict[str, list[Network]]) -> None:

@@ -119,6 +119,11 @@ class Data:
         """Return the normalised training images that calibrate static layouts, sized likewise."""
         return self._as_array(self.splits["train"].images[self._calibration_positions], image_size)
 
+    @property
+    def calibration_classes(self) -> int:
+        """Number of classes that the calibration images show."""
+        return len(np.unique(self.labels("train")[self._calibration_positions.numpy()]))
+
     def tensor(self, split: SplitName, device: Device) -> Tensor:
         """Return a split's normalised images on `device`, channels_last."""
         return self.normalise(self.splits[split].images.to(device))

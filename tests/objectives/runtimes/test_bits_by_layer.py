@@ -1,5 +1,6 @@
 """Files whose layers have as many bits as they need."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,9 +85,14 @@ def test_a_file_has_no_more_bits_than_its_budget_whatever_the_weights(
     assert stored <= count * 3 / 8 + 8 * len(codes)
 
 
-def test_a_study_without_sensitivities_is_told_where_they_come_from() -> None:
+def test_what_a_study_lacks_is_told_before_any_training() -> None:
     network = Network("resnet8x4", 0.125, image_size=8)
     data = DataConfig("digits", image_size=8, train_limit=50, validation_limit=20, test_limit=20)
     setup = StudySetup(data, TeacherConfig(network, TrainTeacher(Schedule(1))), seed=1)
+    one = replace(setup, data=replace(data, calibration_images=1))
+    for scheme in ("int8_static", "int4_weight_only+gpfq"):
+        with pytest.raises(InputError, match=r"1 of them show one class of 10: raise data.calib"):
+            check_setup(one, [network], ["fp32", scheme])
+    check_setup(one, [network], ["fp32", "int4_weight_only"])
     with pytest.raises(InputError, match=r"by_layer_3 needs a table \[sensitivity\] in the study"):
         check_setup(setup, [network], ["fp32", "by_layer_3"])
