@@ -12,6 +12,7 @@ from search.profile import profile
 from search.report import report
 from search.retrain import retrain
 from search.run import run
+from search.sensitivity import sensitivity
 from search.status import status
 
 app = typer.Typer(
@@ -20,7 +21,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Find the smallest, fastest version of an image classifier that is accurate enough.",
 )
-for command in (new, run, status, report, export, retrain, confirm, profile, clean, dashboard):
+COMMANDS = (
+    new,
+    run,
+    status,
+    report,
+    export,
+    retrain,
+    confirm,
+    profile,
+    sensitivity,
+    clean,
+    dashboard,
+)
+for command in COMMANDS:
     add_command(app, command)
 
 

@@ -34,6 +34,7 @@ from spaces.methods import (
 from spaces.network import Network, has_width, is_users_function
 from spaces.schedule import DecayName, OptimizerName, Schedule
 from spaces.schemes import (
+    CALIBRATIONS,
     INTEGER_LAYOUTS,
     OBSERVERS,
     PERCENTILES,
@@ -96,6 +97,7 @@ __all__ = [
     "AS_DATA",
     "AUGMENTATION",
     "BASE_WEIGHTS",
+    "CALIBRATIONS",
     "DEFAULT_CHAIN",
     "INTEGER_LAYOUTS",
     "METHODS",

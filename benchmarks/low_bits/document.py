@@ -40,8 +40,8 @@ Words behind a preset's name, each behind a `+`, in this order:
   far as the network stays the same (Nagel et al. 2019, section 4.1; a ReLU6 is left as it was on
   the calibration images). For scales of a whole layer.
 - One observer, of the ranges of activations (and `mse` of those of weights, where codes are to
-  nearest): {observers}.
-- One rounding, of the weights of all layers with integer weights: {roundings}.
+  nearest):{observers}
+- One rounding, of the weights of all layers with integer weights:{roundings}
 - `bias_corrected`: biases make up for what rounding changes in the mean of what a layer gives
   (Nagel et al. 2019, section 4.2, from calibration images); roundings then look at the rest.
 
@@ -51,9 +51,16 @@ earlier layers are rounded. That takes seconds to minutes, is kept in the stage 
 where it was when the process is killed."""
 
 _LAYOUTS = """\
-Bytes of a {network} and its latency on one thread beside fp32 in the same run
-(`python -m benchmarks.low_bits.latencies`, {device}). Weight-only layouts are floats again once
-they are loaded: they save bytes, not time."""
+Bytes of a {network} and its latency on one thread beside fp32 in the same run, by runtime
+(`python -m benchmarks.low_bits.latencies`, {device});
+`-` where the runtime cannot run it, or was not there. Weight-only layouts are floats again once
+they are loaded: they save bytes, not time. OpenVINO takes no file with functions in it (5 to 7, 3
+and 2 bits, blocks)."""
+
+_BY_LAYER = """\
+`by_layer_N`, with N from 2 to 8: weights as in `intN_weight_only`, 8, 4, 3 or 2 bits a layer and
+no more than N a weight on average, by what each layer loses alone (`python -m search.sensitivity`,
+whose table goes into the study file). Not by executorch or openvino."""
 
 _EFFECTS = """\
 [{study}.toml](../benchmarks/low_bits/{study}.toml) by `python -m benchmarks.low_bits.schemes`: the
@@ -64,7 +71,8 @@ seconds to choose ranges and codes, on one thread."""
 
 def schemes_page(effects: Sequence[Mapping[str, Any]], costs: Sequence[Mapping[str, Any]]) -> str:
     """Return the page as Markdown; of journals' lines."""
-    parts = [_HEAD, "## Layouts", *_layouts(costs), "## Calibrations", _calibrations()]
+    parts = [_HEAD, "## Layouts", *_layouts(costs), _BY_LAYER]
+    parts += ["## Calibrations", _calibrations()]
     for network in dict.fromkeys(line["network"] for line in effects):
         own = [line for line in effects if line["network"] == network]
         parts += [f"## {network_in_words(network)}", *_effects(network, own)]
@@ -85,7 +93,7 @@ def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
 
 def _calibrations() -> str:
     def listed(words: Mapping[str, str], plain: str) -> str:
-        return "; ".join(f"`{name}`, {said}" for name, said in words.items() if name != plain)
+        return "".join(f"\n  - `{name}`: {said}" for name, said in words.items() if name != plain)
 
     return _CALIBRATIONS.format(
         observers=listed(OBSERVERS, "min_max"), roundings=listed(ROUNDINGS, "nearest")

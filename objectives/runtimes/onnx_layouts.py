@@ -197,7 +197,7 @@ def _write_static(
             continue
         if folded is not None:
             scale = grids[node.input[0]].scale
-            inputs[1:] = _static_weights(writer, folded, weights[node.name], scale)
+            inputs[1:] = _static_weights(writer, node, folded, weights[node.name], scale)
         writer.copy_of(node, inputs)
         for name in node.output:
             if name in grids:
@@ -213,7 +213,11 @@ def _put_on_grid(writer: GraphWriter, name: str, grids: Mapping[str, ActivationG
 
 
 def _static_weights(
-    writer: GraphWriter, folded: FoldedLayer, quantized: QuantizedWeight, input_scale: float
+    writer: GraphWriter,
+    node: onnx.NodeProto,
+    folded: FoldedLayer,
+    quantized: QuantizedWeight,
+    input_scale: float,
 ) -> list[str]:
     """Write a layer's weight and bias as codes; return the names of what dequantizes them."""
     layer, bias = folded.layer, folded.bias
@@ -223,17 +227,21 @@ def _static_weights(
     own = quantized.scale[:, 0]
     if quantized.form.granularity == "tensor":
         own = own.max()
-    names = [_dequantized(writer, layer.weight, codes, own, np.int8)]
+    # onnxruntime leaves a Gemm in floats when zero points are left to their default.
+    told = node.op_type == "Gemm"
+    names = [_dequantized(writer, layer.weight, codes, own, np.int8 if told else None)]
     if layer.bias is not None and bias is not None:
         bias_codes, bias_scale = quantize_bias(bias, input_scale, own)
         codes = writer.tensor(f"{layer.bias}_codes", bias_codes)
-        names.append(_dequantized(writer, layer.bias, codes, bias_scale, np.int32))
+        kind = np.int32 if told else None
+        names.append(_dequantized(writer, layer.bias, codes, bias_scale, kind))
     return names
 
 
-def _dequantized(writer: GraphWriter, name: str, codes: str, scale: Array, kind: Any) -> str:
-    own = writer.tensor(f"{name}_scale", scale)
-    # onnxruntime leaves a Gemm in floats when zero points are left to their default.
-    zero = writer.tensor(f"{name}_zero", np.zeros(np.shape(scale), kind))
+def _dequantized(writer: GraphWriter, name: str, codes: str, scale: Array, zeros: Any) -> str:
+    """Write the scale of codes; zeros: the type of their zero points, None where none are told."""
+    inputs = [codes, writer.tensor(f"{name}_scale", scale)]
+    if zeros is not None:
+        inputs.append(writer.tensor(f"{name}_zero", np.zeros(np.shape(scale), zeros)))
     axis = {"axis": 0} if np.ndim(scale) else {}
-    return writer.node("DequantizeLinear", [codes, own, zero], name, **axis)
+    return writer.node("DequantizeLinear", inputs, name, **axis)

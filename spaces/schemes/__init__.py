@@ -1,6 +1,12 @@
 """How a trained student becomes a file: a layout, a calibration, and presets of both by name."""
 
-from spaces.schemes.calibration import OBSERVERS, PERCENTILES, ROUNDINGS, Calibration
+from spaces.schemes.calibration import (
+    CALIBRATIONS,
+    OBSERVERS,
+    PERCENTILES,
+    ROUNDINGS,
+    Calibration,
+)
 from spaces.schemes.layouts import (
     INTEGER_LAYOUTS,
     LAYOUTS,
@@ -18,6 +24,7 @@ from spaces.schemes.presets import SCHEMES, Quantize, Scheme, scheme_named
 from spaces.schemes.sensitivity import WIDTHS, LayerSensitivity, sensitivity_of
 
 __all__ = [
+    "CALIBRATIONS",
     "INTEGER_LAYOUTS",
     "LAYOUTS",
     "OBSERVERS",

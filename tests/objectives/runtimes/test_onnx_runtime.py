@@ -71,6 +71,10 @@ def test_file_is_valid_and_near_the_network(
     exact = RUNTIME.logits(plain, some, threads=1)
     error = np.abs(RUNTIME.logits(artifact, some, threads=1) - exact).max() / np.abs(exact).max()
     coarse = {"int4_weight_only": 0.5, "w4a8": 0.5, "int3_weight_only": 0.9, "int2_weight_only": 2}
+    coarse |= {"bf16": 0.02, "int7_weight_only": 0.06, "int6_weight_only": 0.12}
+    coarse |= {"int5_weight_only": 0.25, "int4_block32": 0.4, "int3_block32": 0.8}
+    coarse |= {"int2_block32": 3, "int4_per_tensor": 1, "w4a8_per_tensor": 1}
+    coarse |= {"int8_static_per_tensor": 0.1}
     assert error <= (bound | coarse).get(scheme, 0.0)
 
 
