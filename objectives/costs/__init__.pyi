@@ -2,6 +2,8 @@ from .bundle import read_costs as read_costs
 from .bundle import write_bundle as write_bundle
 from .devices import device_fingerprint as device_fingerprint
 from .devices import difference as difference
+from .measurement import Candidate as Candidate
+from .measurement import measure_costs as measure_costs
 from .study_costs import check_sizes as check_sizes
 from .study_costs import measure_study_costs as measure_study_costs
 from .study_costs import write_candidates as write_candidates
