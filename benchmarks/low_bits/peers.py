@@ -6,15 +6,18 @@ The study names data and a teacher, trained or loaded; the teacher is what is qu
 goes to standard output, and a line for each of its rows to JOURNAL, where the last one of a
 network, tool and settings counts.
 
-Accuracy, on all test images, and latency, of one image, are of onnxruntime on one thread for every
-file; latencies are measured together, in turn, by what times a study's artifacts. Bytes are without
-the exporter's notes on its sources. Seconds are of the processor, from weights and calibration
-images to the file. Exporting the float network, once an architecture, counts in the two float rows
-alone; torchao exports every set of weights anew, so its rows count that. Imports never count.
+Columns, onnxruntime on one thread running every file:
+- accuracy on all test images. What follows ± is the standard error of its distance to the float
+  file's, counted over the images that one of the two gets right and the other does not.
+- bytes of the file, without the notes on sources that torch's exporter leaves in its files.
+- latency of one image over the float file's, all files timed in turn in fresh processes.
+- seconds of the processor from weights and calibration images to the file, imports left out. The
+  float export happens once an architecture and counts in the two float rows alone. torchao exports
+  every set of weights anew, and its rows count that.
 
 A tool that is not installed gets a row that says so. NNCF is in the extra `bench`, XNNPACKQuantizer
-in `executorch`. Activations use all 8 bits beside 8-bit weights, which is meant for a processor
-with VNNI or of ARM; on an older one onnxruntime's kernels may saturate, in every row alike.
+in `executorch`. All rows use the full 8 bits of activations and weights, as is recommended for
+processors with VNNI; on older x86 processors onnxruntime's kernels may saturate.
 """
 
 import argparse
@@ -73,6 +76,8 @@ class Row:
     settings: str
     accuracy: float | None = None
     """In percent."""
+    accuracy_error: float | None = None
+    """Standard error of the accuracy's distance to the float file's, image by image."""
     images: int | None = None
     """Scored."""
     bytes: int | None = None
@@ -112,22 +117,40 @@ def logits(path: Path, images: NDArray[np.float32], batch: int = 32) -> NDArray[
 
 
 def score(
-    made: Made, network: str, images: NDArray[np.float32], labels: NDArray[np.int64]
-) -> tuple[Row, Path | None]:
-    """Return a file's row without latencies, and its path unless onnxruntime refuses it."""
-    row = Row(network, made.tool, made.settings)
-    try:
-        guesses = logits(made.path, images).argmax(1)
-    except Exception as error:  # noqa: BLE001  (onnxruntime's errors have no class in common)
-        return replace(row, reason=f"onnxruntime refuses the file: {_in_short(error)}"), None
-    scored = replace(
-        row,
-        accuracy=round(100 * float((guesses == labels).mean()), 4),
-        images=len(images),
-        bytes=made.path.stat().st_size,
-        seconds=round(made.seconds, 3),
-    )
-    return scored, made.path
+    outcomes: Sequence[Made | Failed],
+    network: str,
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+) -> list[tuple[Row, Path | None]]:
+    """Return rows without latencies, each with its file unless there is none that runs.
+
+    The first outcome is the float file.
+    """
+    rows: list[tuple[Row, Path | None]] = []
+    float_right: NDArray[np.bool_] | None = None
+    for made in outcomes:
+        row = Row(network, made.tool, made.settings)
+        if isinstance(made, Failed):
+            rows.append((replace(row, reason=made.reason), None))
+            continue
+        try:
+            right = logits(made.path, images).argmax(1) == labels
+        except Exception as error:  # noqa: BLE001  (onnxruntime's errors have no class in common)
+            reason = f"onnxruntime refuses the file: {_in_short(error)}"
+            rows.append((replace(row, reason=reason), None))
+            continue
+        float_right = right if float_right is None else float_right
+        differing = int((right != float_right).sum())
+        scored = replace(
+            row,
+            accuracy=round(100 * float(right.mean()), 4),
+            accuracy_error=round(100 * differing**0.5 / len(images), 4),
+            images=len(images),
+            bytes=made.path.stat().st_size,
+            seconds=round(made.seconds, 3),
+        )
+        rows.append((scored, made.path))
+    return rows
 
 
 def timed(
@@ -161,7 +184,8 @@ def markdown(rows: Sequence[Row]) -> str:
             cells = [row.reason, "", "", ""]
         else:
             ratio = row.latency_ms / row.float_latency_ms
-            cells = [f"{row.accuracy:.2f}", f"{row.bytes:,}", f"{ratio:.2f}", f"{row.seconds:.1f}"]
+            accuracy = f"{row.accuracy:.2f} ± {row.accuracy_error:.2f}"
+            cells = [accuracy, f"{row.bytes:,}", f"{ratio:.2f}", f"{row.seconds:.1f}"]
         lines.append(f"| {' | '.join([row.tool, f'`{row.settings}`', *cells])} |")
     return "\n".join(lines)
 
@@ -197,12 +221,7 @@ def compare(
             already = prepared if tool.settings == "fp32" else 0.0
             outcomes.append(make(tool, start, Path(folder, f"{number}.onnx"), already))
         images, labels = bench.data.images("test", network.image_size), bench.data.labels("test")
-        rows: list[tuple[Row, Path | None]] = []
-        for outcome in outcomes:
-            if isinstance(outcome, Made):
-                rows.append(score(outcome, network.key, images, labels))
-            else:
-                rows.append((Row(network.key, **asdict(outcome)), None))
+        rows = score(outcomes, network.key, images, labels)
         return timed(rows, network, calls, processes)
 
 

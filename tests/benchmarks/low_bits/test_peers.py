@@ -94,11 +94,20 @@ def test_a_row_has_all_numbers_or_a_reason(
     names = [("torch.onnx.export", "fp32"), *((tool.tool, tool.settings) for tool in TOOLS)]
     assert [(line["tool"], line["settings"]) for line in lines] == names
     by_name = dict(zip(names, lines, strict=True))
-    numbers = ("accuracy", "images", "bytes", "latency_ms", "float_latency_ms", "seconds")
+    numbers = (
+        "accuracy",
+        "accuracy_error",
+        "images",
+        "bytes",
+        "latency_ms",
+        "float_latency_ms",
+        "seconds",
+    )
     for line in lines:
         assert all((line[number] is None) == bool(line["reason"]) for number in numbers)
     exported, float32, int8, static = lines[:4]
     assert exported["accuracy"] == float32["accuracy"] > 50
+    assert exported["accuracy_error"] == float32["accuracy_error"] == 0
     assert int8["images"] == 100
     assert int8["bytes"] < float32["bytes"] / 2
     assert not static["reason"]
@@ -135,7 +144,7 @@ def test_rows_have_names_of_their_own() -> None:
 
 
 def test_what_lies_behind_reasons_is_empty_in_the_table() -> None:
-    row = peers.Row("n", "tool", "s", 91.234, 10, 12345, 0.5, 1.0, 2.06)
+    row = peers.Row("n", "tool", "s", 91.234, 0.05, 10, 12345, 0.5, 1.0, 2.06)
     lines = peers.markdown([row, replace(row, accuracy=None, reason="fails: so")]).splitlines()
-    assert lines[2] == "| tool | `s` | 91.23 | 12,345 | 0.50 | 2.1 |"
+    assert lines[2] == "| tool | `s` | 91.23 ± 0.05 | 12,345 | 0.50 | 2.1 |"
     assert lines[3] == "| tool | `s` | fails: so |  |  |  |"
