@@ -1,4 +1,5 @@
 from .chain import CheckedSetup as CheckedSetup
+from .chain import PointOfStudy as PointOfStudy
 from .chain import StageCache as StageCache
 from .chain import StudyInput as StudyInput
 from .chain import Workbench as Workbench
@@ -9,6 +10,7 @@ from .chain import data_stamp as data_stamp
 from .chain import explain as explain
 from .chain import file_inputs as file_inputs
 from .chain import keys_of_students as keys_of_students
+from .chain import layers_of as layers_of
 from .chain import seconds_an_image as seconds_an_image
 from .chain import study_inputs as study_inputs
 from .costs import Cost as Cost
@@ -27,6 +29,12 @@ from .explanations import ExplainedImage as ExplainedImage
 from .explanations import Explanations as Explanations
 from .explanations import Look as Look
 from .file_lock import FileLock as FileLock
+from .layer_figures import BeforeAfter as BeforeAfter
+from .layer_figures import LayerFigures as LayerFigures
+from .layer_figures import LayersOfPoint as LayersOfPoint
+from .layer_figures import Loss as Loss
+from .layer_figures import OperatorFigures as OperatorFigures
+from .layer_figures import TensorHistogram as TensorHistogram
 from .measures import MEASURES as MEASURES
 from .measures import Measure as Measure
 from .measures import measured as measured

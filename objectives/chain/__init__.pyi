@@ -12,6 +12,8 @@ from .inputs import data_stamp as data_stamp
 from .inputs import file_inputs as file_inputs
 from .inputs import study_inputs as study_inputs
 from .keys import keys_of_students as keys_of_students
+from .layers import PointOfStudy as PointOfStudy
+from .layers import layers_of as layers_of
 from .pace import seconds_an_image as seconds_an_image
 from .preflight import CheckedSetup as CheckedSetup
 from .preflight import check_setup as check_setup

@@ -1,5 +1,11 @@
 """What turns trained weights into the file that is weighed, timed and scored, and runs it."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
 from objectives.runtimes.runtime import (
     ArtifactWriter,
     LayerMemory,
@@ -10,7 +16,10 @@ from objectives.runtimes.runtime import (
     Runtime,
     Template,
 )
-from spaces import UnknownNameError
+from spaces import Network, UnknownNameError
+
+if TYPE_CHECKING:  # It needs onnxruntime.
+    from objectives.runtimes.onnx_layers import Examined
 
 __all__ = [
     "RUNTIMES",
@@ -22,6 +31,7 @@ __all__ = [
     "PixelKind",
     "Runtime",
     "Template",
+    "examined",
     "runtime_named",
 ]
 
@@ -47,3 +57,21 @@ def runtime_named(name: str) -> Runtime:
 
         return OpenvinoRuntime()
     raise UnknownNameError("runtime", name, RUNTIMES)
+
+
+def examined(
+    network: Network,
+    classes: int,
+    templates: Path,
+    weights: Path,
+    calibration: NDArray[np.float32],
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+) -> "Examined":
+    """Return trained weights to look at layer by layer: by onnxruntime, whatever a study runs by.
+
+    See Examined. Raises InputError where the network cannot be exported.
+    """
+    from objectives.runtimes.onnx_layers import Examined
+
+    return Examined.of(network, classes, templates, weights, calibration, images, labels)

@@ -68,7 +68,7 @@ def observed_ranges(
 ) -> Mapping[str, Range]:
     """Return the ranges that the tensors `names` take on `images` [n, 3, h, w], by an observer."""
     image = model.graph.input[0].name
-    session = _session_with_outputs(model, names)
+    session = session_with_outputs(model, names)
     inner = [name for name in names if name != image]
 
     def values() -> Iterator[tuple[str, NDArray[np.float32]]]:
@@ -85,7 +85,7 @@ def largest_by_channel(
     model: onnx.ModelProto, names: list[str], images: NDArray[np.float32]
 ) -> Mapping[str, NDArray[np.float32]]:
     """Return the largest value [channels] of each of the tensors `names` on `images`."""
-    session = _session_with_outputs(model, names)
+    session = session_with_outputs(model, names)
     found: dict[str, NDArray[np.float32]] = {}
     for start in range(0, len(images), _BATCH):
         batch = {model.graph.input[0].name: images[start : start + _BATCH]}
@@ -95,7 +95,8 @@ def largest_by_channel(
     return found
 
 
-def _session_with_outputs(model: onnx.ModelProto, names: list[str]) -> ort.InferenceSession:
+def session_with_outputs(model: onnx.ModelProto, names: list[str]) -> ort.InferenceSession:
+    """Return a session of `model` that can give the tensors `names` too."""
     observed = onnx.ModelProto()
     observed.CopyFrom(model)
     ends = {model.graph.input[0].name, model.graph.output[0].name}
