@@ -36,7 +36,7 @@ class LayerFigures:
     operator: str
     """`Conv` or `Gemm`."""
     us: BeforeAfter
-    """Of an image, by onnxruntime's profiler, as the other times."""
+    """Of an image, by onnxruntime's profiler less what profiling adds, as of other kernels."""
     bytes: BeforeAfter
     """Of its weight and bias, scales included."""
     runs_in: Literal["integers", "floats", "unknown"]
@@ -87,7 +87,7 @@ class LayersOfPoint:
     """In graph order."""
     others: tuple[OperatorFigures, ...]
     us: BeforeAfter
-    """Of a whole call."""
+    """Of a whole call, without the profiler."""
     other_bytes: BeforeAfter
     """Of tensors that belong to no layer."""
     graph_bytes: BeforeAfter
@@ -108,3 +108,9 @@ class LayersOfPoint:
             self.us.before - sum(part.before for part in parts),
             self.us.after - sum(part.after for part in parts),
         )
+
+    @property
+    def size_bytes(self) -> BeforeAfter:
+        """Of the whole file."""
+        parts = [*(each.bytes for each in self.layers), self.other_bytes, self.graph_bytes]
+        return BeforeAfter(sum(part.before for part in parts), sum(part.after for part in parts))

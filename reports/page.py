@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
-from objectives import Explanations
+from objectives import Explanations, LayersOfPoint
 from reports import words
 from reports.advice import advise, bounds_in_words, goals
 from reports.audit import audit_rate
@@ -21,6 +22,8 @@ from reports.figures import hypervolume_steps, importance_bars, learning_curves
 from reports.front_figures import PAIRS, front_pair, front_space
 from reports.hypervolumes import end_of, growth
 from reports.importances import importances
+from reports.layer_bars import layer_bars
+from reports.layers import HEIGHT, OPERATORS, WIDTH, small_histograms, told
 from reports.palette import DARK, LIGHT, swaps
 from reports.pictures import picture_rows
 from reports.rows import baseline_rows, front_rows, row_of, teacher_row
@@ -32,7 +35,7 @@ from spaces import InputError, without_none
 from studies import ReportTable
 from studies.records import Point
 
-UNIT = re.compile(r"(?<=\d) (?=%|(?:[kM]?B|ms|[kMG]|s|min|h|px)\b)")
+UNIT = re.compile(r"(?<=\d) (?=%|(?:[kM]?B|[mµ]s|[kMG]|s|min|h|px)\b)")
 _ARRAY = re.compile(r"\[\n((?: {4}.*,\n)+)\]")
 PAGE, CSV, JSON = "report.html", "points.csv", "report.json"
 
@@ -42,15 +45,17 @@ def write_report(
     folder: Path,
     table: ReportTable | None = None,
     pictures: Explanations | str | None = None,
+    layers: LayersOfPoint | str | None = None,
 ) -> Path:
     """Write the page, the CSV and the JSON into `folder` and return the page's path.
 
-    table and pictures: as `render` has them. Raises InputError when the folder cannot be written.
+    table, pictures and layers: as `render` has them. Raises InputError when the folder cannot be
+    written.
     """
     files = {
-        PAGE: render(summary, table, pictures),
+        PAGE: render(summary, table, pictures, layers),
         CSV: points_csv(summary),
-        JSON: json.dumps(report_json(summary), indent=2) + "\n",
+        JSON: json.dumps(report_json(summary, layers), indent=2) + "\n",
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,11 +70,12 @@ def render(
     summary: StudySummary,
     table: ReportTable | None = None,
     pictures: Explanations | str | None = None,
+    layers: LayersOfPoint | str | None = None,
 ) -> str:
     """Return the whole page as HTML.
 
     table: what it shows beside the front; default what the study says. pictures: what networks
-    look at, or why that is left out.
+    look at, or why that is left out. layers: of one point's file, or likewise.
     """
     advice = advise(summary)
     table = table or summary.report_table
@@ -96,6 +102,12 @@ def render(
         by_class=class_accuracy(summary) if "class_accuracy" in table.show else None,
         pictures=pictures,
         picture_rows=picture_rows(pictures) if isinstance(pictures, Explanations) else (),
+        layers=layers,
+        layer_words=told(layers) if isinstance(layers, LayersOfPoint) else (),
+        histograms=small_histograms(layers) if isinstance(layers, LayersOfPoint) else (),
+        operators=defaultdict(str, OPERATORS),
+        wide=WIDTH,
+        tall=HEIGHT,
         front=(front := front_rows(summary)),
         doubted=[row for row in front if row.counts and (row.front_probability or 0) < DOUBT],
         baselines=baseline_rows(summary),
@@ -105,7 +117,7 @@ def render(
         stopped=stopped[-1] if stopped else None,
         paused=next(reversed(summary.history.waiting), None),
         config=_settings(summary.config),
-        figures=(figures := _figures(summary, chosen)),
+        figures=(figures := _figures(summary, chosen, layers)),
         data=_json({name: json.loads(figure.to_json()) for name, figure in figures.items()}),
         swaps=_json(swaps()),
         light=LIGHT,
@@ -114,7 +126,9 @@ def render(
     )
 
 
-def _figures(summary: StudySummary, chosen: Point | None) -> dict[str, go.Figure]:
+def _figures(
+    summary: StudySummary, chosen: Point | None, layers: LayersOfPoint | str | None
+) -> dict[str, go.Figure]:
     if not summary.history.points:
         return {}
     steps = growth(summary)
@@ -130,6 +144,8 @@ def _figures(summary: StudySummary, chosen: Point | None) -> dict[str, go.Figure
     figures["curves"] = learning_curves(summary, chosen)
     for objective, shares in importances(summary).items():
         figures[f"importance-{objective}"] = importance_bars(shares)
+    if isinstance(layers, LayersOfPoint):
+        figures |= layer_bars(layers)
     return figures
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from objectives import LayersOfPoint
 from reports import words
 from reports.advice import advise, goals
 from reports.class_accuracy import class_accuracy_json
@@ -185,8 +186,8 @@ def points_csv(summary: StudySummary) -> str:
     return text.getvalue()
 
 
-def report_json(summary: StudySummary) -> dict[str, Any]:
-    """Return what the page says, as plain JSON values."""
+def report_json(summary: StudySummary, layers: LayersOfPoint | str | None = None) -> dict[str, Any]:
+    """Return what the page says, as plain JSON values; layers: as the page has them."""
     advice = advise(summary)
     history = summary.history
     return {
@@ -204,6 +205,7 @@ def report_json(summary: StudySummary) -> dict[str, Any]:
         "front_fingerprint": summary.front_fingerprint,
         "baselines": [asdict(row) for row in baseline_rows(summary)],
         "class_accuracy": class_accuracy_json(summary),
+        "layers": asdict(layers) if isinstance(layers, LayersOfPoint) else None,
         "trials": {
             "sampled_ended": history.ended,
             "students": len(history.students),

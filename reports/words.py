@@ -41,6 +41,11 @@ def times(ratio: float) -> str:
     return f"{ratio:.{1 if ratio >= 1.95 else 2}f}".rstrip("0").rstrip(".")
 
 
+def nats(value: float) -> str:
+    """Two digits, and no power of ten: 0.00123 -> `0.0012`, 0.00002 -> `< 0.0001`."""
+    return "< 0.0001" if value < 1e-4 else f"{value:.2g}"
+
+
 def count(number: float) -> str:
     """Counts too long to read: 2_350_000 -> `2.35 M`."""
     for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @with_examples(
     "--study kd_lora_q",
     "--study kd_lora_q --show calibration,class_accuracy",
+    "--study kd_lora_q --show layers --trial 42",
     "--study my_cameras --runs-dir /data/runs --show grad_cam --images 3,17",
 )
 def report(
@@ -42,7 +43,7 @@ def report(
         typer.Option(
             "--show",
             help="What it shows beside the front, instead of what [report] of the study file says: "
-            "kl_to_teacher, mutual_information, calibration, class_accuracy, grad_cam.",
+            "kl_to_teacher, mutual_information, calibration, class_accuracy, grad_cam, layers.",
             metavar="LIST",
         ),
     ] = None,
@@ -54,6 +55,10 @@ def report(
             metavar="LIST",
         ),
     ] = None,
+    trial: Annotated[
+        int | None,
+        typer.Option("--trial", help="Whose file layers shows; default: the point to ship.", min=0),
+    ] = None,
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
     trust_modules: TrustOption = False,
@@ -61,11 +66,16 @@ def report(
     """Write a study's report: one HTML page, with CSV and JSON beside it."""
     from reports import advise, front_table
     from search.cli import open_existing, write_study_report
+    from spaces import InputError
 
     session = open_existing(study, runs_dir, storage)
     table = _table(session, show, images)
+    if trial is not None and "layers" not in table.show:
+        raise InputError("--trial is whose layers are shown, and they are not: add them to --show")
     summary = session.summary()
-    page = write_study_report(session, summary, out, table, trust_modules=trust_modules)
+    page = write_study_report(
+        session, summary, out, table, trial=trial, trust_modules=trust_modules
+    )
     session.console.print(front_table(summary, session.console.width))
     session.console.print(advise(summary).sentence, style="bold", highlight=False)
     session.console.print(f"Report: {page}", highlight=False)

@@ -52,6 +52,11 @@ class StudyFolder:
         return self.path / "report"
 
     @property
+    def layers(self) -> Path:
+        """What reports found out of points layer by layer, a file a trial."""
+        return self.path / "layers"
+
+    @property
     def logs(self) -> Path:
         """What workers print beside their events."""
         return self.path / "logs"

@@ -41,9 +41,9 @@ def figures(looked: Examined, scheme: str) -> LayersOfPoint:
 
 
 def assert_adds_up(found: LayersOfPoint, looked: Examined, folder: Path) -> None:
-    """Kernels take most of a call and no more than it, tensors and graph are the file."""
-    assert 0 <= found.between_us.before < 0.9 * found.us.before
-    assert 0 <= found.between_us.after < 0.9 * found.us.after
+    """Kernels take most of a call and no more than it; tensors and graph are the file."""
+    assert -1e-6 < found.between_us.before < 0.5 * found.us.before
+    assert -1e-6 < found.between_us.after < 0.5 * found.us.after
     for scheme, which in (("fp32", "before"), (found.scheme, "after")):
         file = folder / f"{which}.onnx"
         looked.writer.write(scheme_named(scheme), file)
@@ -60,11 +60,12 @@ def test_a_static_file_multiplies_integers_in_every_layer(resnet: Examined, tmp_
     assert (found.layers[-1].name, found.layers[-1].operator) == ("fc", "Gemm")
     for layer in found.layers:
         assert (layer.runs_in, layer.why_floats) == ("integers", "")
-        assert layer.us.before > 0 < layer.us.after
+        assert min(layer.us.before, layer.us.after) >= 0
         # Codes of a byte, with scales, zero points and a bias for each output channel.
         assert layer.bytes.after < layer.bytes.before / 2
         assert layer.loss is not None
         assert layer.loss.kl_nats >= 0
+    assert sum(layer.us.before for layer in found.layers) > 0.7 * found.us.before
     assert {"QLinearAdd", "QuantizeLinear"} <= {each.name for each in found.others}
     added = next(each for each in found.others if each.name == "QLinearAdd")
     assert (added.kernels.before, added.kernels.after) == (0, 9)
