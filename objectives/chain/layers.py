@@ -102,6 +102,7 @@ def _found(
         data.calibration(network.image_size),
         data.images("validation", network.image_size)[at],
         data.labels("validation")[at],
+        setup.sensitivity,
     )
     scheme = scheme_named(point.scheme)
     if scheme.calibration.looks_at_layers:

@@ -1,5 +1,6 @@
 """What turns trained weights into the file that is weighed, timed and scored, and runs it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from objectives.runtimes.runtime import (
     Runtime,
     Template,
 )
-from spaces import Network, UnknownNameError
+from spaces import LayerSensitivity, Network, UnknownNameError
 
 if TYPE_CHECKING:  # It needs onnxruntime.
     from objectives.runtimes.onnx_layers import Examined
@@ -67,11 +68,15 @@ def examined(
     calibration: NDArray[np.float32],
     images: NDArray[np.float32],
     labels: NDArray[np.int64],
+    sensitivity: Sequence[LayerSensitivity],
 ) -> "Examined":
     """Return trained weights to look at layer by layer: by onnxruntime, whatever a study runs by.
 
     See Examined. Raises InputError where the network cannot be exported.
     """
     from objectives.runtimes.onnx_layers import Examined
+    from objectives.runtimes.onnx_runtime import OnnxRuntime
 
-    return Examined.of(network, classes, templates, weights, calibration, images, labels)
+    template = OnnxRuntime().template(network, classes, templates)
+    writer = template.writer(weights, calibration, sensitivity)
+    return Examined(template, writer, calibration, images, labels)

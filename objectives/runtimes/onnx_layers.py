@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
@@ -17,11 +16,8 @@ from objectives.layer_figures import (
     OperatorFigures,
 )
 from objectives.metrics import log_probabilities, mean_divergence
-from objectives.models import initialised_model, load_weights
 from objectives.quantization import ActivationGrid, Form, quantize_weight
-from objectives.runtimes.onnx_equalization import equalized
 from objectives.runtimes.onnx_histograms import histograms
-from objectives.runtimes.onnx_layouts import form_of
 from objectives.runtimes.onnx_profile import (
     INTEGER_KERNELS,
     Profile,
@@ -29,10 +25,16 @@ from objectives.runtimes.onnx_profile import (
     layer_of,
     profiles,
 )
-from objectives.runtimes.onnx_runtime import OnnxArtifactWriter, OnnxRuntime, OnnxTemplate
+from objectives.runtimes.onnx_runtime import OnnxArtifactWriter, OnnxTemplate
 from objectives.runtimes.onnx_sensitivity import float_logits, layers_alone
 from objectives.runtimes.onnx_template import FilledGraph, GraphTemplate, Layer
-from spaces import DynamicLinear, Layout, Network, Scheme, Static, WeightOnly, scheme_named
+from spaces import (
+    DynamicLinear,
+    Layout,
+    Scheme,
+    Static,
+    scheme_named,
+)
 
 _PROFILED = 10
 """Images that take turns under the profiler."""
@@ -47,33 +49,16 @@ class Examined:
 
     template: OnnxTemplate
     writer: OnnxArtifactWriter
-    weights: Path
     calibration: NDArray[np.float32]
     """[n, 3, h, w], normalised, as the next."""
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
 
-    @classmethod
-    def of(
-        cls,
-        network: Network,
-        classes: int,
-        templates: Path,
-        weights: Path,
-        calibration: NDArray[np.float32],
-        images: NDArray[np.float32],
-        labels: NDArray[np.int64],
-    ) -> Self:
-        """Return them with the network's graph, from the folder `templates` or put there."""
-        template = OnnxRuntime().template(network, classes, templates)
-        writer = template.writer(weights, calibration)
-        return cls(template, writer, weights, calibration, images, labels)
-
     def layers(self, trial: int, scheme: Scheme, machine: str) -> LayersOfPoint:
         """Return the figures of the weights under `scheme`; machine: this one, in words."""
         graph = self.template.graph
         names, operators = _names(graph.layers), _operators(graph)
-        filled = self._filled(scheme)
+        filled = self.writer.graph(scheme.calibration)
         grids: Mapping[str, ActivationGrid] = {}
         if scheme.layout.rounds_activations:
             grids = self.writer.grids(scheme.calibration)
@@ -121,21 +106,12 @@ class Examined:
             machine,
         )
 
-    def _filled(self, scheme: Scheme) -> FilledGraph:
-        network = self.template.network
-        model = initialised_model(network, self.template.classes, seed=0)
-        load_weights(model, self.weights, network.key)
-        state = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-        filled = self.template.graph.fill(state)
-        return equalized(filled, self.calibration) if scheme.calibration.equalized else filled
-
     def _losses(
         self, filled: FilledGraph, scheme: Scheme, grids: Mapping[str, ActivationGrid]
     ) -> tuple[dict[str, Loss], int]:
         """Return what each layer loses alone, by node, and on how many images."""
-        operators = _operators(filled.template)
-        forms = {node: _form(scheme.layout, operators[node]) for node in filled.layers}
-        if not any(forms.values()):
+        forms = self._forms(scheme.layout)
+        if not forms:
             return {}, 0
         count = _affordable(filled, self.images)
         images, labels = self.images[:count], self.labels[:count]
@@ -144,7 +120,7 @@ class Examined:
         fitted = scheme.calibration.observer == "mse"
         losses: dict[str, Loss] = {}
         for layer in layers_alone(filled, images):
-            form = forms[layer.node]
+            form = forms.get(layer.node)
             if form is None or (grids and layer.read not in grids):
                 continue
             rounded = quantize_weight(layer.folded.weight, form, fitted=fitted).floats
@@ -154,6 +130,14 @@ class Examined:
                 float(right - np.mean(logits.argmax(1) == labels)),
             )
         return losses, count
+
+    def _forms(self, layout: Layout) -> Mapping[str, Form]:
+        """Return how a layout rounds the weights of those layers that it rounds, by node."""
+        if layout.rounds_weights:
+            return self.writer.forms(layout)
+        operators = _operators(self.template.graph).items()
+        linear = [node for node, operator in operators if operator == "Gemm"]
+        return dict.fromkeys(linear, Form(8)) if isinstance(layout, DynamicLinear) else {}
 
 
 def _affordable(filled: FilledGraph, images: NDArray[np.float32]) -> int:
@@ -165,13 +149,6 @@ def _affordable(filled: FilledGraph, images: NDArray[np.float32]) -> int:
     # A layer has half of the network after it, on average.
     most = 2 * _SCAN_S / (image_s * len(filled.layers))
     return min(len(images), max(_LEAST_IMAGES, int(most)))
-
-
-def _form(layout: Layout, operator: str) -> Form | None:
-    """Return how a layout rounds a layer's weight; None where it does not."""
-    if isinstance(layout, WeightOnly | Static):
-        return form_of(layout)
-    return Form(8) if isinstance(layout, DynamicLinear) and operator == "Gemm" else None
 
 
 def _why_floats(layer: Layer, layout: Layout, graph: GraphTemplate) -> str:

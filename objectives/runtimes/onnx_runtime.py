@@ -116,13 +116,13 @@ class OnnxArtifactWriter:
         """Return what `write` writes."""
         layout, calibration = scheme.layout, scheme.calibration
         grids = self.grids(calibration) if layout.rounds_activations else {}
-        made = Rounded(self._graph(calibration), {})
+        made = Rounded(self.graph(calibration), {})
         if layout.rounds_weights:
             if calibration.looks_at_layers:
                 made = self._learned(layout, calibration)
             else:
                 fitted = calibration.observer == "mse"
-                weights = nearest_weights(made.filled, self._forms(layout), grids, fitted=fitted)
+                weights = nearest_weights(made.filled, self.forms(layout), grids, fitted=fitted)
                 made = Rounded(made.filled, weights)
         return write_model(made.filled, layout, grids, made.weights)
 
@@ -134,13 +134,13 @@ class OnnxArtifactWriter:
     ) -> Rounded:
         if (layout, calibration) not in self._rounded:
             grids = self.grids(calibration) if layout.rounds_activations else {}
-            forms = self._forms(layout)
+            forms = self.forms(layout)
             self._rounded[layout, calibration] = rounded_layers(
-                self._graph(calibration), forms, grids, self._images, calibration, memory
+                self.graph(calibration), forms, grids, self._images, calibration, memory
             )
         return self._rounded[layout, calibration]
 
-    def _forms(self, layout: Layout) -> Mapping[str, Form]:
+    def forms(self, layout: Layout) -> Mapping[str, Form]:
         """Return what a layout asks of each layer's codes, by node."""
         layers = self._filled.layers
         match layout:
@@ -154,7 +154,8 @@ class OnnxArtifactWriter:
             case _:
                 raise DistilfrontError(f"nothing is known of the codes of the layout {layout.key}")
 
-    def _graph(self, calibration: Calibration) -> FilledGraph:
+    def graph(self, calibration: Calibration) -> FilledGraph:
+        """Return the float graph that is rounded."""
         if not calibration.equalized:
             return self._filled
         if self._equalized is None:
@@ -165,7 +166,7 @@ class OnnxArtifactWriter:
         """Return the activation grids by tensor name, calibrated when first asked for."""
         key = (calibration.equalized, calibration.observer)
         if key not in self._grids:
-            filled = self._graph(calibration)
+            filled = self.graph(calibration)
             owners = tensors_on_grids(filled.template.skeleton.graph)
             names = list(dict.fromkeys(owners.values()))
             float_model = write_model(filled, Float32(), {})

@@ -23,7 +23,7 @@ LABELS = np.arange(40) % CLASSES
 
 def looked_at(network: Network, templates: Path, folder: Path) -> Examined:
     weights = weights_file(network, 3, folder)
-    return examined(network, CLASSES, templates, weights, SEEN, SEEN, LABELS)
+    return examined(network, CLASSES, templates, weights, SEEN, SEEN, LABELS, ())
 
 
 @pytest.fixture(scope="module")
