@@ -41,6 +41,8 @@ _PROFILED = 10
 _SCAN_S = 60.0
 """About so long layers are rounded one by one: on fewer images where the network is slow."""
 _LEAST_IMAGES = 32
+_MOST_PIXELS = 4_000_000
+"""Of all images on which layers are rounded: what each gives stays in memory for the next."""
 
 
 @dataclass(frozen=True)
@@ -141,14 +143,15 @@ class Examined:
 
 
 def _affordable(filled: FilledGraph, images: NDArray[np.float32]) -> int:
-    """Return how many of `images` each layer can be tried on in time."""
+    """Return how many of `images` [n, 3, h, w] each layer can be tried on."""
     tried = images[:_LEAST_IMAGES]
     begun = time.perf_counter()
     float_logits(filled, tried)
     image_s = (time.perf_counter() - begun) / len(tried)
     # A layer has half of the network after it, on average.
-    most = 2 * _SCAN_S / (image_s * len(filled.layers))
-    return min(len(images), max(_LEAST_IMAGES, int(most)))
+    in_time = 2 * _SCAN_S / (image_s * len(filled.layers))
+    in_memory = _MOST_PIXELS / np.prod(images.shape[2:])
+    return min(len(images), max(_LEAST_IMAGES, int(min(in_time, in_memory))))
 
 
 def _why_floats(layer: Layer, layout: Layout, graph: GraphTemplate) -> str:

@@ -69,8 +69,8 @@ def test_it_says_what_takes_longer_first_where_the_file_is_slower():
         "Layers that are slower themselves: <a> 3.0 µs.",
         "1 of 3 layers stayed in floats: c (no kernel).",
         (
-            "Of its 41 kB (fp32 122 kB) layers take 31.5 kB, the most <a> with 10.5 kB; the graph "
-            "and its names take 9.4 kB."
+            "Of its 41 kB (fp32 122 kB) layers take 31.5 kB, the most <a> with 10.5 kB; "
+            "the graph and its names take 9.4 kB."
         ),
         "Rounded alone these lose most, in nats of KL: <a> 0.012, b 0.012.",
     )

@@ -1,5 +1,6 @@
 """What a layer loses alone, against files in which it alone is rounded."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,3 +71,12 @@ def test_a_layer_can_read_what_is_on_a_grid(templates: Path) -> None:
     weight = filled.layers[first.node].weight
     expected = float_logits(filled, rounded)
     np.testing.assert_allclose(first.logits(weight, grid), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.long
+def test_all_layers_of_a_resnet56_take_less_than_two_minutes(templates: Path) -> None:
+    filled = filled_graph(Network("cifar_resnet56"), templates)
+    begun = time.perf_counter()
+    found = sensitivities(filled, [8, 4, 2], images(128, 3))
+    assert time.perf_counter() - begun < 120
+    assert len(found) == 58
