@@ -231,6 +231,7 @@ def _static_weights(
     told = node.op_type == "Gemm"
     names = [_dequantized(writer, layer.weight, codes, own, np.int8 if told else None)]
     if layer.bias is not None and bias is not None:
+        # Left in floats it is smaller, and onnxruntime before 1.24 runs the layer in floats.
         bias_codes, bias_scale = quantize_bias(bias, input_scale, own)
         codes = writer.tensor(f"{layer.bias}_codes", bias_codes)
         kind = np.int32 if told else None
