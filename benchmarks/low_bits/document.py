@@ -18,7 +18,7 @@ from spaces import OBSERVERS, ROUNDINGS, SCHEMES, Layout, scheme_named
 from spaces.network import network_in_words
 
 _HERE = Path(__file__).parent
-EFFECTS, LATENCIES = _HERE / "schemes.jsonl", _HERE / "latencies.jsonl"
+EFFECTS, LATENCIES, PEERS = (_HERE / f"{name}.jsonl" for name in ("schemes", "latencies", "peers"))
 _SHOWN = "cifar_resnet20@1"
 """The network of the table of layouts."""
 
@@ -69,13 +69,31 @@ artifact's accuracy on {images:,} test images in percent, mean over sets of 128 
 seconds to choose ranges and codes, on one thread."""
 
 
-def schemes_page(effects: Sequence[Mapping[str, Any]], costs: Sequence[Mapping[str, Any]]) -> str:
+_PEERS = """\
+`python -m benchmarks.low_bits.peers STUDY JOURNAL`: the same weights and the same 128 calibration
+images, all files scored on {images:,} test images and timed in turn on one thread by onnxruntime.
+± is the standard error of what is lost of the float file, image by image. Seconds are CPU seconds
+to make the file; torchao's include its export, as it exports every set of weights anew. torchao and
+NNCF leave biases in floats, which is smaller; onnxruntime before 1.24 (tried: 1.20, 1.22) then runs
+the convolutions in floats, so ours are integers."""
+
+
+def schemes_page(
+    effects: Sequence[Mapping[str, Any]],
+    costs: Sequence[Mapping[str, Any]],
+    peers: Sequence[Mapping[str, Any]],
+) -> str:
     """Return the page as Markdown; of journals' lines."""
     parts = [_HEAD, "## Layouts", *_layouts(costs), _BY_LAYER]
     parts += ["## Calibrations", _calibrations()]
     for network in dict.fromkeys(line["network"] for line in effects):
         own = [line for line in effects if line["network"] == network]
         parts += [f"## {network_in_words(network)}", *_effects(network, own)]
+    if peers:
+        parts += ["## Beside other tools", _PEERS.format(images=peers[0]["images"])]
+    for network in dict.fromkeys(line["network"] for line in peers):
+        own = [line for line in peers if line["network"] == network]
+        parts += [f"{network_in_words(network)}:", _peers(own)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -154,5 +172,21 @@ def _effects(network: str, own: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield _table(["scheme", "layout", "bytes", "accuracy", "of fp32", "seconds", "sets"], rows())
 
 
+def _peers(own: Sequence[Mapping[str, Any]]) -> str:
+    def rows() -> Iterator[Sequence[str]]:
+        for line in own:
+            named = [line["tool"], f"`{line['settings']}`"]
+            if line["reason"]:
+                yield [*named, line["reason"][:90].replace("|", " "), "", "", ""]
+                continue
+            ratio = line["latency_ms"] / line["float_latency_ms"]
+            accuracy = f"{line['accuracy']:.2f} ± {line['accuracy_error']:.2f}"
+            measured = [accuracy, f"{line['bytes']:,}", f"{ratio:.2f}", f"{line['seconds']:.1f}"]
+            yield [*named, *measured]
+
+    head = ["tool", "settings", "accuracy", "bytes", "latency beside float", "seconds"]
+    return _table(head, rows())
+
+
 if __name__ == "__main__":
-    print(schemes_page(lines(EFFECTS), lines(LATENCIES)), end="")
+    print(schemes_page(*map(lines, (EFFECTS, LATENCIES, PEERS))), end="")

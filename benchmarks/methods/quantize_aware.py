@@ -4,10 +4,11 @@
         [--epochs 3] [--layouts w8a8,w4a8,w4,w3,w2] [--method logit] [--learning-rate 0.0002]
         [--set key=value]...
 
-The teacher of the study, trained or loaded, is rounded as it is, to the nearest codes and to those
-that quantease finds, and trained on through each layout by the stage quantize_aware, taught by its
-float self. Prints a row a layout: accuracy of each file on the test images, and the seconds that
-each took. What is trained is kept in WORK, so it can be interrupted and run again.
+The teacher of the study, trained or loaded, is rounded as it is, to the nearest codes and by the
+best calibration (refined+bias_corrected), and trained on through each layout by the stage
+quantize_aware, taught by its float self. Prints a row a layout: accuracy of each file on the test
+images, and the seconds that each took. What is trained is kept in WORK, so it can be interrupted
+and run again.
 """
 
 import sys
@@ -42,6 +43,7 @@ from spaces import (
 from studies import load_study
 
 _LAYOUTS = "w8a8,w4a8,w4,w3,w2"
+_BEST = "refined+bias_corrected"
 
 
 def main() -> None:
@@ -78,7 +80,7 @@ def main() -> None:
 
 
 _HEAD = (
-    "| layout | seed | nearest | quantease | trained | seconds: nearest | quantease | trained |",
+    "| layout | seed | nearest | refined | trained | seconds: nearest | refined | trained |",
     "| --- | --- | --- | --- | --- | --- | --- | --- |",
 )
 
@@ -94,7 +96,7 @@ def _scheme_of(layout: str) -> Scheme:
 
 def _row(bench: Workbench, stage: QuantizeAware, nearest: Scheme, seed: int) -> str:
     given = bench.teacher(lambda _: Verdict.GO_ON).weights
-    chosen = scheme_named(f"{nearest.name}+quantease")
+    chosen = scheme_named(f"{nearest.name}+{_BEST}")
     weights, training_s = _trained(bench, stage, given, seed)
     results = [
         _score(bench, given, nearest),

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from benchmarks.low_bits import document
-from benchmarks.low_bits.document import EFFECTS, LATENCIES, lines, schemes_page
+from benchmarks.low_bits.document import EFFECTS, LATENCIES, PEERS, lines, schemes_page
 from benchmarks.low_bits.schemes import names
 from spaces import CALIBRATIONS, SCHEMES
 
 
 def test_the_page_is_what_is_made_of_the_journals() -> None:
     page = (Path(document.__file__).parents[2] / "docs" / "schemes.md").read_text("utf-8")
-    assert page == schemes_page(lines(EFFECTS), lines(LATENCIES))
+    assert page == schemes_page(*map(lines, (EFFECTS, LATENCIES, PEERS)))
     for word in (*SCHEMES, *CALIBRATIONS):
         assert f"`{word}`" in page
 
@@ -21,5 +21,5 @@ def test_every_scheme_of_the_tables_is_one() -> None:
 
 
 def test_a_page_without_measurements_has_every_layout() -> None:
-    page = schemes_page([], [])
+    page = schemes_page([], [], [])
     assert all(f"`{name}`" in page for name in SCHEMES)
