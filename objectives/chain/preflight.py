@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from objectives.chain.artifacts import TEMPLATES, put_in_place
 from objectives.chain.lessons import Lessons
+from objectives.chain.scheme_checks import check_calibration, check_schemes
 from objectives.chain.teacher import try_given_weights
 from objectives.data import Data, load_data
 from objectives.measures import MEASURES
@@ -30,18 +31,15 @@ from objectives.models import (
 )
 from objectives.runtimes import runtime_named
 from spaces import (
-    BitsByLayer,
     InputError,
     LoadTeacher,
     Network,
-    Scheme,
     Stage,
     StudySetup,
     TeacherConfig,
     TrainTeacher,
     in_one_line,
     is_users_function,
-    scheme_named,
 )
 
 Checked = TypeVar("Checked")
@@ -139,25 +137,10 @@ def check_setup(
     are missing, or with a line for each network, or each kind of fault that several share, that
     cannot be used.
     """
-    runtime, schemes = runtime_named(setup.runtime), tuple(schemes)
-    if beyond := sorted(name for name in schemes if name not in runtime.schemes()):
-        raise InputError(
-            f"{runtime.name} cannot write {', '.join(beyond)}: quantize.scheme can have "
-            f"{', '.join(runtime.schemes())}"
-        )
-    by_layer = [one for one in schemes if isinstance(scheme_named(one).layout, BitsByLayer)]
-    if by_layer and not setup.sensitivity:
-        raise InputError(
-            f"{', '.join(by_layer)} needs a table [sensitivity] in the study file: "
-            "python -m search.sensitivity prints one, of a student that was trained"
-        )
+    schemes = tuple(schemes)
+    check_schemes(setup, schemes)
     data = load_data(setup.data)
-    sees = [one for one in schemes if _looks_at_images(scheme_named(one))]
-    if sees and data.calibration_classes < 2:
-        raise InputError(
-            f"{sees[0]} looks at calibration images, and {data.config.calibration_images} of them "
-            f"show one class of {data.classes}: raise data.calibration_images"
-        )
+    check_calibration(data, schemes)
     classes, teachers = data.classes, setup.networks_of_teachers.values()
     trained = [each.network for each in teachers if isinstance(each.weights, TrainTeacher)]
     trained += networks
@@ -173,12 +156,6 @@ def check_setup(
     exported = tuple(dict.fromkeys((setup.teacher.network, *networks)))
     names, test_images = data.class_names, data.images_in("test")
     return CheckedSetup(setup, exported, schemes, names, test_images, words)
-
-
-def _looks_at_images(scheme: Scheme) -> bool:
-    calibration = scheme.calibration
-    on_grids = scheme.layout.rounds_activations
-    return on_grids or calibration.looks_at_layers or calibration.equalized
 
 
 def _add(faults: dict[str, list[Network]], more: dict[str, list[Network]]) -> None:

@@ -25,9 +25,10 @@ from objectives.runtimes.onnx_profile import (
     layer_of,
     profiles,
 )
-from objectives.runtimes.onnx_runtime import OnnxArtifactWriter, OnnxTemplate
+from objectives.runtimes.onnx_runtime import OnnxTemplate
 from objectives.runtimes.onnx_sensitivity import float_logits, layers_alone
 from objectives.runtimes.onnx_template import FilledGraph, GraphTemplate, Layer
+from objectives.runtimes.onnx_writer import OnnxArtifactWriter
 from spaces import (
     DynamicLinear,
     Layout,

@@ -1,31 +1,25 @@
 """onnxruntime: artifacts are float graphs exported once per network and filled."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 
 from objectives.models import initialised_model, load_weights
-from objectives.quantization import ActivationGrid, Form, activation_grid, bits_of_layers
-from objectives.runtimes.onnx_calibration import observed_ranges, tensors_on_grids
 from objectives.runtimes.onnx_constants import Array
-from objectives.runtimes.onnx_equalization import equalized
 from objectives.runtimes.onnx_export import export_template, randomise, template_key
 from objectives.runtimes.onnx_layouts import write_model
 from objectives.runtimes.onnx_pixels import take_pixels
-from objectives.runtimes.onnx_rounding import Rounded, nearest_weights, rounded_layers
-from objectives.runtimes.onnx_sensitivity import sensitivities
 from objectives.runtimes.onnx_session import open_session
-from objectives.runtimes.onnx_template import FilledGraph, GraphTemplate
+from objectives.runtimes.onnx_template import GraphTemplate
+from objectives.runtimes.onnx_writer import OnnxArtifactWriter
 from objectives.runtimes.runtime import (
     ArtifactWriter,
-    LayerMemory,
     PixelInput,
     PixelKind,
     Template,
@@ -33,19 +27,11 @@ from objectives.runtimes.runtime import (
 from objectives.sealed_folder import DamagedError
 from spaces import (
     SCHEMES,
-    WIDTHS,
-    BitsByLayer,
-    Calibration,
-    DistilfrontError,
     DynamicLinear,
     Float32,
     InputError,
     LayerSensitivity,
-    Layout,
     Network,
-    Scheme,
-    Static,
-    WeightOnly,
 )
 
 log = logging.getLogger(__name__)
@@ -76,104 +62,6 @@ class OnnxTemplate:
         model = initialised_model(self.network, self.classes, seed=0)
         load_weights(model, weights, self.network.key)
         return OnnxArtifactWriter(self.graph.fill(_arrays(model)), calibration, sensitivity)
-
-
-class OnnxArtifactWriter:
-    """One set of weights in its architecture's graph; remembers what calibration showed."""
-
-    def __init__(
-        self,
-        filled: FilledGraph,
-        calibration: NDArray[np.float32],
-        sensitivity: Sequence[LayerSensitivity] = (),
-    ) -> None:
-        self._filled = filled
-        self._losses = {each.layer: each.losses for each in sensitivity}
-        self._images = calibration
-        self._equalized: FilledGraph | None = None
-        self._grids: dict[tuple[bool, str], dict[str, ActivationGrid]] = {}
-        self._rounded: dict[tuple[Layout, Calibration], Rounded] = {}
-
-    def write(self, scheme: Scheme, path: Path) -> None:
-        """Write the artifact to `path`."""
-        path.write_bytes(self.content(scheme).SerializeToString(deterministic=True))
-
-    def learn(self, scheme: Scheme, memory: LayerMemory) -> None:
-        """Choose the codes of `scheme`, or take them from `memory`; see LearnsCodes."""
-        if scheme.layout.rounds_weights and scheme.calibration.looks_at_layers:
-            self._learned(scheme.layout, scheme.calibration, memory)
-
-    def sensitivity(self, images: NDArray[np.float32]) -> tuple[LayerSensitivity, ...]:
-        """Return what each layer loses alone; see MeasuresLayers."""
-        found = sensitivities(self._filled, WIDTHS, images)
-        layers = self._filled.layers
-        return tuple(
-            LayerSensitivity(layers[node].layer.weight, (lost[8], lost[4], lost[3], lost[2]))
-            for node, lost in found.items()
-        )
-
-    def content(self, scheme: Scheme) -> onnx.ModelProto:
-        """Return what `write` writes."""
-        layout, calibration = scheme.layout, scheme.calibration
-        grids = self.grids(calibration) if layout.rounds_activations else {}
-        made = Rounded(self.graph(calibration), {})
-        if layout.rounds_weights:
-            if calibration.looks_at_layers:
-                made = self._learned(layout, calibration)
-            else:
-                fitted = calibration.observer == "mse"
-                weights = nearest_weights(made.filled, self.forms(layout), grids, fitted=fitted)
-                made = Rounded(made.filled, weights)
-        return write_model(made.filled, layout, grids, made.weights)
-
-    def _learned(
-        self,
-        layout: Layout,
-        calibration: Calibration,
-        memory: LayerMemory | None = None,
-    ) -> Rounded:
-        if (layout, calibration) not in self._rounded:
-            grids = self.grids(calibration) if layout.rounds_activations else {}
-            forms = self.forms(layout)
-            self._rounded[layout, calibration] = rounded_layers(
-                self.graph(calibration), forms, grids, self._images, calibration, memory
-            )
-        return self._rounded[layout, calibration]
-
-    def forms(self, layout: Layout) -> Mapping[str, Form]:
-        """Return what a layout asks of each layer's codes, by node."""
-        layers = self._filled.layers
-        match layout:
-            case WeightOnly() | Static():
-                return dict.fromkeys(layers, Form(layout.bits, layout.granularity))
-            case BitsByLayer():
-                names = {node: folded.layer.weight for node, folded in layers.items()}
-                sizes = {names[node]: folded.weight.size for node, folded in layers.items()}
-                bits = bits_of_layers(sizes, self._losses, layout.budget)
-                return {node: Form(bits[name]) for node, name in names.items()}
-            case _:
-                raise DistilfrontError(f"nothing is known of the codes of the layout {layout.key}")
-
-    def graph(self, calibration: Calibration) -> FilledGraph:
-        """Return the float graph that is rounded."""
-        if not calibration.equalized:
-            return self._filled
-        if self._equalized is None:
-            self._equalized = equalized(self._filled, self._images)
-        return self._equalized
-
-    def grids(self, calibration: Calibration) -> dict[str, ActivationGrid]:
-        """Return the activation grids by tensor name, calibrated when first asked for."""
-        key = (calibration.equalized, calibration.observer)
-        if key not in self._grids:
-            filled = self.graph(calibration)
-            owners = tensors_on_grids(filled.template.skeleton.graph)
-            names = list(dict.fromkeys(owners.values()))
-            float_model = write_model(filled, Float32(), {})
-            ranges = observed_ranges(float_model, names, self._images, calibration.observer)
-            grids = {name: activation_grid(ranges[name]) for name in names}
-            self._grids[key] = {name: grids[owner] for name, owner in owners.items()}
-        return self._grids[key]
 
 
 class OnnxRuntime:

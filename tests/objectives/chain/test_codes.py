@@ -16,7 +16,8 @@ from objectives.chain.codes import learn_codes
 from objectives.chain.keys import StageKeys, keys_of_students
 from objectives.data import load_data
 from objectives.runtimes import onnx_rounding
-from objectives.runtimes.onnx_runtime import OnnxArtifactWriter, OnnxRuntime
+from objectives.runtimes.onnx_runtime import OnnxRuntime
+from objectives.runtimes.onnx_writer import OnnxArtifactWriter
 from spaces import (
     DataConfig,
     Distill,

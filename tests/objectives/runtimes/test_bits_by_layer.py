@@ -9,7 +9,8 @@ import pytest
 from onnx import numpy_helper
 
 from objectives.chain.preflight import check_setup
-from objectives.runtimes.onnx_runtime import OnnxArtifactWriter, OnnxRuntime
+from objectives.runtimes.onnx_runtime import OnnxRuntime
+from objectives.runtimes.onnx_writer import OnnxArtifactWriter
 from spaces import (
     SCHEMES,
     BitsByLayer,

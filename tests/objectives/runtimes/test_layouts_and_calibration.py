@@ -15,7 +15,8 @@ from objectives.costs.study_costs import write_candidates
 from objectives.costs.table import Cost, CostTable
 from objectives.quantization import BLOCK, STEPS, Form, quantize_weight
 from objectives.runtimes.onnx_functions import bit_planes, from_bit_planes, from_blocks
-from objectives.runtimes.onnx_runtime import OnnxArtifactWriter, OnnxRuntime
+from objectives.runtimes.onnx_runtime import OnnxRuntime
+from objectives.runtimes.onnx_writer import OnnxArtifactWriter
 from spaces import (
     SCHEMES,
     Calibration,

@@ -9,7 +9,8 @@ from torch import nn
 
 from objectives.models import save_weights
 from objectives.quantization import equal_ranges
-from objectives.runtimes.onnx_runtime import OnnxArtifactWriter, OnnxRuntime
+from objectives.runtimes.onnx_runtime import OnnxRuntime
+from objectives.runtimes.onnx_writer import OnnxArtifactWriter
 from spaces import Network, scheme_named
 from tests.objectives.networks import CLASSES, MOBILENET, RESNET20, images, random_model
 

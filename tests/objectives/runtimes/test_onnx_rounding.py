@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from objectives.runtimes.onnx_runtime import OnnxArtifactWriter, OnnxRuntime
+from objectives.runtimes.onnx_runtime import OnnxRuntime
+from objectives.runtimes.onnx_writer import OnnxArtifactWriter
 from spaces import Network, scheme_named
 from tests.objectives.networks import CLASSES, MOBILENET, RESNET20, images, weights_file
 

@@ -12,8 +12,9 @@ import torch
 
 from objectives.models import save_weights
 from objectives.runtimes import onnx_export, onnx_runtime, runtime_named
-from objectives.runtimes.onnx_runtime import OnnxArtifactWriter, OnnxRuntime
+from objectives.runtimes.onnx_runtime import OnnxRuntime
 from objectives.runtimes.onnx_template import GraphTemplate
+from objectives.runtimes.onnx_writer import OnnxArtifactWriter
 from objectives.sealed_folder import DamagedError
 from spaces import (
     SCHEMES,

@@ -153,7 +153,7 @@ def adapted(number: int, layout: str, scheme: str, accuracy: float):
 
 
 def test_who_was_trained_for_a_layout_is_offered_schemes_of_it_alone(monkeypatch):
-    monkeypatch.setitem(SCHEMES, "clipped", Scheme("clipped", Static(8), Calibration(99.0)))
+    monkeypatch.setitem(SCHEMES, "clipped", Scheme("clipped", Static(8), Calibration("mse")))
     known = problem()
     domains = {"quantize.scheme": Choice((*SCHEME_NAMES, "clipped"))}
     known = dataclasses.replace(known, space=Space(("distill", "adapt"), domains, seed=0))

@@ -1,0 +1,39 @@
+"""Whether a study can have its schemes, before any training."""
+
+from collections.abc import Sequence
+
+from objectives.data import Data
+from objectives.runtimes import runtime_named
+from spaces import BitsByLayer, InputError, Scheme, StudySetup, scheme_named
+
+
+def check_schemes(setup: StudySetup, schemes: Sequence[str]) -> None:
+    """Raise InputError where the runtime is missing or cannot write one, or one lacks its table."""
+    runtime = runtime_named(setup.runtime)
+    if beyond := sorted(name for name in schemes if name not in runtime.schemes()):
+        raise InputError(
+            f"{runtime.name} cannot write {', '.join(beyond)}: quantize.scheme can have "
+            f"{', '.join(runtime.schemes())}"
+        )
+    by_layer = [one for one in schemes if isinstance(scheme_named(one).layout, BitsByLayer)]
+    if by_layer and not setup.sensitivity:
+        raise InputError(
+            f"{', '.join(by_layer)} needs a table [sensitivity] in the study file: "
+            "python -m search.sensitivity prints one, of a student that was trained"
+        )
+
+
+def check_calibration(data: Data, schemes: Sequence[str]) -> None:
+    """Raise InputError where a scheme looks at calibration images and they show one class."""
+    sees = [one for one in schemes if _looks_at_images(scheme_named(one))]
+    if sees and data.calibration_classes < 2:
+        raise InputError(
+            f"{sees[0]} looks at calibration images, and {data.config.calibration_images} of them "
+            f"show one class of {data.classes}: raise data.calibration_images"
+        )
+
+
+def _looks_at_images(scheme: Scheme) -> bool:
+    calibration = scheme.calibration
+    on_grids = scheme.layout.rounds_activations
+    return on_grids or calibration.looks_at_layers or calibration.equalized
