@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from objectives.quantization.activations import Range, activation_grid
+from objectives.quantization.activations import SMALLEST_SCALE, Range
 from spaces import PERCENTILES
 
 _BINS = 4096
@@ -60,16 +60,30 @@ def _least_error(counts: NDArray[np.int64], whole: Range) -> Range:
     edges = np.linspace(whole.low, whole.high, len(counts) + 1)
     values, there = (edges[:-1] + edges[1:]) / 2, counts > 0
     values, heavy = values[there], counts[there]
-
-    def error(seen: Range) -> float:
-        grid = activation_grid(seen)
-        codes = np.clip(np.rint(values / grid.scale) + grid.zero_point, 0, 255)
-        return float((heavy * (values - (codes - grid.zero_point) * grid.scale) ** 2).sum())
-
-    best = whole
-    for _ in range(_TURNS if whole.low < 0 < whole.high else 1):
+    low, high = whole.low, whole.high
+    for _ in range(_TURNS if low < 0 < high else 1):
         if whole.high > 0:
-            best = min((Range(best.low, float(whole.high * one)) for one in _SHARES), key=error)
+            ends = whole.high * _SHARES
+            high = float(ends[_errors(values, heavy, np.full_like(ends, low), ends).argmin()])
         if whole.low < 0:
-            best = min((Range(float(whole.low * one), best.high) for one in _SHARES), key=error)
-    return best
+            ends = whole.low * _SHARES
+            low = float(ends[_errors(values, heavy, ends, np.full_like(ends, high)).argmin()])
+    return Range(low, high)
+
+
+def _errors(
+    values: NDArray[np.float64],
+    heavy: NDArray[np.int64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the squared error of `values` on the grid of each range (activation_grid), [ranges].
+
+    heavy: how often each value is there.
+    """
+    low, high = np.minimum(low, 0)[:, None], np.maximum(high, 0)[:, None]
+    scale = np.maximum((high - low) / 255, SMALLEST_SCALE)
+    zero = np.rint(-low / scale).clip(0, 255)
+    codes = (np.rint(values / scale) + zero).clip(0, 255)
+    errors: NDArray[np.float64] = (heavy * (values - (codes - zero) * scale) ** 2).sum(1)
+    return errors
