@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("journal", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="", help="schemes whose names have this in them")
+    parser.add_argument("--names", default="", help="these schemes alone, with commas between")
     parser.add_argument("--set", dest="overrides", action="append", default=[])
     options = parser.parse_args()
     there = set()
@@ -63,7 +64,8 @@ def main() -> None:
         overrides = [*options.overrides, f"data.split_seed={seed}"]
         setup = load_study(options.study, overrides).setup()
         network = setup.teacher.network
-        wanted = [name for name in names() if options.only in name]
+        every = options.names.split(",") if options.names else names()
+        wanted = [name for name in every if options.only in name]
         missing = [name for name in wanted if (network.key, name, seed) not in there]
         if not missing:
             continue
