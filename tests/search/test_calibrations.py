@@ -72,18 +72,20 @@ def test_bits_by_layer_follow_the_sensitivity_of_a_trained_student(tmp_path: Pat
     assert all(lost[0] < lost[3] for lost in table.values())
     schemes = ["int3_weight_only", "by_layer_3", "by_layer_3+gpfq"]
     following = tmp_path / "following.toml"
-    text = file.read_text().replace('name = "tiny"', 'name = "following"')
-    following.write_text(text.replace(str(SCHEMES), str(schemes)))
+    following.write_text(file.read_text().replace(str(SCHEMES), str(schemes)))
+    later = tmp_path / "later"
     with pytest.raises(InputError, match=r"by_layer_3, by_layer_3\+gpfq needs a table \[sensitiv"):
-        search_here(following, runs, "trials=1")
+        search_here(following, later, "trials=1")
     following.write_text(following.read_text() + told.stdout)
-    search_here(following, runs, "trials=1", "pruning.name=none")
-    history = history_in(runs, "following")
+    search_here(following, later, "trials=1", "pruning.name=none")
+    history = history_in(later)
     assert not history.failed
     sizes = {point.scheme: point.size_bytes for point in history.points if point.chain}
     assert sizes.keys() & {"by_layer_3", "by_layer_3+gpfq"}
     export = run_here(
-        "export", "--study", "following", "--pick", "accurate", "--out", "out", cwd=tmp_path
+        *("export", "--study", "tiny", "--runs-dir", later),
+        *("--pick", "accurate", "--out", "out"),
+        cwd=tmp_path,
     )
     assert export.returncode == 0, export.stderr + export.stdout
     assert "losses" in (tmp_path / "out" / "config.toml").read_text()
