@@ -1,7 +1,7 @@
 """What a study file says: one named search, whole and valid."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, ValidationInfo, field_serializer, field_validator
 from pydantic_core import PydanticCustomError
@@ -78,6 +78,8 @@ class CostsTable(Table):
     """Timed calls per process, after warm-up."""
 
 
+_Loss = Annotated[float, Field(ge=0, le=1e6, strict=True)]
+
 _BOUNDS_OF = {
     "size_bytes": ("size_of_teacher", "size_mb"),
     "latency_ms": ("latency_of_teacher", "latency_ms"),
@@ -113,7 +115,7 @@ class StudyConfig(Table):
     pruning: PruningTable = PruningTable()
     sampler: SamplerTable = SamplerTable()
     costs: CostsTable = CostsTable()
-    sensitivity: dict[str, tuple[float, float, float, float]] = Field({})
+    sensitivity: dict[str, tuple[_Loss, _Loss, _Loss, _Loss]] = Field({})
     """By layer, what it loses with 8, 4, 3 and 2 bits a weight: nats an image, measured by
     `python -m search.sensitivity`, which prints this table. Schemes of bits by layer need it."""
     bounds: BoundsTable = BoundsTable()

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from objectives.chain.artifacts import TEMPLATES, put_in_place
 from objectives.chain.lessons import Lessons
-from objectives.chain.scheme_checks import check_calibration, check_schemes
+from objectives.chain.scheme_checks import check_calibration, check_schemes, check_sensitivity
 from objectives.chain.teacher import try_given_weights
 from objectives.data import Data, load_data
 from objectives.measures import MEASURES
@@ -150,6 +150,7 @@ def check_setup(
         if not any(teacher.network in ones for ones in faults.values()):
             _add(faults, _faults_of_weights(teacher, data))
     if not faults:
+        check_sensitivity(setup, schemes, networks, classes)
         faults = _faults(networks, Lessons(setup, classes, tuple(stages)).check)
     _refuse(faults)
     words = "; ".join([data.described, *_unevenness(setup, data)])

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from objectives.data import Data
+from objectives.models import initialised_model
 from objectives.runtimes import runtime_named
-from spaces import BitsByLayer, InputError, Scheme, StudySetup, scheme_named
+from spaces import BitsByLayer, InputError, Network, Scheme, StudySetup, scheme_named
 
 
 def check_schemes(setup: StudySetup, schemes: Sequence[str]) -> None:
@@ -21,6 +22,22 @@ def check_schemes(setup: StudySetup, schemes: Sequence[str]) -> None:
             f"{', '.join(by_layer)} needs a table [sensitivity] in the study file: "
             "python -m search.sensitivity prints one, of a student that was trained"
         )
+
+
+def check_sensitivity(
+    setup: StudySetup, schemes: Sequence[str], networks: Sequence[Network], classes: int
+) -> None:
+    """Raise InputError where bits by layer are decided by layers that no network has."""
+    if not any(isinstance(scheme_named(one).layout, BitsByLayer) for one in schemes):
+        return
+    told = {each.layer for each in setup.sensitivity}
+    for network in networks:
+        names = initialised_model(network, classes, seed=0).state_dict().keys()
+        if not told & names:
+            raise InputError(
+                f"[sensitivity] has no layer of {network.key}, but {', '.join(sorted(told)[:2])}: "
+                "measure it on a student of such a network (python -m search.sensitivity)"
+            )
 
 
 def check_calibration(data: Data, schemes: Sequence[str]) -> None:

@@ -16,6 +16,8 @@ from torch import Tensor
 
 _DAMPING = 1e-4
 """Of the mean of H's diagonal: what the images never show keeps its weights."""
+_NOISE = 1e-10
+"""Of the same: what is less once the means are taken out is what 64 bits leave of nothing."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +37,27 @@ class Moments:
     def centred(self) -> "Moments":
         """Return those of X and X' less their means."""
         before, now = self.exact_mean[:, None, :], self.mean[:, :, None]
-        return Moments(
+        left = Moments(
             self.crossed - self.examples * now * before,
             self.own - self.examples * now * now.transpose(1, 2),
             torch.zeros_like(self.exact_mean),
             torch.zeros_like(self.mean),
             self.examples,
         )
+        return left.heavier(_NOISE * self.mean_square)
 
     def damped(self) -> "Moments":
         """Return these with a little of the error of each weight in them."""
-        size = self.own.shape[-1]
-        mean = self.own.diagonal(dim1=1, dim2=2).mean(1)
-        added = torch.eye(size, dtype=self.own.dtype) * (_DAMPING * mean + 1e-30)[:, None, None]
+        return self.heavier(_DAMPING * self.mean_square + 1e-30)
+
+    @property
+    def mean_square(self) -> Tensor:
+        """The mean of H's diagonal, [groups]."""
+        return self.own.diagonal(dim1=1, dim2=2).mean(1)
+
+    def heavier(self, weight: Tensor) -> "Moments":
+        """Return these as if so much, [groups], had been seen of each input alone."""
+        added = torch.eye(self.own.shape[-1], dtype=self.own.dtype) * weight[:, None, None]
         return replace(self, crossed=self.crossed + added, own=self.own + added)
 
     def mean_change(self, weight: Tensor, quantized: Tensor) -> Tensor:

@@ -32,13 +32,15 @@ def ranges_seen(values: Values, observer: str) -> Mapping[str, Range]:
         low, high = np.concatenate(batches, axis=1)
         whole[name] = Range(float(low.min()), float(high.max()))
         if observer == "moving_average":
-            whole[name] = Range(float(low.mean()), float(high.mean()))
+            whole[name] = Range(*(float(end.mean(dtype=np.float64)) for end in (low, high)))
     if observer in ("min_max", "moving_average"):
         return whole
     counts = {name: np.zeros(_BINS, np.int64) for name in whole}
     for name, tensor in values():
         seen = whole[name]
-        counts[name] += np.histogram(tensor, _BINS, (seen.low, seen.high))[0]
+        # In 64 bits: in 32 a range of a few neighbouring numbers has no 4096 bins.
+        between = np.float64(seen.low), np.float64(seen.high)
+        counts[name] += np.histogram(tensor, _BINS, between)[0]
     if observer == "mse":
         return {name: _least_error(counts[name], seen) for name, seen in whole.items()}
     share = PERCENTILES[observer]

@@ -59,6 +59,10 @@ def write_model(
     """
     if type(layout) not in _WRITTEN:
         raise DistilfrontError(f"onnxruntime has no way to write the layout {layout.key}")
+    if layout.rounds_weights and filled.layers and not weights:
+        raise DistilfrontError(
+            f"the layout {layout.key} needs codes of weights, and there are none"
+        )
     writer = GraphWriter(filled.template.skeleton)
     for name, values in filled.others.items():
         _float_tensor(writer, name, values, layout)

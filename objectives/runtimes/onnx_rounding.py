@@ -25,7 +25,7 @@ from objectives.quantization import (
     quantize_weight,
     scale_floor_for_bias,
 )
-from objectives.runtimes.onnx_constants import Array
+from objectives.runtimes.onnx_constants import Array, varying_nodes
 from objectives.runtimes.onnx_session import open_session
 from objectives.runtimes.onnx_template import FilledGraph, FoldedLayer
 from objectives.runtimes.runtime import LayerMemory
@@ -61,9 +61,10 @@ def rounded_layers(
     the others.
     """
     known = _known(filled, forms, memory)
-    if memory is not None and memory.complete:
-        return known
     skeleton = filled.template.skeleton
+    every = {node.name for node, varies in varying_nodes(skeleton.graph) if varies}
+    if known.weights.keys() >= every & filled.layers.keys():
+        return known
     constants = _constants(filled)
     left = Counter(name for node in skeleton.graph.node for name in node.input)
     exact: dict[str, Array] = {skeleton.graph.input[0].name: images}
@@ -77,7 +78,7 @@ def rounded_layers(
                 least = _floor(folded, grids.get(read))
                 made = _rounded(folded, forms[node.name], least, moments, calibration)
                 layers[node.name], weights[node.name] = made
-                if memory is not None:
+                if memory is not None and not memory.complete:
                     memory.keep(node.name, _arrays(*made))
             own[folded.layer.weight] = weights[node.name].floats
             bias = layers[node.name].bias
@@ -101,10 +102,18 @@ def _arrays(layer: FoldedLayer, weight: QuantizedWeight) -> dict[str, NDArray[np
     return {"codes": weight.codes, "scale": weight.scale, **bias}
 
 
+def keep_layers(made: Rounded, memory: LayerMemory) -> None:
+    """Keep what was made without this memory in it; one that is complete stays as it is."""
+    for name in made.weights if not memory.complete else ():
+        memory.keep(name, _arrays(made.filled.layers[name], made.weights[name]))
+
+
 def _known(filled: FilledGraph, forms: Mapping[str, Form], memory: LayerMemory | None) -> Rounded:
     """Return what a memory has: the inverse of `_arrays`."""
     layers, weights = dict(filled.layers), dict[str, QuantizedWeight]()
-    for name, arrays in ({} if memory is None else memory.recall()).items():
+    recalled = {} if memory is None else memory.recall()
+    # Layers of another name are of another graph: then nothing is known.
+    for name, arrays in recalled.items() if recalled.keys() <= forms.keys() else ():
         found: Mapping[str, Any] = arrays
         weights[name] = QuantizedWeight(found["codes"], found["scale"], forms[name])
         layers[name] = replace(layers[name], bias=found.get("bias"))

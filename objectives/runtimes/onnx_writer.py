@@ -11,7 +11,12 @@ from objectives.quantization import ActivationGrid, Form, activation_grid, bits_
 from objectives.runtimes.onnx_calibration import observed_ranges, tensors_on_grids
 from objectives.runtimes.onnx_equalization import equalized
 from objectives.runtimes.onnx_layouts import write_model
-from objectives.runtimes.onnx_rounding import Rounded, nearest_weights, rounded_layers
+from objectives.runtimes.onnx_rounding import (
+    Rounded,
+    keep_layers,
+    nearest_weights,
+    rounded_layers,
+)
 from objectives.runtimes.onnx_sensitivity import sensitivities
 from objectives.runtimes.onnx_template import FilledGraph
 from objectives.runtimes.runtime import LayerMemory
@@ -83,7 +88,10 @@ class OnnxArtifactWriter:
         calibration: Calibration,
         memory: LayerMemory | None = None,
     ) -> Rounded:
-        if (layout, calibration) not in self._rounded:
+        if (layout, calibration) in self._rounded:
+            if memory is not None:
+                keep_layers(self._rounded[layout, calibration], memory)
+        else:
             grids = self.grids(calibration) if layout.rounds_activations else {}
             forms = self.forms(layout)
             self._rounded[layout, calibration] = rounded_layers(

@@ -220,11 +220,20 @@ class Worker:
         bench, history = self._bench, self._bench.reader.read()
         front = nondominated(losses_of(history.points, bench.config.objectives))
         chosen = {history.points[index].student for index in np.flatnonzero(front)}
+        last = {student.key: student.stages[-1].key for student in history.students}
+        keys = bench.workbench.keys
+        codes = [
+            keys.codes(last[point.student], scheme)
+            for point in (history.points[index] for index in np.flatnonzero(front))
+            if (scheme := scheme_named(point.scheme)).calibration.looks_at_layers
+            and point.student in last
+        ]
         kept = [student.stages for student in history.students if student.key in chosen]
         kept += [paused.stages for paused in history.waiting]
         bench.workbench.cache.keep = frozenset(
             [
-                *bench.workbench.keys.all_teachers(),
+                *keys.all_teachers(),
+                *codes,
                 *(stage.key for stages in kept for stage in stages),
             ]
         )

@@ -644,3 +644,14 @@ def test_an_override_may_take_methods_and_stages_out_that_the_file_says_more_of(
         load_study("kd_methods", ["space.distill.method=dkd", "space.distill.alpha=0.5"])
     with pytest.raises(InputError, match=r"space\.adapt: unknown table"):
         load_study("kd_lora_q", ['chain.stages=["distill"]', "space.adapt.rank=4"])
+
+
+@pytest.mark.parametrize(
+    "wrong", ["[0, 0, 0]", "[0, 0, 0, -1]", "[0, 0, 0, nan]", "['0', 0, 0, 0]"]
+)
+def test_sensitivities_are_four_losses_a_layer(wrong: str) -> None:
+    (fault,) = faults_of(f"sensitivity.conv1={wrong}")
+    assert fault.startswith("sensitivity.conv1")
+    study = load_study("kd_lora_q", ["sensitivity.conv1=[0, 0.1, 0.2, 3]"])
+    assert study.setup().sensitivity[0].losses == (0, 0.1, 0.2, 3)
+    assert study.fingerprint != load_study("kd_lora_q").fingerprint

@@ -1,5 +1,6 @@
 """Learned codes are a stage: made once, shared, gone on with after a kill."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from objectives.chain import codes
-from objectives.chain.cache import StageCache
+from objectives.chain.cache import Draft, StageCache
 from objectives.chain.codes import learn_codes
 from objectives.chain.keys import StageKeys, keys_of_students
 from objectives.data import load_data
@@ -128,6 +129,37 @@ def test_a_damaged_entry_is_learned_again(
     learn_codes(writer, SCHEME, StageCache(tmp_path / "cache", 2**30), "a")
     assert len(rounded) == 44
     assert content(writer) == content(expected)
+
+
+def test_an_entry_that_went_meanwhile_is_put_back_whole(
+    cache: StageCache, rounded: list[int], tmp_path: Path
+) -> None:
+    """Its writer has the codes already, and learns nothing."""
+    writer = new_writer(tmp_path)
+    learn_codes(writer, SCHEME, cache, "a")
+    shutil.rmtree(cache._entries / "a")
+    learn_codes(writer, SCHEME, cache, "a")
+    assert len(rounded) == 22
+    second = new_writer(tmp_path)
+    learn_codes(second, SCHEME, cache, "a")
+    assert len(rounded) == 22
+    assert content(second) == content(writer)
+
+
+def test_codes_of_another_graph_are_not_taken(
+    cache: StageCache, rounded: list[int], tmp_path: Path
+) -> None:
+    def build(draft: Draft) -> bool:
+        with draft.publishing({"seconds": 1.0}) as folder:
+            codes._write({"Conv_99": {"codes": np.zeros(3, np.int8)}}, folder)
+        return True
+
+    with ExitStack() as leases:
+        cache.obtain("a", build, leases)
+    writer = new_writer(tmp_path)
+    learn_codes(writer, SCHEME, cache, "a")
+    assert len(rounded) == 22
+    assert content(writer) == content(new_writer(tmp_path))
 
 
 def test_keys_are_of_weights_layout_and_calibration() -> None:

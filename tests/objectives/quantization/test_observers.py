@@ -117,3 +117,11 @@ def test_every_observer_has_a_range_of_a_tensor_that_is_zero() -> None:
         assert activation_grid(found).scale > 0
     with pytest.raises(KeyError):
         seen(np.ones((8, 2, 2), np.float32), "median")
+
+
+@pytest.mark.parametrize("observer", OBSERVERS)
+def test_neighbouring_and_enormous_numbers_have_a_range(observer: str) -> None:
+    one = np.float32(1)
+    for pair in ((one, np.nextafter(one, np.float32(2))), (np.float32(-3e38), np.float32(3e38))):
+        found = seen(np.array([pair] * 8, np.float32), observer)
+        assert np.isfinite([found.low, found.high]).all()

@@ -203,6 +203,17 @@ def test_what_is_chosen_is_better_than_the_nearest_and_within_its_bits(
 
 
 @pytest.mark.parametrize("rounding", LEARNED)
+def test_what_is_constant_on_all_images_leaves_codes_near_their_weights(rounding: str) -> None:
+    torch.manual_seed(10)
+    weight = torch.randn(OUT, 40)
+    exact = torch.full((1, 40, 300), 0.1, dtype=torch.float64)
+    found = chosen_weight(weight.numpy(), Form(4), None, sums(exact, exact).centred(), rounding)
+    nearest = quantize_weight(weight.numpy(), Form(4), fitted=True)
+    errors = [np.abs(one.floats - weight.numpy()).mean() for one in (nearest, found)]
+    assert errors[1] <= 1.2 * errors[0]
+
+
+@pytest.mark.parametrize("rounding", LEARNED)
 def test_scales_keep_to_their_floor_and_unseen_weights_to_themselves(rounding: str) -> None:
     weight, _, rounded, _ = layer(6)
     rounded[:, 1] = 0

@@ -97,3 +97,6 @@ def test_what_a_study_lacks_is_told_before_any_training() -> None:
     check_setup(one, [network], ["fp32", "int4_weight_only"])
     with pytest.raises(InputError, match=r"by_layer_3 needs a table \[sensitivity\] in the study"):
         check_setup(setup, [network], ["fp32", "by_layer_3"])
+    other = replace(setup, sensitivity=(LayerSensitivity("elsewhere.weight", (0, 0, 0, 1)),))
+    with pytest.raises(InputError, match=r"no layer of resnet8x4@0.125/8px, but elsewhere.weight"):
+        check_setup(other, [network], ["fp32", "by_layer_3"])

@@ -33,6 +33,13 @@ def test_ranges_become_equal_but_for_what_is_bounded() -> None:
     assert scale[5] == 10
 
 
+def test_a_channel_that_has_decayed_stays_as_it_is() -> None:
+    first, second = np.ones((3, 1), np.float32), np.ones((1, 3), np.float32)
+    first[1], second[0, 2] = 1e-12, 1e-45
+    scale = equal_ranges(first, second, 1, np.zeros(3, np.float32))
+    np.testing.assert_array_equal(scale, np.ones(3))
+
+
 def uneven(network: Network, folder: Path) -> Path:
     """Return weights whose channels differ much: a layer's large ones are read by small weights."""
     model = random_model(network, 3)
