@@ -140,7 +140,7 @@ def _words(layout: Layout) -> str:
     scales = {"channel": "channel", "tensor": "layer", "block32": "32 weights"}.get(
         granularity or ""
     )
-    return first if scales is None else f"{first}; {layout.weight_bits} bits, a scale a {scales}"
+    return first if scales is None else f"{first}; {layout.weight_bits} bits, one scale per {scales}"
 
 
 def _effects(network: str, own: Sequence[Mapping[str, Any]]) -> Iterator[str]:
