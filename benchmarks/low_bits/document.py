@@ -48,7 +48,8 @@ Words behind a preset's name, each behind a `+`, in this order:
 All roundings but nearest, and `bias_corrected`, round one layer after another by what it reads on
 the calibration images (`data.calibration_images`, 128) in the network as it is and in the one whose
 earlier layers are rounded. That takes seconds to minutes, is kept in the stage cache, and goes on
-where it was when the process is killed."""
+where it was when the process is killed. Layers with more than 400 million outputs times squared
+inputs, as at the end of a ResNet-18, are rounded by gpfq in place of the slower three."""
 
 _LAYOUTS = """\
 Bytes of a {network} and its latency on one thread beside fp32 in the same run, by runtime
@@ -140,7 +141,9 @@ def _words(layout: Layout) -> str:
     scales = {"channel": "channel", "tensor": "layer", "block32": "32 weights"}.get(
         granularity or ""
     )
-    return first if scales is None else f"{first}; {layout.weight_bits} bits, one scale per {scales}"
+    return (
+        first if scales is None else f"{first}; {layout.weight_bits} bits, one scale per {scales}"
+    )
 
 
 def _effects(network: str, own: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -8,6 +8,9 @@ from objectives.quantization.adaround import adaround
 from objectives.quantization.moments import Moments, output_error, products
 from objectives.quantization.weights import Form, QuantizedWeight, fitted_scale
 
+_MOST_WORK = 4e8
+"""Outputs of a layer times the square of how many inputs each has: of a larger layer, as at the end
+of a ResNet-18, learning would take minutes and more, and gpfq chooses in seconds."""
 _ROUNDS, _SWEEPS = 8, 3
 """Scales are fitted anew after so many sweeps, so often at most."""
 
@@ -18,9 +21,11 @@ def chosen_weight(
     """Return `weight` [out, ...] with the codes and scales that a rounding finds.
 
     floor: the least scales [out], where there are any. rounding: a name in spaces.ROUNDINGS, but
-    for nearest. Raises KeyError for another.
+    for nearest; of a very large layer gpfq stands for all. Raises KeyError for another.
     """
     rows, moments = torch.from_numpy(weight).flatten(1).double(), moments.damped()
+    if rounding in _CHOICES and rows.shape[0] * rows.shape[1] ** 2 > _MOST_WORK:
+        rounding = "gpfq"
     least = torch.zeros(1) if floor is None else torch.from_numpy(floor)
     diagonal = moments.own.diagonal(dim1=1, dim2=2)
     counts = diagonal.repeat_interleave(len(rows) // len(diagonal), 0)

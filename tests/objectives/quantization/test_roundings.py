@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from objectives.quantization import Form, Moments, quantize_weight
+from objectives.quantization import Form, Moments, quantize_weight, roundings
 from objectives.quantization.moments import output_error
 from objectives.quantization.roundings import (
     best_scale,
@@ -225,6 +225,16 @@ def test_scales_keep_to_their_floor_and_unseen_weights_to_themselves(rounding: s
     found = chosen_weight(floats, Form(4), floor, seen, rounding)
     assert np.all(found.scale[:, 0] >= floor * (1 - 1e-6))
     np.testing.assert_array_equal(found.codes[:, 1], np.rint(floats[:, 1] / found.scale[:, 0]))
+
+
+def test_of_a_very_large_layer_gpfq_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight, _, _, moments = layer(11)
+    floats = weight.float().numpy()
+    learned = chosen_weight(floats, Form(2), None, moments, "refined")
+    monkeypatch.setattr(roundings, "_MOST_WORK", OUT * WIDE**2 - 1)
+    codes = [chosen_weight(floats, Form(2), None, moments, each).codes for each in LEARNED]
+    assert all(np.array_equal(one, codes[0]) for one in codes)
+    assert not np.array_equal(learned.codes, codes[0])
 
 
 def test_an_unknown_rounding_is_not_taken_for_another() -> None:
