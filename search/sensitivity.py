@@ -19,19 +19,20 @@ from search.cli import (
 
 @with_examples(
     "--study kd_lora_q",
-    "--study kd_lora_q --pick accurate >> next_study.toml",
+    "--study kd_lora_q --pick 12 >> next_study.toml",
 )
 def sensitivity(
     study: StudyOption = "kd_lora_q",
     pick: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--pick",
-            help="The student of a point: accurate, knee, smallest, fastest or a trial's number.",
+            help="Whose layers: those of the point knee, accurate, smallest, fastest or of that "
+            "trial; default: of the most accurate student.",
             metavar="PICK",
             autocompletion=complete_pick,
         ),
-    ] = "accurate",
+    ] = None,
     images: Annotated[
         int, typer.Option("--images", min=1, help="Validation images to look at, at most.")
     ] = 512,
@@ -48,7 +49,12 @@ def sensitivity(
     from search.cli import open_existing
 
     session = open_existing(study, runs_dir, storage)
-    point = pick_point(session.summary(), pick)
+    summary = session.summary()
+    students = [point for point in summary.history.points if point.chain is not None]
+    if pick is not None or not students:
+        point = pick_point(summary, pick or "accurate")
+    else:
+        point = max(students, key=lambda one: one.accuracy)
     session.allow_modules(trusted=trust_modules)
     # Imported here: a wrong pick is answered before torch is loaded.
     from objectives import Workbench
