@@ -11,7 +11,18 @@ from pathlib import Path
 from statistics import stdev
 
 from objectives import EpochReport, OnEpoch, TrainedStudent, Verdict, Workbench
-from spaces import METHODS, Declared, InputError, Space, StudentConfig, Value, digest, essence
+from spaces import (
+    METHODS,
+    SCHEMES,
+    Declared,
+    InputError,
+    Scheme,
+    Space,
+    StudentConfig,
+    Value,
+    digest,
+    essence,
+)
 from spaces import scheme_named as scheme
 
 METHOD = "distill.method"
@@ -153,3 +164,12 @@ def student_of(space: Space, answers: Mapping[str, Value]) -> StudentConfig:
 def spread(values: Sequence[float], by: int) -> str:
     """Return ` ± d`, the standard deviation over the root of `by`; nothing for one value."""
     return f" ± {stdev(values) / by**0.5:.2f}" if len(values) > 1 else ""
+
+
+def nearest_scheme(layout: str) -> Scheme:
+    """Return the scheme of a layout, by its key, whose codes are the nearest ones."""
+    for one in SCHEMES.values():
+        if one.layout.key == layout:
+            return one
+    known = ", ".join(one.layout.key for one in SCHEMES.values())
+    raise InputError(f"layouts must be of {known}, got {layout!r}")

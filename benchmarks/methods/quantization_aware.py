@@ -16,17 +16,15 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.methods.outcomes import spread, study_parser
+from benchmarks.methods.outcomes import nearest_scheme, spread, study_parser
 from benchmarks.script import run_script
 from objectives import TrainedStudent, Verdict, Workbench, check_setup
 from objectives.chain import WEIGHTS, StageWork, handler_of
 from objectives.training import Sized, TeacherSignal, TrainingMethod
 from spaces import (
     ANY_LAYOUT,
-    SCHEMES,
     Adapt,
     Distill,
-    InputError,
     NoTeacher,
     Scheme,
     StudentConfig,
@@ -48,7 +46,7 @@ def main() -> None:
     parser.add_argument("--layouts", default=_LAYOUTS)
     options = parser.parse_args()
     setup = load_study(options.study, options.overrides).setup()
-    schemes = {layout: _scheme_of(layout) for layout in options.layouts.split(",")}
+    schemes = {layout: nearest_scheme(layout) for layout in options.layouts.split(",")}
     check_setup(setup, (), (one.name for one in schemes.values()))
     shape = Adapt(epochs=options.epochs, rank=options.rank, learning_rate=options.learning_rate)
     print(*_HEAD, sep="\n", flush=True)
@@ -62,14 +60,6 @@ _HEAD = (
     "| layout | untouched | plain adapter | through the layout | above plain | seconds |",
     "| --- | --- | --- | --- | --- | --- |",
 )
-
-
-def _scheme_of(layout: str) -> Scheme:
-    for scheme in SCHEMES.values():
-        if scheme.layout.key == layout:
-            return scheme
-    known = ", ".join(one.layout.key for one in SCHEMES.values())
-    raise InputError(f"layouts must be of {known}, got {layout!r}")
 
 
 class _NoTeachers:

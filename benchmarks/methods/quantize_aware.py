@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 from torch import nn
 
-from benchmarks.methods.outcomes import study_parser
+from benchmarks.methods.outcomes import nearest_scheme, study_parser
 from benchmarks.script import run_script
 from objectives import TrainedStudent, Verdict, Workbench, check_setup
 from objectives.chain import WEIGHTS, StageWork, handler_of
@@ -28,7 +28,6 @@ from objectives.models import loaded_model
 from objectives.training import AskedTeacher, Sized, TeacherSignal, TrainingMethod
 from spaces import (
     METHODS,
-    SCHEMES,
     Distill,
     InputError,
     NoTeacher,
@@ -70,7 +69,7 @@ def main() -> None:
         )
         for layout in options.layouts.split(",")
     ]
-    schemes = {stage.layout: _scheme_of(stage.layout) for stage in stages}
+    schemes = {stage.layout: nearest_scheme(stage.layout) for stage in stages}
     check_setup(setup, (), (one.name for one in schemes.values()))
     print(*_HEAD, sep="\n", flush=True)
     with Workbench(setup, options.work) as bench:
@@ -83,15 +82,6 @@ _HEAD = (
     "| layout | seed | nearest | refined | trained | seconds: nearest | refined | trained |",
     "| --- | --- | --- | --- | --- | --- | --- | --- |",
 )
-
-
-def _scheme_of(layout: str) -> Scheme:
-    """Return the scheme of a layout whose codes are the nearest ones."""
-    for scheme in SCHEMES.values():
-        if scheme.layout.key == layout:
-            return scheme
-    known = ", ".join(one.layout.key for one in SCHEMES.values())
-    raise InputError(f"layouts must be of {known}, got {layout!r}")
 
 
 def _row(bench: Workbench, stage: QuantizeAware, nearest: Scheme, seed: int) -> str:

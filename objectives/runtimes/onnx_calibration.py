@@ -1,6 +1,6 @@
 """Which tensors of a graph go on integer grids, and the ranges they take on calibration images."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -67,32 +67,35 @@ def observed_ranges(
     model: onnx.ModelProto, names: list[str], images: NDArray[np.float32], observer: str
 ) -> Mapping[str, Range]:
     """Return the ranges that the tensors `names` take on `images` [n, 3, h, w], by an observer."""
-    image = model.graph.input[0].name
     session = session_with_outputs(model, names)
-    inner = [name for name in names if name != image]
-
-    def values() -> Iterator[tuple[str, NDArray[np.float32]]]:
-        for start in range(0, len(images), _BATCH):
-            batch = images[start : start + _BATCH]
-            yield from zip(inner, session.run(inner, {image: batch}), strict=True)
-            if image in names:
-                yield image, batch
-
-    return ranges_seen(values, observer)
+    return ranges_seen(lambda: tensors_of(session, names, images), observer)
 
 
 def largest_by_channel(
     model: onnx.ModelProto, names: list[str], images: NDArray[np.float32]
 ) -> Mapping[str, NDArray[np.float32]]:
     """Return the largest value [channels] of each of the tensors `names` on `images`."""
-    session = session_with_outputs(model, names)
     found: dict[str, NDArray[np.float32]] = {}
-    for start in range(0, len(images), _BATCH):
-        batch = {model.graph.input[0].name: images[start : start + _BATCH]}
-        for name, values in zip(names, session.run(names, batch), strict=True):
-            largest = values.max(axis=(0, *range(2, values.ndim)))
-            found[name] = np.maximum(found.get(name, largest), largest)
+    for name, values in tensors_of(session_with_outputs(model, names), names, images):
+        largest = values.max(axis=(0, *range(2, values.ndim)))
+        found[name] = np.maximum(found.get(name, largest), largest)
     return found
+
+
+def tensors_of(
+    session: ort.InferenceSession, names: Sequence[str], images: NDArray[np.float32]
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield the tensors `names` by name, batch by batch of `images` [n, 3, h, w].
+
+    session: one of session_with_outputs.
+    """
+    image = session.get_inputs()[0].name
+    inner = [name for name in names if name != image]
+    for start in range(0, len(images), _BATCH):
+        batch = images[start : start + _BATCH]
+        yield from zip(inner, session.run(inner, {image: batch}), strict=True)
+        if image in names:
+            yield image, batch
 
 
 def session_with_outputs(model: onnx.ModelProto, names: list[str]) -> ort.InferenceSession:

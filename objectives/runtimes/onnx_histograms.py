@@ -1,19 +1,18 @@
 """What activations are on calibration images, and how much of them their grids cut off."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from objectives.layer_figures import TensorHistogram
 from objectives.quantization import ActivationGrid
-from objectives.runtimes.onnx_calibration import session_with_outputs, tensors_on_grids
+from objectives.runtimes.onnx_calibration import session_with_outputs, tensors_of, tensors_on_grids
 from objectives.runtimes.onnx_constants import Array
 from objectives.runtimes.onnx_layouts import write_model
 from objectives.runtimes.onnx_template import FilledGraph
 from spaces import Float32
 
 _BINS = 60
-_BATCH = 32
 
 
 def histograms(
@@ -29,13 +28,14 @@ def histograms(
     """
     graph = filled.template.skeleton.graph
     tensors = list(dict.fromkeys(tensors_on_grids(graph).values()))
+    session = session_with_outputs(write_model(filled, Float32(), {}), tensors)
     low, high = dict.fromkeys(tensors, np.inf), dict.fromkeys(tensors, -np.inf)
-    for name, values in _values(filled, tensors, images):
+    for name, values in tensors_of(session, tensors, images):
         low[name] = min(low[name], float(values.min()))
         high[name] = max(high[name], float(values.max()))
     counts = {name: np.zeros(_BINS, np.int64) for name in tensors}
     cut, seen = dict.fromkeys(tensors, 0), dict.fromkeys(tensors, 0)
-    for name, values in _values(filled, tensors, images):
+    for name, values in tensors_of(session, tensors, images):
         counts[name] += np.histogram(values, _BINS, (low[name], high[name]))[0]
         step, (least, most) = grids[name].scale, _ends(grids[name])
         # Half a step beyond an end is rounded to it, as everywhere else.
@@ -61,16 +61,3 @@ def histograms(
 
 def _ends(grid: ActivationGrid) -> tuple[float, float]:
     return -grid.zero_point * grid.scale, (255 - grid.zero_point) * grid.scale
-
-
-def _values(filled: FilledGraph, tensors: list[str], images: Array) -> Iterator[tuple[str, Array]]:
-    """Yield the tensors of the float graph by name, batch by batch."""
-    model = write_model(filled, Float32(), {})
-    image = model.graph.input[0].name
-    inner = [name for name in tensors if name != image]
-    session = session_with_outputs(model, inner)
-    for start in range(0, len(images), _BATCH):
-        batch = images[start : start + _BATCH]
-        yield from zip(inner, session.run(inner, {image: batch}), strict=True)
-        if image in tensors:
-            yield image, batch

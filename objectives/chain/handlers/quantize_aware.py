@@ -1,13 +1,9 @@
 """Trains a network on with its weights rounded, and publishes the rounded ones."""
 
 from objectives.chain.cache import Draft
-from objectives.chain.handlers.handler import StageWork, publish
+from objectives.chain.handlers.handler import FEW_BITS, StageWork, publish
 from objectives.training import AfterEpoch, train, trained_through
 from spaces import INTEGER_LAYOUTS, QuantizeAware
-
-_FEW_BITS = 2
-"""Of a weight. With so few most weights are rounded to 0, and activations shrink with them: under
-the statistics of before the network is at chance."""
 
 
 class QuantizeAwareHandler:
@@ -25,7 +21,7 @@ class QuantizeAwareHandler:
         """
         layout, model = INTEGER_LAYOUTS[stage.layout], work.network()
         images = work.ground.calibration(work.student.network.image_size)
-        moves = layout.weight_bits <= _FEW_BITS
+        moves = layout.weight_bits <= FEW_BITS
         with trained_through(model, layout, images) as view:
             run = work.run(freeze_statistics=not moves, refresh=view.refresh)
             results = train(model, run, work.ground, draft, after)
