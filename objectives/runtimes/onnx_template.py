@@ -167,9 +167,13 @@ class GraphTemplate:
     def load(path: Path) -> "GraphTemplate":
         """Read what `save` wrote; raises DamagedError when the file is not that."""
         try:
-            model = onnx.load_model(path)
+            written = path.read_bytes()
+            model = onnx.load_model_from_string(written)
         except Exception as error:
             raise DamagedError(f"{path} cannot be read: {error}") from error
+        # Other bytes may be read as the same model, and the seal is of what was read.
+        if model.SerializeToString(deterministic=True) != written:
+            raise DamagedError(f"{path} is not as it was written")
         if not model.metadata_props or model.metadata_props.pop().value != _digest(model):
             raise DamagedError(f"{path} does not have its checksum")
         kept = {each.key: each.value for each in model.metadata_props}
