@@ -167,5 +167,5 @@ def _baseline_title(summary: StudySummary, role: str, point: Point) -> str:
     if point.chain is None:
         return role
     student = point.chain.student
-    network = summary.network_in_words(student.network.key)
+    network = summary.network_in_words(student.deployed.key)
     return f"{network}, {role}: {', '.join(words.stages(student, summary.space.stages))}"

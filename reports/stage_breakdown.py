@@ -51,7 +51,7 @@ def stage_breakdown(summary: StudySummary, point: Point) -> tuple[StageLine, ...
 def _student_lines(summary: StudySummary, point: Point) -> list[StageLine]:
     chain = point.chain
     assert chain is not None
-    cost = summary.costs.of(chain.student.network.key, "fp32")
+    cost = summary.costs.of(chain.student.deployed.key, "fp32")
     student = next((s for s in summary.history.students if s.key == point.student), None)
     lines = []
     if chain.student.needs_teacher:
@@ -69,11 +69,11 @@ def _student_lines(summary: StudySummary, point: Point) -> list[StageLine]:
 def _alone(summary: StudySummary, point: Point, cost: Cost) -> StageLine:
     """Return the best student of this network that never saw the teacher, if one was trained."""
     assert point.chain is not None
-    network = point.chain.student.network
+    network = point.chain.student.deployed
     alone = [
         student
         for student in summary.history.students
-        if not student.chain.student.needs_teacher and student.chain.student.network == network
+        if not student.chain.student.needs_teacher and student.chain.student.deployed == network
     ]
     if not alone:
         how = f"no {summary.network_in_words(network.key)} was trained without the teacher"

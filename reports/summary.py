@@ -231,7 +231,7 @@ class StudySummary:
 
     def cost(self, point: Point) -> Cost:
         """Return what the cost table says about a point's artifact."""
-        network = point.chain.student.network.key if point.chain else self.costs.teacher
+        network = point.chain.student.deployed.key if point.chain else self.costs.teacher
         return self.costs.of(network, point.scheme)
 
     @cached_property

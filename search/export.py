@@ -87,7 +87,7 @@ def export(
         setup = session.config.setup()
         with Workbench(setup, session.folder.cache) as workbench:
             student = point.chain.student if point.chain else None
-            network = setup.teacher.network if student is None else student.network
+            network = setup.teacher.network if student is None else student.deployed
             stages = () if student is None else student.stages
             # What others learned from is no part of this one.
             own = setup.with_teachers_for(() if student is None else student.teachers)

@@ -70,7 +70,7 @@ def retrain(
     chosen = _seeds(seeds, recipe.chain.student.seed)
     students = [_longer(recipe.chain.student, epochs, seed) for seed in chosen]
     before = _metrics_beside(config, METRICS)
-    setup, networks = recipe.setup, [recipe.chain.student.network]
+    setup, networks = recipe.setup, [recipe.chain.student.deployed]
     stages = recipe.chain.student.stages
     teachers = [each.network for each in setup.networks_of_teachers.values()]
     architectures = [each.architecture for each in (*teachers, *networks)]
@@ -174,7 +174,7 @@ def _metrics_beside(config: Path, name: str) -> dict[str, Any]:
 
 def _facts(before: dict[str, Any], recipe: "Recipe") -> dict[str, Any]:
     """Return what the trial's metrics say of this model too: a file edited since may be another."""
-    network = None if recipe.chain is None else recipe.chain.student.network.key
+    network = None if recipe.chain is None else recipe.chain.student.deployed.key
     of_network = ("flops", "parameters") if before.get("network") == network else ()
     of_file = ("latency",) if of_network and before.get("scheme") == recipe.scheme.name else ()
     kept = (*of_file, *of_network, "teacher")

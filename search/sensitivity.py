@@ -61,7 +61,7 @@ def sensitivity(
     from search.workers import trained
 
     setup = session.config.setup()
-    network = setup.teacher.network if point.chain is None else point.chain.student.network
+    network = setup.teacher.network if point.chain is None else point.chain.student.deployed
     with Workbench(setup, session.folder.cache) as workbench:
         layers = workbench.sensitivity(trained(point, workbench), network, images)
     whose = "the teacher" if point.chain is None else f"the student of trial {point.number}"

@@ -32,6 +32,7 @@ from spaces.methods import (
     Wttm,
 )
 from spaces.network import Network, has_width, is_users_function
+from spaces.pruned import EVEN, WHOLE, Pruned, weights_of_layers
 from spaces.schedule import DecayName, OptimizerName, Schedule
 from spaces.schemes import (
     CALIBRATIONS,
@@ -72,6 +73,7 @@ from spaces.stages import (
     Distill,
     Leaf,
     Prior,
+    Prune,
     QuantizeAware,
     RankPattern,
     Stage,
@@ -99,6 +101,7 @@ __all__ = [
     "BASE_WEIGHTS",
     "CALIBRATIONS",
     "DEFAULT_CHAIN",
+    "EVEN",
     "INTEGER_LAYOUTS",
     "METHODS",
     "NETWORK",
@@ -114,6 +117,7 @@ __all__ = [
     "SEED",
     "STAGES",
     "THREADS",
+    "WHOLE",
     "WIDTHS",
     "Adapt",
     "Adapter",
@@ -162,6 +166,8 @@ __all__ = [
     "Number",
     "OptimizerName",
     "Prior",
+    "Prune",
+    "Pruned",
     "QuantizeAware",
     "RankPattern",
     "Rkd",
@@ -204,5 +210,6 @@ __all__ = [
     "stem_for",
     "student_key",
     "to_dict",
+    "weights_of_layers",
     "without_none",
 ]

@@ -7,9 +7,13 @@ from typing import Literal
 
 from spaces.domains import Choice
 from spaces.errors import InputError
+from spaces.pruned import WHOLE, Pruned
 from spaces.settings import Number, Setting, Settings, Word, setting
 
-_KEY = re.compile(r"(?P<name>.+)@(?P<width>[^@+/]+)(\+(?P<stem>\w+))?(/(?P<size>\d+)px)?")
+_KEY = re.compile(
+    r"(?P<name>.+)@(?P<width>[^@+/-]+)(\+(?P<stem>\w+))?(/(?P<size>\d+)px)?"
+    r"(-c(?P<channels>[\d.e-]+)(x\d+)?(?P<plan>p\w+)?)?(-w(?P<zeros>[\d.e-]+)(?P<sparse>p\w+)?)?"
+)
 _SIZE = 32
 _WIDTHS = ("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "resnet8x4", "resnet32x4")
 
@@ -60,6 +64,8 @@ class Network(Settings):
         ),
     )
     """Height and width in pixels of the images that it sees."""
+    pruned: Pruned = WHOLE
+    """What pruning left of it: no setting, but what a stage makes of a network."""
 
     def __post_init__(self) -> None:
         if self.width != 1 and not has_width(self.architecture):
@@ -71,7 +77,7 @@ class Network(Settings):
         """Short text that tells two networks apart, as in a cost table: `mobilenet_v2@0.5`."""
         stem = "" if self.stem == "imagenet" else f"+{self.stem}"
         size = "" if self.image_size == _SIZE else f"/{self.image_size}px"
-        return f"{self.architecture}@{self.width:g}{stem}{size}"
+        return f"{self.architecture}@{self.width:g}{stem}{size}{self.pruned.key}"
 
     @property
     def in_words(self) -> str:
@@ -88,9 +94,14 @@ def network_in_words(key: str, *, sized: bool = False) -> str:
     if found is None:
         return key
     name, width, stem, size = found.group("name", "width", "stem", "size")
+    channels, plan, zeros, sparse = found.group("channels", "plan", "zeros", "sparse")
     said = name if width == "1" else f"{name} x{width}"
     if stem is not None:
         said += f", {stem} stem"
     if sized or size is not None:
         said += f", {size or _SIZE} px"
+    if channels is not None:
+        said += f", {float(channels):.0%} of channels pruned{' by plan' if plan else ''}"
+    if zeros is not None:
+        said += f", {float(zeros):.0%} of weights zero{' by plan' if sparse else ''}"
     return said

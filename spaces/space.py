@@ -98,11 +98,35 @@ class Space:
 
     @cached_property
     def networks(self) -> tuple[Network, ...]:
-        """Every network that a student can have, each once; numbers ascend."""
+        """Every network that a student's files can have, each once; numbers ascend."""
+        return self._networks_after[-1]
+
+    @cached_property
+    def networks_trained(self) -> tuple[Network, ...]:
+        """Those, and the ones that a stage trains before a later one prunes them."""
+        return tuple(dict.fromkeys(one for after in self._networks_after for one in after))
+
+    @cached_property
+    def _networks_after(self) -> Sequence[tuple[Network, ...]]:
+        """Those that there are after each stage."""
         names = [name for name, (key, *_) in self.keys.items() if key.table == NETWORK]
         grid = product(*(_ascending(self.values(name)) for name in names))
-        made = (_network(dict(zip(names, values, strict=True))) for values in grid)
-        return tuple(dict.fromkeys(made))
+        made = [_network(dict(zip(names, values, strict=True))) for values in grid]
+        found = []
+        for kind in self.stages:
+            ways = self._costly(kind)
+            made = list(dict.fromkeys(_left(one, stage) for one in made for stage in ways))
+            found.append(tuple(made))
+        return found
+
+    def _costly(self, kind: str) -> Sequence[Stage | None]:
+        """Return the stages of a kind that leave different networks, None where it may not be."""
+
+        def varies(_: str, declared: Declared) -> bool:
+            return declared.setting.decides_costs
+
+        skipped: list[Stage | None] = [None] if self.can_skip(kind) else []
+        return [*skipped, *every_stage(kind, self.values, varies)]
 
     @property
     def teachers(self) -> tuple[str, ...]:
@@ -123,8 +147,18 @@ class Space:
             of_method = declared.kinds is not None or self.keys[name][0].method is not None
             return declared.setting.tried or (of_method and are_words(self.values(name)))
 
-        found = (stage for kind in self.stages for stage in every_stage(kind, self.values, varies))
+        found: list[Stage] = []
+        for kind, first in self._can_be_first():
+            stages = every_stage(kind, self.values, varies)
+            found += stages if first else (stage.after_another for stage in stages)
         return tuple(dict.fromkeys(found))
+
+    def _can_be_first(self) -> Iterator[tuple[str, bool]]:
+        """Yield each kind, and whether a student can begin with it."""
+        first = True
+        for kind in self.stages:
+            yield kind, first
+            first = first and self.can_skip(kind)
 
     def labels(self, kind: str) -> tuple[str, ...]:
         """Return the label of every stage of that kind that a student can have, each once."""
@@ -273,6 +307,10 @@ def _network(values: Mapping[str, Value]) -> Network:
     network: Network | None = built(NETWORK, Network, lambda name, _: values[name])
     assert network is not None
     return network
+
+
+def _left(network: Network, stage: Stage | None) -> Network:
+    return network if stage is None else stage.leaves_of(network)
 
 
 def _ascending(values: Sequence[Value]) -> Sequence[Value]:

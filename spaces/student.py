@@ -89,10 +89,20 @@ class StudentConfig:
         """Whether the teacher is asked in any stage."""
         return any(self.teaching(index).needs_teacher for index in range(len(self.stages)))
 
+    @cached_property
+    def deployed(self) -> Network:
+        """What its stages leave of its network: the one that is in its files."""
+        return left_of(self.network, self.stages)
+
+    @cached_property
+    def trained_as(self) -> tuple[str, ...]:
+        """Network.key of what each stage trains: what pruning leaves, from that stage on."""
+        return tuple(student.deployed.key for student in self.prefixes)
+
     @property
     def files(self) -> "FileKind":
         """What its artifacts can be, known before it is trained."""
-        return FileKind(self.network.key, self.stages[-1].trained_for)
+        return FileKind(self.deployed.key, self.stages[-1].trained_for)
 
     @cached_property
     def key(self) -> str:
@@ -110,6 +120,14 @@ class StudentConfig:
     def __getstate__(self) -> dict[str, Any]:
         """Return the settings alone: another process hashes their words otherwise."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@lru_cache(maxsize=2**14)
+def left_of(network: Network, stages: tuple[Stage, ...]) -> Network:
+    """Return what stages leave of a network."""
+    for stage in stages:
+        network = stage.leaves_of(network)
+    return network
 
 
 @lru_cache(maxsize=2**16)

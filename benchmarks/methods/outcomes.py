@@ -133,7 +133,7 @@ def outcome_of(
     if not isinstance(trained, TrainedStudent):
         raise TypeError("a student stopped that nobody had told to")
     for name in missing:
-        scored[name] = bench.evaluate(trained, student.network, scheme(name), "test").accuracy
+        scored[name] = bench.evaluate(trained, student.deployed, scheme(name), "test").accuracy
     last = trained.stages[-1]
     seconds = last.seconds if last.stage in reused else of_stage[last.stage]
     outcome = Outcome(scored, known.seconds if known else seconds, trained.accuracy)

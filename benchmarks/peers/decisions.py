@@ -63,7 +63,7 @@ def chain(number: int, network: Network, scheme: str) -> ChainConfig:
 
 def losses(of: ChainConfig, accuracy: float) -> list[float]:
     """Return what is minimised, at one epoch."""
-    cost = COSTS.of(of.student.network.key, of.scheme.name)
+    cost = COSTS.of(of.student.deployed.key, of.scheme.name)
     return [1 - accuracy, cost.size_bytes, cost.latency_ms]
 
 

@@ -80,7 +80,7 @@ class FinishTheBest:
 
     def _losses(self, trial: Paused) -> list[float]:
         chain = trial.chain
-        cost = self._costs.of(chain.student.network.key, chain.scheme.name)
+        cost = self._costs.of(chain.student.deployed.key, chain.scheme.name)
         known = {
             "accuracy": 1 - trial.curve[-1][1],
             "size_bytes": float(cost.size_bytes),

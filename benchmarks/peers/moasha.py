@@ -104,7 +104,7 @@ class MOASHAPruner:
     def _result(self, run: Run, epoch: int, accuracy: float) -> dict[str, float]:
         if run.number not in self._costs:
             chain = run.chain
-            cost = self._table.of(chain.student.network.key, chain.scheme.name)
+            cost = self._table.of(chain.student.deployed.key, chain.scheme.name)
             known = {"size_bytes": cost.size_bytes, "latency_ms": cost.latency_ms}
             self._costs[run.number] = {
                 name: value for name, value in known.items() if name in self._objectives

@@ -92,7 +92,7 @@ class MultiMetricPruner:
         """Report what `run` has not reported of `curve`; return its trial."""
         if run.number not in self._trials:
             chain = run.chain
-            cost = self._table.of(chain.student.network.key, chain.scheme.name)
+            cost = self._table.of(chain.student.deployed.key, chain.scheme.name)
             self._trials[run.number] = self._module.MultiMetricPrunerTrial(self._study.ask())
             self._costs[run.number] = {
                 "size_bytes": cost.size_bytes,

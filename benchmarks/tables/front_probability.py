@@ -40,7 +40,7 @@ class Seeds:
         points = []
         for key, others in table.repeats.items():
             trained = [table.students[key], *others]
-            network = trained[0].config.network.key
+            network = trained[0].config.deployed.key
             for scheme in table.schemes:
                 cost = table.costs.of(network, scheme)
                 accuracies = tuple(student.validation[scheme] for student in trained)

@@ -242,7 +242,7 @@ def _record(bench: Workbench, student: StudentConfig, schemes: Sequence[str]) ->
     for split in SPLITS:
         for scheme in schemes:
             begun_s = time.process_time()
-            scored = bench.evaluate(trained, student.network, scheme_named(scheme), split)
+            scored = bench.evaluate(trained, student.deployed, scheme_named(scheme), split)
             by_split[split][scheme] = scored.accuracy
             evaluation_s.setdefault(scheme, time.process_time() - begun_s)
     stages = tuple(

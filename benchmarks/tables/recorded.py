@@ -121,7 +121,7 @@ class Table:
             TablePoint(key, scheme, accuracy, cost.size_bytes, cost.latency_ms)
             for key, student in self.students.items()
             for scheme, accuracy in student.validation.items()
-            for cost in [self.costs.of(student.config.network.key, scheme)]
+            for cost in [self.costs.of(student.config.deployed.key, scheme)]
         )
 
     @cached_property

@@ -101,7 +101,7 @@ def effects(table: Table) -> str:
     by_layers = defaultdict(list)
     for one in table.students.values():
         end = log_error(one.accuracy, images) / learned
-        place = float(np.log(problem.flops[one.config.network.key] / most))
+        place = float(np.log(problem.flops[one.config.deployed.key] / most))
         if len(one.stages) > 1:
             before = log_error(one.stages[-2].accuracies[-1], images) / learned
             by_layers[one.config.stages[-1].label].append((place, end - before))

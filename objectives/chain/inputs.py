@@ -89,7 +89,7 @@ def _pretrained(asked: Iterable[tuple[Network, str]]) -> list[StudyInput]:
     """Return torchvision's weights that networks begin with, each file once."""
     found = {}
     for network, name in asked:
-        if name != NO_WEIGHTS:
+        if name not in (NO_WEIGHTS, OWN_TEACHER):
             from objectives.models import pretrained_file
 
             path, words = pretrained_file(network, name), f"{name} of {network.architecture}"

@@ -119,8 +119,14 @@ class StageKeys:
             essence(stage),
             student.seed,
             [importlib.metadata.version(name) for name in handler.libraries],
-            *([] if fresh else [_pretrained(student.network, begins)]),
+            *([] if fresh else [self._begins(student.network, begins)]),
         )
+
+    def _begins(self, network: Network, pretrained: str) -> object:
+        """Return what tells which weights a first stage begins with."""
+        if pretrained == OWN_TEACHER:
+            return self.teacher()
+        return _pretrained(network, pretrained)
 
     def codes(self, weights: str, scheme: Scheme) -> str:
         """Return the key of a scheme's learned codes, of weights by the key of their last stage."""

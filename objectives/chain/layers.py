@@ -91,7 +91,7 @@ def _found(
     weights: Path,
     machine: str,
 ) -> LayersOfPoint:
-    network = setup.teacher.network if point.student is None else point.student.network
+    network = setup.teacher.network if point.student is None else point.student.deployed
     # Spread over the split, whose images may lie class by class.
     at = np.unique(np.linspace(0, data.images_in("validation") - 1, _IMAGES).astype(np.int64))
     found = examined(

@@ -1,12 +1,23 @@
 """Whether students can be trained as they are to be, by the teachers that they are to ask."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from objectives.chain.handlers import ChecksNetworks, handler_of
 from objectives.models import initialised_model, load_pretrained
 from objectives.training import MeanOfTeachers, Sized, try_method
-from spaces import NO_WEIGHTS, OWN_TEACHER, Ensemble, InputError, Method, Network, Stage, StudySetup
+from spaces import (
+    NO_WEIGHTS,
+    OWN_TEACHER,
+    WHOLE,
+    Ensemble,
+    InputError,
+    Method,
+    Network,
+    Stage,
+    StudySetup,
+)
 
 
 class Lessons:
@@ -38,13 +49,24 @@ class Lessons:
     def _checks(self, student: Network) -> Iterator[Callable[[], None]]:
         net, size = initialised_model(student, self._classes, seed=0), student.image_size
         for weights in sorted(self._weights):
-            yield partial(load_pretrained, net, student, weights, self._classes)
+            yield partial(self._begin, student, weights)
         for stage in self._stages:
             handler = handler_of(stage.kind)
             if isinstance(handler, ChecksNetworks):
                 yield partial(handler.check, stage, net, size)
         for method, teacher in self._lessons:
             yield partial(self._try, method, (net, size), teacher)
+
+    def _begin(self, student: Network, weights: str) -> None:
+        whole, teacher = replace(student, pruned=WHOLE), self._setup.teacher.network
+        if weights != OWN_TEACHER:
+            net = initialised_model(whole, self._classes, seed=0)
+            load_pretrained(net, whole, weights, self._classes)
+        elif whole != teacher:
+            raise InputError(
+                f"begins with the weights of the teacher, which is another network, {teacher.key}: "
+                "pretrained names others"
+            )
 
     def _try(self, method: Method, student: Sized, teacher: str) -> None:
         try:

@@ -5,7 +5,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,7 +78,7 @@ class CheckedSetup:
         graphs: dict[object, Network] = {}
         for one in self.networks:
             width = one.width if is_users_function(one.architecture) else None
-            graphs.setdefault((one.architecture, width, one.stem, one.image_size), one)
+            graphs.setdefault(replace(one, width=1.0 if width is None else width), one)
         return tuple(graphs.values())
 
     @contextmanager

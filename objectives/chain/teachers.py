@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -34,7 +35,15 @@ from objectives.training import (
     recorded_logits,
     single,
 )
-from spaces import OWN_TEACHER, Ensemble, StudySetup, TeacherConfig, TrainTeacher, Views
+from spaces import (
+    OWN_TEACHER,
+    Ensemble,
+    InputError,
+    StudySetup,
+    TeacherConfig,
+    TrainTeacher,
+    Views,
+)
 
 _LOGITS = "logits.safetensors"
 
@@ -109,6 +118,13 @@ class Teachers:
             )
             self._recorded[name, of] = RecordedTeacher(logits.to(device))
         return self._recorded[name, of]
+
+    def weights(self, name: str) -> Path:
+        """Return the file with a teacher's weights; raises InputError of several networks."""
+        itself = self._made(name, _go_on).itself
+        if itself is None:
+            raise InputError(f"teacher {name} is several networks, and has no weights of its own")
+        return itself.weights
 
     def copy(self, name: str, method: TrainingMethod) -> Sized:
         """Return another network with a teacher's weights; raises InputError of several."""

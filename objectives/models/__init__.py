@@ -7,6 +7,7 @@ from objectives.models.build import (
 )
 from objectives.models.outputs import in_words
 from objectives.models.pretrained import load_pretrained, pretrained_file
+from objectives.models.pruning import Importance, cut_channels, unread_channels
 from objectives.models.recognised import recognised
 from objectives.models.saving import fit_to_save
 from objectives.models.small_maps import computes_plainly, speed_up_small_maps
@@ -18,8 +19,10 @@ from objectives.models.users_code import (
 from objectives.models.weights import load_weights, loaded_model, save_weights
 
 __all__ = [
+    "Importance",
     "build_model",
     "computes_plainly",
+    "cut_channels",
     "fit_to_save",
     "in_words",
     "initialised_model",
@@ -33,5 +36,6 @@ __all__ = [
     "save_weights",
     "source_files",
     "speed_up_small_maps",
+    "unread_channels",
     "users_function",
 ]

@@ -9,6 +9,7 @@ from torchvision import models as torchvision_models
 
 from objectives.models.cifar_resnet import CIFAR_RESNETS, CifarResNet
 from objectives.models.outputs import behave_as_ours
+from objectives.models.pruning import cut_channels
 from objectives.models.users_code import made_by_user, place_and_words
 from spaces import InputError, Network, UnknownNameError
 
@@ -27,10 +28,21 @@ def known_models() -> list[str]:
 def build_model(network: Network, classes: int) -> nn.Module:
     """Return the network with `classes` outputs, in training mode, weights from the global RNG.
 
+    Of a pruned one the first channels of every layer are gone: which ones is a matter of weights.
     A user's `module:function` is called with `classes=`, and with `width=` when it is not 1. Where
     a network returns more than logits, they alone come out. Raises UnknownNameError for a name
-    that nobody knows, and InputError when the network has no such width or stem.
+    that nobody knows, and InputError when the network has no such width or stem, or cannot be
+    pruned.
     """
+    if not network.pruned.channels:
+        return _whole(network, classes)
+    with torch.inference_mode(mode=False):  # What hangs together is read from gradients.
+        model = _whole(network, classes)
+        cut_channels(model, network.pruned, network.image_size)
+    return model
+
+
+def _whole(network: Network, classes: int) -> nn.Module:
     name = network.architecture
     if name in CIFAR_RESNETS:  # built for small images: there is no other stem
         return CifarResNet(CIFAR_RESNETS[name], classes, network.width)

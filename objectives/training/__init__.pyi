@@ -3,6 +3,8 @@ from .adapters import Adaptation as Adaptation
 from .adapters import adaptation as adaptation
 from .ensemble import MeanOfTeachers as MeanOfTeachers
 from .ensemble import single as single
+from .fake_quantization import Masks as Masks
+from .fake_quantization import masked as masked
 from .fake_quantization import seen_through as seen_through
 from .float_accuracy import logits_at as logits_at
 from .float_accuracy import logits_of as logits_of
@@ -20,6 +22,10 @@ from .methods import Sized as Sized
 from .methods import TrainingMethod as TrainingMethod
 from .methods import labels_loss as labels_loss
 from .methods import training_method as training_method
+from .pruning import FadingChannels as FadingChannels
+from .pruning import FadingWeights as FadingWeights
+from .pruning import channel_importance as channel_importance
+from .pruning import zeros_of as zeros_of
 from .quantization_aware import trained_through as trained_through
 from .teacher_signal import AskedTeacher as AskedTeacher
 from .teacher_signal import RecordedTeacher as RecordedTeacher

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -23,12 +24,18 @@ from spaces import DistilfrontError, Layout, Static, WeightOnly
 Rounding = Callable[[Tensor], Tensor]
 """From a weight [out, ...] to the one that its codes stand for."""
 
+Masks = Mapping[str, Tensor]
+"""By name of layer, booleans of its weight's shape [out, ...]: false where it stays zero."""
+NO_MASKS: Masks = MappingProxyType({})
+
 _BATCH = 32
 """Calibration images a pass."""
 
 
 @contextmanager
-def seen_through(model: nn.Module, layout: Layout, images: Tensor) -> Iterator[None]:
+def seen_through(
+    model: nn.Module, layout: Layout, images: Tensor, masks: Masks = NO_MASKS
+) -> Iterator[None]:
     """Let `model`, plain or with peft's adapters, compute as its artifact under `layout` inside.
 
     Every layer that the layout stores as integers computes with its rounded weight: that of the
@@ -37,44 +44,92 @@ def seen_through(model: nn.Module, layout: Layout, images: Tensor) -> Iterator[N
     integer activations too, the inputs of those layers are rounded to the grids of `images`
     [n, 3, h, w], normalised, as the network sees them when the block begins; beyond a grid's ends
     there is no gradient. Sums and biases stay floats, which is not quite what integer kernels do.
+    masks: as for `masked`.
 
     Layers whose weight is shared, called more than once, or computed from others stay as they are.
     Raises DistilfrontError for a layout that is not known here.
     """
-    with layers_rounded(model, layout, images, partial(rounded_weight, bits=layout.weight_bits)):
+    rounding = partial(rounded_weight, bits=layout.weight_bits)
+    with layers_rounded(model, layout, images, rounding, masks):
         yield
 
 
 @contextmanager
 def layers_rounded(
-    model: nn.Module, layout: Layout, images: Tensor, rounding: Rounding
-) -> Iterator[Mapping[str, "RoundedLayer"]]:
+    model: nn.Module, layout: Layout, images: Tensor, rounding: Rounding, masks: Masks = NO_MASKS
+) -> Iterator[Mapping[str, "SeenLayer"]]:
     """Do what seen_through says with any rounding of weights; gives the layers, by name."""
     if not isinstance(layout, WeightOnly | Static):
         raise DistilfrontError(f"nothing is known of training for the layout {layout.key}")
+    layers, grids = _called_once(model, images)
+    static = isinstance(layout, Static)
+    made = {
+        name: SeenLayer(layers[name], rounding, grid if static else None, _of(masks, name))
+        for name, grid in grids.items()
+    }
+    with _patched(made):
+        yield made
+
+
+@contextmanager
+def masked(
+    model: nn.Module, images: Tensor, masks: Masks = NO_MASKS
+) -> Iterator[Mapping[str, "SeenLayer"]]:
+    """Let `model` compute inside as if weights were zero; gives the layers, by name.
+
+    masks: by name of layer, booleans of its weight's shape, false where that is zero; others, and
+    layers as seen_through leaves alone, stay as they are. What is masked has no gradient.
+    """
+    layers, once = _called_once(model, images)
+    made = {name: SeenLayer(layers[name], None, None, _of(masks, name)) for name in once}
+    with _patched(made):
+        yield made
+
+
+def _of(masks: Masks, name: str) -> Tensor | None:
+    """Return the mask of a layer, by its name in a network that peft may have wrapped."""
+    return masks.get(name.removeprefix("base_model.model."))
+
+
+def _called_once(
+    model: nn.Module, images: Tensor
+) -> tuple[dict[str, nn.Module], dict[str, ActivationGrid]]:
+    """Return the layers whose weight can be seen otherwise, and their inputs' grids, by name."""
     # As training does, which would put other layers in place of those that compute otherwise.
     speed_up_small_maps(model)
     model.to(images.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     layers = _layers(model)
-    grids = input_grids(model, layers, images)
-    patched: dict[str, RoundedLayer] = {}
+    return layers, input_grids(model, layers, images)
+
+
+@contextmanager
+def _patched(layers: Mapping[str, "SeenLayer"]) -> Iterator[None]:
     try:
-        for name, grid in grids.items():
-            own = RoundedLayer(layers[name], rounding, grid if isinstance(layout, Static) else None)
-            layers[name].forward, patched[name] = own, own
-        yield patched
+        for one in layers.values():
+            one.layer.forward = one
+        yield
     finally:
-        for one in patched.values():
-            del one.layer.forward  # What its class has is there again.
+        for one in layers.values():
+            one.layer.__dict__.pop("forward", None)  # What its class has is there again.
 
 
-class RoundedLayer:
-    """The forward pass of a layer with rounded weights."""
+class SeenLayer:
+    """The forward pass of a layer with other weights than its own."""
 
-    def __init__(self, layer: nn.Module, rounding: Rounding, grid: ActivationGrid | None) -> None:
-        """grid: of what the layer is given; None: that stays as it is."""
+    def __init__(
+        self,
+        layer: nn.Module,
+        rounding: Rounding | None,
+        grid: ActivationGrid | None,
+        mask: Tensor | None = None,
+    ) -> None:
+        """rounding: of its weight, grid: of what it is given, mask: false where its weight is zero.
+
+        None: that stays as it is.
+        """
         self.layer = layer
         self.grid = grid
+        self.mask = mask
         self._rounding = rounding
         self._plain = _Plain(cast("nn.Module", getattr(layer, "base_layer", layer)))
         # A weight that does not learn is rounded once.
@@ -88,8 +143,12 @@ class RoundedLayer:
         return result
 
     def _made(self) -> Tensor:
-        rounded: Tensor = _StraightThrough.apply(merged_weight(self.layer), self._rounding)
-        return rounded
+        weight = merged_weight(self.layer)
+        if self.mask is not None:
+            weight = weight * self.mask
+        if self._rounding is not None:
+            weight = _StraightThrough.apply(weight, self._rounding)
+        return weight
 
 
 class _Plain(nn.Module):

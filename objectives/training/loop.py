@@ -104,9 +104,9 @@ class TrainingRun:
     """True when batch-norm statistics are no part of what is learned (adapters)."""
     until: int | None = None
     """Epoch of the schedule that is the last one all the same; None: all are trained."""
-    refresh: Callable[[], None] | None = None
-    """Called before an epoch's batches and before it is scored: what depends on the weights is made
-    anew, for a run that goes on as for one that went on."""
+    refresh: Callable[[int], None] | None = None
+    """Called with the epoch, from 1, before its batches and before it is scored: what depends on
+    the weights is made anew, for a run that goes on as for one that went on."""
 
 
 def train(
@@ -180,7 +180,7 @@ def _train_epoch(
     steps = ground.images.steps(schedule.batch_size)
     first, last = run.method.turn(epoch)
     if run.refresh is not None:
-        run.refresh()
+        run.refresh(epoch)
     # Looked at when the epoch has ended: to look at each would wait for the device every time.
     losses = torch.zeros(steps, device=ground.device)
     with seeded("dropout", run.seed, run.stage, epoch), tapping(model, taps) as tapped:
@@ -222,7 +222,7 @@ def _accuracy(
                 fitting_statistics(model, ground.statistics_images(run.image_size))
             )
         if run.refresh is not None:
-            run.refresh()
+            run.refresh(epoch)
         logits = logits_of(model, ground.validation(run.image_size))
     if not bool(torch.isfinite(logits).all()):
         raise DivergedError(run.stage, epoch, run.schedule.learning_rate)

@@ -9,7 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from objectives.quantization import fitted_weight
-from objectives.training.fake_quantization import RoundedLayer, input_grids, layers_rounded
+from objectives.training.fake_quantization import (
+    NO_MASKS,
+    Masks,
+    SeenLayer,
+    input_grids,
+    layers_rounded,
+)
 from spaces import Layout, Static
 
 
@@ -17,14 +23,14 @@ class LayoutView:
     """A network as it is seen through a layout: what follows from its weights."""
 
     def __init__(
-        self, model: nn.Module, layers: Mapping[str, RoundedLayer], layout: Layout, images: Tensor
+        self, model: nn.Module, layers: Mapping[str, SeenLayer], layout: Layout, images: Tensor
     ) -> None:
         self._model = model
         self._layers = layers
         self._layout = layout
         self._images = images
 
-    def refresh(self) -> None:
+    def refresh(self, epoch: int) -> None:  # noqa: ARG002 - the weights say all
         """Make the grids of activations anew, of what the rounded weights make of the images."""
         if not isinstance(self._layout, Static):
             return
@@ -43,7 +49,9 @@ class LayoutView:
 
 
 @contextmanager
-def trained_through(model: nn.Module, layout: Layout, images: Tensor) -> Iterator[LayoutView]:
+def trained_through(
+    model: nn.Module, layout: Layout, images: Tensor, masks: Masks = NO_MASKS
+) -> Iterator[LayoutView]:
     """Let `model` compute as its artifact under `layout` inside, while all of its weights learn.
 
     As seen_through, with two differences. A weight's scales are fitted to it (fitted_weight), since
@@ -55,5 +63,5 @@ def trained_through(model: nn.Module, layout: Layout, images: Tensor) -> Iterato
     seen.
     """
     rounding = partial(fitted_weight, bits=layout.weight_bits)
-    with layers_rounded(model, layout, images, rounding) as layers:
+    with layers_rounded(model, layout, images, rounding, masks) as layers:
         yield LayoutView(model, layers, layout, images)

@@ -79,7 +79,7 @@ def write_model(
     """
     artifact = folder / workbench.runtime.file_name
     network = (
-        workbench.setup.teacher.network if recipe.chain is None else recipe.chain.student.network
+        workbench.setup.teacher.network if recipe.chain is None else recipe.chain.student.deployed
     )
     validation = workbench.evaluate(student, network, recipe.scheme, "validation", keep=artifact)
     test = workbench.evaluate(student, network, recipe.scheme, "test")

@@ -71,7 +71,9 @@ class Forecast:
         }
         self._progress = progress_of(history)
         self._extrapolators = CurveExtrapolators(self._progress, self._images, to_learn(problem))
-        self._paces = seconds_an_epoch(history, problem.flops, problem.space.stages)
+        space = problem.space
+        whole = [network.key for network in space.networks_trained]
+        self._paces = seconds_an_epoch(history, problem.flops, space.stages, whole)
         self._prior_mean = PriorMean(problem.flops, to_learn(problem), self._images, self._progress)
         self._process = GaussianProcess(covariance, self._known())
         self._gains = Gains(
@@ -209,9 +211,9 @@ class Forecast:
         return sum(self.stage_seconds(student)) + _EVALUATION_S
 
     def _stage_seconds(self, student: StudentConfig, left: Sequence[int]) -> tuple[float, ...]:
-        paces = self._paces[student.network.key]
-        stages = zip(left, student.stages, strict=True)
-        return tuple([epochs * paces[stage.kind] for epochs, stage in stages])
+        stages = zip(left, student.stages, student.trained_as, strict=True)
+        paces = self._paces
+        return tuple([epochs * paces[network][stage.kind] for epochs, stage, network in stages])
 
     def _believed(self, history: History) -> dict[FileKind, list[float]]:
         """Return what the students in training are believed to reach, by kind of files."""

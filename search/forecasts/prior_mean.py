@@ -62,7 +62,7 @@ class PriorMean:
         change = sum(map(self._change, student.stages[1:]))
         if student.teaching(0).needs_teacher:
             change -= student.stages[0].prior.taught * self._to_learn
-        return self._of_network[student.network.key] + change
+        return self._of_network[student.deployed.key] + change
 
     def _change(self, stage: Stage) -> float:
         key = stage.kind, stage.label

@@ -123,7 +123,7 @@ def train(repeat: Repeat, workbench: "Workbench", on_epoch: OnEpoch) -> Replicat
         raise TypeError("a student stopped that nobody had told to")
     accuracies = {
         scheme: measured(
-            workbench.evaluate(trained, student.network, scheme_named(scheme), "validation"),
+            workbench.evaluate(trained, student.deployed, scheme_named(scheme), "validation"),
             workbench.setup.measure,
         )
         for scheme in repeat.schemes

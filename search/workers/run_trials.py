@@ -201,9 +201,9 @@ class Worker:
 
     def _evaluate(self, student: TrainedStudent, chain: ChainConfig) -> Evaluation:
         evaluation = self._bench.workbench.evaluate(
-            student, chain.student.network, chain.scheme, "validation"
+            student, chain.student.deployed, chain.scheme, "validation"
         )
-        cost = self._bench.costs.of(chain.student.network.key, chain.scheme.name)
+        cost = self._bench.costs.of(chain.student.deployed.key, chain.scheme.name)
         expected = cost.size_bytes
         if evaluation.size_bytes != expected:
             raise RuntimeError(
@@ -251,7 +251,7 @@ class Worker:
         )
 
     def _latency_ms(self, chain: ChainConfig, scheme: Scheme) -> float:
-        return self._bench.costs.of(chain.student.network.key, scheme.name).latency_ms
+        return self._bench.costs.of(chain.student.deployed.key, scheme.name).latency_ms
 
 
 def in_words(chain: ChainConfig, searched: Collection[str], params: Mapping[str, Value]) -> str:

@@ -61,7 +61,7 @@ def trained(point: Point, workbench: Workbench) -> TrainedStudent:
 
 def _score(point: Point, workbench: Workbench) -> Evaluation:
     network = (
-        workbench.setup.teacher.network if point.chain is None else point.chain.student.network
+        workbench.setup.teacher.network if point.chain is None else point.chain.student.deployed
     )
     return workbench.evaluate(
         trained(point, workbench), network, scheme_named(point.scheme), "test"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from spaces.stages.adapt import Adapt, RankPattern, TargetLayers
 from spaces.stages.adapters import ADAPTERS, Adapter
 from spaces.stages.distill import Distill
+from spaces.stages.prune import Prune
 from spaces.stages.quantize_aware import QuantizeAware
 from spaces.stages.stage import (
     ANY_LAYOUT,
@@ -23,6 +24,7 @@ STAGES: Mapping[str, type[Stage]] = {
     "distill": Distill,
     "adapt": Adapt,
     "quantize_aware": QuantizeAware,
+    "prune": Prune,
 }
 """By kind, as a study file has it under `chain.stages`."""
 
@@ -42,6 +44,7 @@ __all__ = [
     "Distill",
     "Leaf",
     "Prior",
+    "Prune",
     "QuantizeAware",
     "RankPattern",
     "Stage",

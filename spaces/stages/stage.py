@@ -1,11 +1,12 @@
 """What all stages have in common."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from spaces.methods import Method
+from spaces.network import Network
 from spaces.schedule import Schedule
 
 OWN_TEACHER = "teacher"
@@ -100,9 +101,20 @@ class Stage(Schedule):
         return NO_WEIGHTS
 
     @property
+    def after_another(self) -> Self:
+        """The stage where it has a parent, and what it would begin with says nothing."""
+        if self.pretrained == NO_WEIGHTS:
+            return self
+        return replace(self, pretrained=NO_WEIGHTS)  # type: ignore[call-arg]
+
+    @property
     def trained_for(self) -> str:
         """Key of the layout that it makes the weights for; ANY_LAYOUT where it knows none."""
         return ANY_LAYOUT
+
+    def leaves_of(self, network: Network) -> Network:
+        """Return what it makes of a network: another where it takes parts away."""
+        return network
 
     @property
     def became(self) -> str:

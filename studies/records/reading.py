@@ -149,7 +149,7 @@ class HistoryReader:
             self._costs = costs_of(self._study)
         if self._costs is None:
             raise DistilfrontError(f"study {self._study.study_name!r} has points but no costs")
-        network = chain.student.network.key if chain else self._costs.teacher
+        network = chain.student.deployed.key if chain else self._costs.teacher
         return self._costs.of(network, scheme).latency_ms
 
 

@@ -187,10 +187,16 @@ def test_an_architecture_without_a_width_settles_it() -> None:
     ("stages", "fault"),
     [
         ("['distill', 'adapt', 'distill']", "every stage stands once, got distill 2 times"),
-        ("['adapt', 'distill']", "a chain begins with what makes weights (distill): adapt cannot"),
-        ("['adapt']", "a chain begins with what makes weights (distill): adapt cannot be first"),
-        ("[]", "a chain begins with what makes weights (distill): nothing cannot be first"),
-        ("['distill', 'prune']", "unknown stage 'prune': known are distill, adapt"),
+        (
+            "['adapt', 'distill']",
+            "a chain begins with what makes weights (distill, prune): adapt cannot",
+        ),
+        (
+            "['adapt']",
+            "a chain begins with what makes weights (distill, prune): adapt cannot be first",
+        ),
+        ("[]", "a chain begins with what makes weights (distill, prune): nothing cannot be first"),
+        ("['distill', 'melt']", "unknown stage 'melt': known are distill, adapt"),
     ],
 )
 def test_a_chain_that_cannot_work_is_refused(stages: str, fault: str) -> None:
@@ -229,7 +235,7 @@ lora_alpha = { low = 1, high = 4, step = 2 }
     )
     assert sorted(faults) == [
         (
-            "chain.stages: a chain begins with what makes weights (distill): adapt cannot be "
+            "chain.stages: a chain begins with what makes weights (distill, prune): adapt cannot be "
             "first, got ['adapt', 'distill']"
         ),
         (
@@ -478,9 +484,9 @@ def test_a_stored_study_with_what_is_not_known_is_refused() -> None:
     with pytest.raises(InputError, match=r"stored: space\.distill\.smoothing: unknown key"):
         parse_stored(values, "stored")
     values = least().to_dict()
-    values["chain"]["stages"] = ["distill", "prune"]
-    values["space"]["prune"] = {"share": [0.5]}
-    with pytest.raises(InputError, match=r"(?s)unknown stage 'prune'.*space\.prune: unknown table"):
+    values["chain"]["stages"] = ["distill", "melt"]
+    values["space"]["melt"] = {"share": [0.5]}
+    with pytest.raises(InputError, match=r"(?s)unknown stage 'melt'.*space\.melt: unknown table"):
         parse_stored(values, "stored")
 
 

@@ -109,7 +109,7 @@ def test_a_study_goes_on_that_began_before_a_setting_was_there(storage: RDBStora
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        (("chain", "stages"), ["distill", "prune"], "unknown stage 'prune'"),
+        (("chain", "stages"), ["distill", "melt"], "unknown stage 'melt'"),
         (("space", "distill", "smoothing"), [0.1], r"space\.distill\.smoothing: unknown key"),
     ],
 )

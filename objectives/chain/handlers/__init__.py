@@ -9,6 +9,7 @@ from typing import Any
 from objectives.chain.handlers.adapt import AdaptHandler
 from objectives.chain.handlers.distill import DistillHandler
 from objectives.chain.handlers.handler import AsksTeachers, ChecksNetworks, StageHandler, StageWork
+from objectives.chain.handlers.prune import PruneHandler
 from objectives.chain.handlers.quantize_aware import QuantizeAwareHandler
 from spaces import UnknownNameError
 
@@ -16,6 +17,7 @@ HANDLERS: Mapping[str, StageHandler[Any]] = {
     "distill": DistillHandler(),
     "adapt": AdaptHandler(),
     "quantize_aware": QuantizeAwareHandler(),
+    "prune": PruneHandler(),
 }
 """By kind of stage."""
 

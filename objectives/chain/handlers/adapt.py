@@ -34,8 +34,8 @@ class AdaptHandler:
         moves = layout is not None and layout.weight_bits <= FEW_BITS
         adapter, model = adaptation(stage), work.network()
         with seeded("adapter", work.student.seed):
-            adapted = adapter.attach(model, work.student.network.image_size)
-        with work.through_its_layout(adapted):
+            adapted = adapter.attach(model, work.size)
+        with work.as_stored(adapted):
             run = work.run(freeze_statistics=adapter.freezes_statistics and not moves)
             results = train(adapted, run, work.ground, draft, after)
         if results is None:
@@ -43,7 +43,7 @@ class AdaptHandler:
         with publishing(draft, results) as folder:
             if ADAPTER in stage.left:
                 adapter.save(adapted, folder / ADAPTER)
-            merged = adapter.merge(adapted)
+            merged = work.with_its_zeros(adapter.merge(adapted))
             save_weights(merged, folder / WEIGHTS)
             if moves and ADAPTER in stage.left:
                 base = work.network()

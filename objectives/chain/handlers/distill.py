@@ -21,7 +21,8 @@ class DistillHandler:
     ) -> bool:
         """Train the network from its parent's weights, or from fresh ones."""
         model = work.network()
-        results = train(model, work.run(), work.ground, draft, after)
+        with work.as_stored(model):
+            results = train(model, work.run(), work.ground, draft, after)
         if results is None:
             return False
         publish(draft, results, model)

@@ -1,13 +1,14 @@
 """What a kind of stage is to the workbench, and what handlers share."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, cast, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from objectives.chain.cache import Draft
 from objectives.data import AS_ALWAYS
@@ -22,15 +23,27 @@ from objectives.seeding import derived_seed
 from objectives.training import (
     AfterEpoch,
     EpochResult,
+    Masks,
     Sized,
     TeacherSignal,
     TrainingGround,
     TrainingMethod,
     TrainingRun,
+    masked,
     seen_through,
     training_method,
+    zeros_of,
 )
-from spaces import ANY_LAYOUT, INTEGER_LAYOUTS, NO_WEIGHTS, Stage, StudentConfig, Views
+from spaces import (
+    ANY_LAYOUT,
+    INTEGER_LAYOUTS,
+    NO_WEIGHTS,
+    OWN_TEACHER,
+    Network,
+    Stage,
+    StudentConfig,
+    Views,
+)
 
 WEIGHTS = "weights.safetensors"
 """What every stage leaves in its cache entry: the whole network's state dict."""
@@ -47,6 +60,10 @@ class AsksTeachers(Protocol):
 
     def signal(self, name: str, method: TrainingMethod, views: Views) -> TeacherSignal:
         """Return what tells `method` of a teacher that sees the images so."""
+        ...
+
+    def weights(self, name: str) -> Path:
+        """Return the file with a teacher's weights; raises InputError of several networks."""
         ...
 
     def copy(self, name: str, method: TrainingMethod) -> Sized:
@@ -74,25 +91,62 @@ class StageWork:
 
         drawn: other words draw other ones, where these are fresh.
         """
-        network = self.student.network
+        network = self.begins_as
         seed = derived_seed(drawn, self.student.seed)
         model = initialised_model(network, self.classes, seed)
+        pretrained = self.student.stages[-1].pretrained
         if self.parent is not None:
             load_weights(model, self.parent, network.key)
-        elif (pretrained := self.student.stages[-1].pretrained) != NO_WEIGHTS:
+        elif pretrained == OWN_TEACHER:
+            load_weights(model, self.teachers.weights(OWN_TEACHER), network.key)
+        elif pretrained != NO_WEIGHTS:
             load_pretrained(model, network, pretrained, self.classes)
         return model
 
-    def through_its_layout(self, model: nn.Module) -> AbstractContextManager[None]:
-        """Let `model` compute inside as the layout stores it for which the stage trains, if any."""
+    @property
+    def begins_as(self) -> Network:
+        """The network that the stage before leaves."""
+        before = len(self.student.stages) - 1
+        return self.student.prefix(before).deployed if before else self.student.network
+
+    @property
+    def size(self) -> int:
+        """Height and width of the images that the network sees."""
+        return self.student.network.image_size
+
+    @property
+    def calibration(self) -> Tensor:
+        """The images [n, 3, size, size] by which ranges of activations are known."""
+        return self.ground.calibration(self.size)
+
+    @cached_property
+    def zeros(self) -> Masks:
+        """What stays zero of a network whose weights were pruned; nothing of another."""
+        sparse = self.begins_as.pruned.weights > 0
+        return zeros_of(self.network(), self.calibration) if sparse else {}
+
+    @contextmanager
+    def as_stored(self, model: nn.Module) -> Iterator[None]:
+        """Let `model` compute inside with its zeros, and as the layout has it that it is for."""
         key = self.student.stages[-1].trained_for
-        if key == ANY_LAYOUT:
-            return nullcontext()
-        images = self.ground.calibration(self.student.network.image_size)
-        return seen_through(model, INTEGER_LAYOUTS[key], images)
+        if key != ANY_LAYOUT:
+            with seen_through(model, INTEGER_LAYOUTS[key], self.calibration, self.zeros):
+                yield
+        elif self.zeros:
+            with masked(model, self.calibration, self.zeros):
+                yield
+        else:
+            yield
+
+    @torch.no_grad()
+    def with_its_zeros(self, model: nn.Module) -> nn.Module:
+        """Let weights be zero that were before an adapter was merged; returns `model`."""
+        for name, mask in self.zeros.items():
+            cast("Tensor", model.get_submodule(name).weight).mul_(mask)
+        return model
 
     def run(
-        self, *, freeze_statistics: bool = False, refresh: Callable[[], None] | None = None
+        self, *, freeze_statistics: bool = False, refresh: Callable[[int], None] | None = None
     ) -> TrainingRun:
         """Return how the stage trains: by its own method, or as the stage before it does."""
         student = self.student
@@ -100,7 +154,7 @@ class StageWork:
         settings, teacher = student.teaching(last), student.teacher(last)
         method = training_method(settings)
         views = stage if isinstance(stage, Views) else AS_ALWAYS
-        size = student.network.image_size
+        size = self.size
         method.take_networks(
             lambda: self._ready((self.network("sibling"), size)),
             lambda: self._ready(self.teachers.copy(teacher, method)),

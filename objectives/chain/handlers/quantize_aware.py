@@ -20,9 +20,8 @@ class QuantizeAwareHandler:
         learned along. Checkpoints hold the weights before they are rounded.
         """
         layout, model = INTEGER_LAYOUTS[stage.layout], work.network()
-        images = work.ground.calibration(work.student.network.image_size)
         moves = layout.weight_bits <= FEW_BITS
-        with trained_through(model, layout, images) as view:
+        with trained_through(model, layout, work.calibration, work.zeros) as view:
             run = work.run(freeze_statistics=not moves, refresh=view.refresh)
             results = train(model, run, work.ground, draft, after)
             if results is None:

@@ -125,7 +125,7 @@ def test_activations_have_grids_of_what_rounded_weights_make_of_the_images():
         with torch.no_grad():
             model[0].weight.mul_(3)
         assert float(logits_of(model, given).max()) == pytest.approx(2, rel=0.01)  # Cut off.
-        view.refresh()
+        view.refresh(1)
         assert float(logits_of(model, given).max()) == pytest.approx(6, rel=0.01)
 
 

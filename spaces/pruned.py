@@ -1,0 +1,87 @@
+"""What pruning leaves of a network, known without its weights: part of what costs are made of."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spaces.codec import digest
+from spaces.errors import InputError
+
+EVEN = "even"
+"""Stands for no plan: every layer loses the same share of its channels."""
+MOST = 0.95
+"""Share of a layer that can go: a network without one of its layers is none."""
+_PAIR = re.compile(r"(?P<layer>[^\s=]+)=(?P<weight>[0-9.]+)")
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """How many of each layer's channels are gone, and of what is left how many weights are zero.
+
+    Which ones these are depends on the weights, and no cost does.
+    """
+
+    channels: float = 0.0
+    """Share of every layer's channels that is removed, in [0, 1)."""
+    multiple: int = 1
+    """Of which each layer keeps a multiple of channels, where it has as many."""
+    shares: str = EVEN
+    """How the layers differ in what they lose, as `weights_of_layers` reads it."""
+    weights: float = 0.0
+    """Share of every layer's weights that is zero, in [0, 1)."""
+
+    @property
+    def key(self) -> str:
+        """Short text that tells it from others, as at the end of Network.key: `-c0.5`."""
+        multiple = "" if self.multiple == 1 else f"x{self.multiple}"
+        plan = "" if self.shares == EVEN else f"p{digest(self.shares)[:6]}"
+        channels = f"-c{self.channels:g}{multiple}{plan}" if self.channels else ""
+        return channels + (f"-w{self.weights:g}{plan}" if self.weights else "")
+
+    def zeros(self, layer: str, weights: int) -> int:
+        """Return how many of a layer's weights are zero."""
+        weight = weights_of_layers(self.shares).get(layer, 1.0)
+        return min(weights - 1, round(weights * self.weights * weight))
+
+    def left(self, layer: str, channels: int, together: int = 1) -> int:
+        """Return how many of a layer's channels stay; together: channels that go one with another.
+
+        The nearest multiple to what its share leaves, and no fewer than one multiple.
+        """
+        weight = weights_of_layers(self.shares).get(layer, 1.0)
+        stays = 1 - self.channels * weight
+        unit = together * max(1, -(-self.multiple // together))
+        if channels <= unit:
+            unit = together
+        return min(channels, max(unit, unit * round(channels * stays / unit)))
+
+
+WHOLE = Pruned()
+"""Nothing is gone."""
+
+
+def weights_of_layers(shares: str) -> Mapping[str, float]:
+    """Return by name how much of the share a layer loses, from `conv1=0.5 layer1.0.conv1=1.2`.
+
+    0 leaves a layer alone; of a layer that is not named it is 1. Raises InputError.
+    """
+    if shares == EVEN:
+        return {}
+    found: dict[str, float] = {}
+    for pair in shares.split():
+        read = _PAIR.fullmatch(pair)
+        try:
+            weight = float(read["weight"]) if read else -1.0
+        except ValueError:
+            weight = -1.0
+        if read is None or not 0 <= weight <= 10:
+            raise InputError(
+                f"shares must be {EVEN}, or pairs of a layer and a number in [0, 10] as "
+                f"'conv1=0.5 layer1.0.conv1=1.2', got {pair!r}"
+            )
+        if read["layer"] in found:
+            raise InputError(f"shares has layer {read['layer']} twice")
+        found[read["layer"]] = weight
+    if not found:
+        raise InputError(f"shares must be {EVEN} or pairs of a layer and a number, got {shares!r}")
+    return found
