@@ -32,7 +32,7 @@ from spaces.methods import (
     Wttm,
 )
 from spaces.network import Network, has_width, is_users_function
-from spaces.pruned import EVEN, WHOLE, Pruned, weights_of_layers
+from spaces.pruned import EVEN, WHOLE, LayerLosses, Pruned, plan_of, weights_of_layers
 from spaces.schedule import DecayName, OptimizerName, Schedule
 from spaces.schemes import (
     CALIBRATIONS,
@@ -76,6 +76,7 @@ from spaces.stages import (
     Prune,
     QuantizeAware,
     RankPattern,
+    Removes,
     Stage,
     TargetLayers,
 )
@@ -150,6 +151,7 @@ __all__ = [
     "InputError",
     "Key",
     "LabelSmoothing",
+    "LayerLosses",
     "LayerSensitivity",
     "Layout",
     "Leaf",
@@ -170,6 +172,7 @@ __all__ = [
     "Pruned",
     "QuantizeAware",
     "RankPattern",
+    "Removes",
     "Rkd",
     "Schedule",
     "Scheme",
@@ -204,6 +207,7 @@ __all__ = [
     "is_text",
     "is_users_function",
     "keys_of",
+    "plan_of",
     "printable",
     "scheme_named",
     "sensitivity_of",

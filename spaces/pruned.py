@@ -1,7 +1,7 @@
 """What pruning leaves of a network, known without its weights: part of what costs are made of."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from spaces.codec import digest
@@ -58,6 +58,49 @@ class Pruned:
 
 WHOLE = Pruned()
 """Nothing is gone."""
+
+
+@dataclass(frozen=True)
+class LayerLosses:
+    """What a network loses when one layer alone loses channels, or weights."""
+
+    layer: str
+    size: int
+    """How many channels or weights it has."""
+    losses: Mapping[float, float]
+    """By share that goes: nats an image, mean KL to the whole network's answers."""
+
+    def share_for(self, tolerated: float) -> float:
+        """Return the largest share whose loss is at most `tolerated`, between those measured."""
+        before, lost_before = 0.0, 0.0
+        for share, lost in sorted(self.losses.items()):
+            if lost > tolerated:
+                part = (tolerated - lost_before) / (lost - lost_before)
+                return before + (share - before) * max(part, 0.0)
+            before, lost_before = share, lost
+        return before
+
+
+def plan_of(layers: Sequence[LayerLosses], amount: float) -> str:
+    """Return `shares` by which layers lose alike in accuracy, and `amount` of all there is.
+
+    Every layer loses the largest share at which it alone costs no more than one tolerance; which
+    one that is follows from `amount` (bisection). Raises InputError where that is out of reach.
+    """
+    sizes = sum(each.size for each in layers)
+
+    def gone(tolerated: float) -> float:
+        return sum(each.size * each.share_for(tolerated) for each in layers) / sizes
+
+    low, high = 0.0, 2 * max(max(each.losses.values()) for each in layers)
+    if gone(high) < amount:
+        raise InputError(
+            f"a plan for {amount:g} takes more than was measured: at most {gone(high):.3g}"
+        )
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (low, middle) if gone(middle) >= amount else (middle, high)
+    return " ".join(f"{each.layer}={each.share_for(high) / amount:.3g}" for each in layers)
 
 
 def weights_of_layers(shares: str) -> Mapping[str, float]:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from objectives.chain.artifacts import TEMPLATES, Artifacts
@@ -23,6 +24,7 @@ from objectives.chain.teachers import Teachers
 from objectives.chain.torch_settings import settle_torch
 from objectives.data import Data, load_data
 from objectives.metrics import evaluation
+from objectives.models import loaded_model
 from objectives.results import (
     Evaluation,
     OnEpoch,
@@ -33,12 +35,22 @@ from objectives.results import (
     Verdict,
 )
 from objectives.runtimes import LearnsCodes, MeasuresLayers, Template, runtime_named
-from objectives.training import AfterEpoch, TrainingGround
+from objectives.training import (
+    AfterEpoch,
+    TrainingGround,
+    channel_importance,
+    losses_of_channels,
+    losses_of_weights,
+)
 from spaces import (
     OWN_TEACHER,
+    WHOLE,
     InputError,
+    LayerLosses,
     LayerSensitivity,
     Network,
+    Prune,
+    Removes,
     Scheme,
     StudentConfig,
     StudySetup,
@@ -204,6 +216,23 @@ class Workbench:
         if not isinstance(writer, MeasuresLayers):
             raise InputError(f"runtime {self.runtime.name} cannot measure layers: use onnxruntime")
         return writer.sensitivity(self.data.images("validation", network.image_size)[:images])
+
+    def pruning_losses(
+        self, student: TrainedStudent, network: Network, what: Removes, images: int
+    ) -> Sequence[LayerLosses]:
+        """Return what each layer loses alone when it is pruned, on so many validation images.
+
+        Raises InputError where the network cannot be pruned, or is already.
+        """
+        if network.pruned != WHOLE:
+            raise InputError(f"{network.in_words} is pruned already: take a student that is not")
+        model = loaded_model(network, student.weights, self.data.classes).eval()
+        seen = torch.from_numpy(self.data.images("validation", network.image_size)[:images])
+        if what == "weights":
+            return list(losses_of_weights(model, seen))
+        size = network.image_size
+        importance = channel_importance(Prune(), model, size, self.ground, self.setup.seed)
+        return list(losses_of_channels(model, size, seen, importance))
 
     def teacher_log_probabilities(
         self, split: Literal["validation", "test"], name: str = OWN_TEACHER

@@ -7,7 +7,7 @@ from objectives.models.build import (
 )
 from objectives.models.outputs import in_words
 from objectives.models.pretrained import load_pretrained, pretrained_file
-from objectives.models.pruning import Importance, cut_channels, unread_channels
+from objectives.models.pruning import Importance, channels_alone, cut_channels, unread_channels
 from objectives.models.recognised import recognised
 from objectives.models.saving import fit_to_save
 from objectives.models.small_maps import computes_plainly, speed_up_small_maps
@@ -21,6 +21,7 @@ from objectives.models.weights import load_weights, loaded_model, save_weights
 __all__ = [
     "Importance",
     "build_model",
+    "channels_alone",
     "computes_plainly",
     "cut_channels",
     "fit_to_save",

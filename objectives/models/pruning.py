@@ -1,15 +1,15 @@
 """Taking channels out of a network, with all that hangs on them."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from spaces import InputError, Pruned, weights_of_layers
+from spaces import WHOLE, InputError, Pruned, weights_of_layers
 
 _ROOTS = (nn.Conv2d, nn.Linear)
 """Layers whose outputs are channels."""
@@ -59,10 +59,34 @@ def unread_channels(
     with _pruning(model):
         for each in _groups(model, pruned, image_size):
             for layer, channels in _read(each.chosen(importance, share)):
-                weight = layer.weight
-                mask = masks.setdefault(names[layer], torch.ones_like(weight, dtype=torch.bool))
-                mask[:, channels] = False
+                own = _without(layer, channels)
+                masks[names[layer]] = masks[names[layer]] & own if names[layer] in masks else own
     return masks
+
+
+def channels_alone(
+    model: nn.Module, image_size: int, importance: Importance, shares: Sequence[float]
+) -> Iterator[tuple[str, int, list[dict[str, Tensor]]]]:
+    """Yield each layer whose channels can go, how many it has, and masks as of `unread_channels`.
+
+    One mask for each of `shares`, of that layer's channels alone. `model` stays as it is. Raises
+    InputError where it cannot be pruned.
+    """
+    names = {module: name for name, module in model.named_modules()}
+    with _pruning(model):
+        for each in _groups(model, WHOLE, image_size):
+            masks = []
+            for share in shares:
+                stays = Pruned(share).left(each.layer, each.channels, each.together)
+                read = _read(replace(each, stays=stays).chosen(importance))
+                masks.append({names[layer]: _without(layer, channels) for layer, channels in read})
+            yield each.layer, each.channels, masks
+
+
+def _without(layer: Any, channels: Sequence[int]) -> Tensor:
+    mask = torch.ones_like(layer.weight, dtype=torch.bool)
+    mask[:, channels] = False
+    return mask
 
 
 @contextmanager

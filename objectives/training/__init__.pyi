@@ -26,6 +26,8 @@ from .pruning import FadingChannels as FadingChannels
 from .pruning import FadingWeights as FadingWeights
 from .pruning import channel_importance as channel_importance
 from .pruning import zeros_of as zeros_of
+from .pruning_scan import losses_of_channels as losses_of_channels
+from .pruning_scan import losses_of_weights as losses_of_weights
 from .quantization_aware import trained_through as trained_through
 from .teacher_signal import AskedTeacher as AskedTeacher
 from .teacher_signal import RecordedTeacher as RecordedTeacher

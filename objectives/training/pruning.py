@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from objectives.data import resized
-from objectives.models.pruning import Importance
+from objectives.models import Importance
 from objectives.seeding import generator
 from objectives.training.fake_quantization import Masks, SeenLayer, masked
 from objectives.training.loop import TrainingGround

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from spaces.stages.adapt import Adapt, RankPattern, TargetLayers
 from spaces.stages.adapters import ADAPTERS, Adapter
 from spaces.stages.distill import Distill
-from spaces.stages.prune import Prune
+from spaces.stages.prune import Prune, Removes
 from spaces.stages.quantize_aware import QuantizeAware
 from spaces.stages.stage import (
     ANY_LAYOUT,
@@ -47,6 +47,7 @@ __all__ = [
     "Prune",
     "QuantizeAware",
     "RankPattern",
+    "Removes",
     "Stage",
     "TargetLayers",
 ]

@@ -8,7 +8,7 @@ from spaces.domains import Choice
 from spaces.methods import METHODS, Logit, Method
 from spaces.schedule import EPOCHS, LEARNING_RATE
 from spaces.settings import Setting, Word, choice_of, setting
-from spaces.stages.stage import NO_WEIGHTS, OWN_TEACHER, Prior, Stage
+from spaces.stages.stage import BEGINS_WITH, NO_WEIGHTS, OWN_TEACHER, Prior, Stage
 from spaces.views import Views
 
 
@@ -44,9 +44,10 @@ class Distill(Views, Stage):
         ),
     )
     """Who teaches: `teacher`, or the NAME of a table `[teachers.NAME]`."""
-    pretrained: str = setting(NO_WEIGHTS, Setting("pretrained weights", Word(), tried=True))
-    """Torchvision's weights that the network begins with, its classifier aside, by their name:
-    `IMAGENET1K_V1`. `none`: fresh ones. Without meaning after another stage."""
+    pretrained: str = setting(NO_WEIGHTS, BEGINS_WITH)
+    """What a chain's first stage begins with: torchvision's weights, the classifier aside, by their
+    name as `IMAGENET1K_V1`; `teacher`: those of the study's teacher, where the student has its
+    network; `none`: fresh ones. Without meaning after another stage."""
 
     @property
     def teaching(self) -> Method:

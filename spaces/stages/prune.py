@@ -12,7 +12,7 @@ from spaces.network import Network
 from spaces.pruned import EVEN, MOST, Pruned, weights_of_layers
 from spaces.schedule import EPOCHS, LEARNING_RATE
 from spaces.settings import Number, Setting, Word, choice_of, setting
-from spaces.stages.stage import OWN_TEACHER, Prior, Stage
+from spaces.stages.stage import BEGINS_WITH, OWN_TEACHER, Prior, Stage
 from spaces.views import Views
 
 Removes = Literal["channels", "weights"]
@@ -97,9 +97,8 @@ class Prune(Views, Stage):
     learning_rate: float = setting(
         0.001, replace(LEARNING_RATE, domain=Choice((0.0005, 0.001, 0.002)))
     )
-    pretrained: str = setting(OWN_TEACHER, Setting("pretrained weights", Word(), tried=True))
-    """Of a chain's first stage, what is pruned: `teacher`, which must be of the student's network,
-    or torchvision's weights by their name. Without meaning after another stage."""
+    pretrained: str = setting(OWN_TEACHER, BEGINS_WITH)
+    """As of `distill`; what is pruned first is the teacher unless this says otherwise."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

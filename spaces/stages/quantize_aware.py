@@ -9,7 +9,7 @@ from spaces.methods import METHODS, Logit, Method
 from spaces.schedule import EPOCHS, LEARNING_RATE
 from spaces.schemes import INTEGER_LAYOUTS
 from spaces.settings import Setting, Word, choice_of, setting
-from spaces.stages.stage import ANY_LAYOUT, Prior, Stage
+from spaces.stages.stage import ANY_LAYOUT, BEGINS_WITH, OWN_TEACHER, Prior, Stage
 from spaces.views import Views
 
 
@@ -24,6 +24,7 @@ class QuantizeAware(Views, Stage):
     kind: ClassVar[str] = "quantize_aware"
     done: ClassVar[str] = "trained for a layout"
     absent: ClassVar[str] = "not trained for a layout"
+    can_begin: ClassVar[bool] = True
     # No table was recorded of it yet. It is as long and as quiet as adapting is, and what it gains
     # is lost by rounding.
     prior: ClassVar[Prior] = Prior(fall=0.03, noise=0.07, checkpoint=0.017, family=0.017)
@@ -50,6 +51,8 @@ class QuantizeAware(Views, Stage):
         0.0002, replace(LEARNING_RATE, domain=Choice((0.0001, 0.0002, 0.0005)))
     )
     """Far below what the weights were trained with; the fewer bits, the higher is best."""
+    pretrained: str = setting(OWN_TEACHER, BEGINS_WITH)
+    """As of `distill`; what is rounded first is the teacher unless this says otherwise."""
 
     @property
     def teaching(self) -> Method:

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 from spaces.methods import Method
 from spaces.network import Network
 from spaces.schedule import Schedule
+from spaces.settings import Setting, Word
 
 OWN_TEACHER = "teacher"
 """Name of a study's own teacher among those that a stage can ask."""
@@ -15,6 +16,9 @@ NO_WEIGHTS = "none"
 """In place of a name of pretrained weights: a network begins with fresh ones."""
 ANY_LAYOUT = "float"
 """Stands for no layout: weights that were trained as they are."""
+
+
+BEGINS_WITH = Setting("pretrained weights", Word(), tried=True)
 
 
 @dataclass(frozen=True)

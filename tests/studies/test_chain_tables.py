@@ -235,8 +235,8 @@ lora_alpha = { low = 1, high = 4, step = 2 }
     )
     assert sorted(faults) == [
         (
-            "chain.stages: a chain begins with what makes weights (distill, prune): adapt cannot be "
-            "first, got ['adapt', 'distill']"
+            "chain.stages: a chain begins with what makes weights (distill, prune): adapt cannot "
+            "be first, got ['adapt', 'distill']"
         ),
         (
             "space.adapt.lora_alpha: high must be low plus a whole number of steps, got [1, 4] in "
