@@ -1,0 +1,102 @@
+"""Channels cut out of networks of every family."""
+
+import pytest
+import torch
+from torch import nn
+
+from objectives.models import build_model, cut_channels, unread_channels
+from spaces import InputError, Network, Pruned
+
+HALF = Pruned(0.5)
+FAMILIES = [
+    Network("cifar_resnet20"),
+    Network("resnet8x4", 0.5),
+    Network("resnet18", stem="small"),
+    Network("mobilenet_v2", 0.5),
+    Network("mobilenet_v3_small"),
+    Network("vgg11_bn", image_size=32),
+    Network("efficientnet_b0"),
+    Network("regnet_x_400mf"),
+    Network("squeezenet1_0", image_size=64),
+    Network("resnext50_32x4d"),
+]
+"""Residual, depthwise, squeeze-excite, flattened, grouped, concatenated."""
+
+
+def norms(group):
+    """How much the first layer's channels weigh."""
+    weight = group[0].dep.target.module.weight
+    return weight.detach().flatten(1).norm(dim=1)
+
+
+def shaken(network):
+    """The network with statistics that are not all alike."""
+    torch.manual_seed(0)
+    model = build_model(network, 10)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.1)
+    return model.eval()
+
+
+@pytest.mark.parametrize("network", FAMILIES, ids=lambda one: one.architecture)
+def test_a_cut_network_computes_what_the_whole_one_does_without_those_channels(network):
+    size = network.image_size
+    model, images = shaken(network), torch.randn(3, 3, size, size)
+    whole = sum(each.numel() for each in model.parameters())
+    with torch.no_grad():
+        for share in (0.4, 1.0):  # In two steps: those of the first are among the second's.
+            masks = unread_channels(model, HALF, size, norms, share)
+            for name, mask in masks.items():
+                model.get_submodule(name).weight.mul_(mask)
+        expected = model(images)
+        cut_channels(model, HALF, size, norms)
+        found = model(images)
+    # With batch norm's variance of what it no longer reads, at float's precision.
+    assert float((found - expected).abs().max()) <= 1e-4 * float(expected.abs().max())
+    assert sum(each.numel() for each in model.parameters()) < 0.35 * whole
+    built = build_model(Network(network.architecture, network.width, network.stem, size, HALF), 10)
+    shapes = {name: tensor.shape for name, tensor in built.state_dict().items()}
+    assert shapes == {name: tensor.shape for name, tensor in model.state_dict().items()}
+
+
+def test_those_that_matter_least_go_and_the_classes_stay():
+    model = shaken(Network("cifar_resnet20"))
+    block = model.layer1[0]
+    weights, scales = block.conv1.weight.detach().clone(), block.bn1.weight.detach().clone()
+    kept = weights.flatten(1).norm(dim=1).argsort()[8:].sort().values
+    stream = "conv1=0 layer2.0.downsample.0=0 layer3.0.downsample.0=0"  # What blocks add to.
+    cut_channels(model, Pruned(0.5, shares=stream), 32, norms)
+    assert torch.equal(block.bn1.weight, scales[kept])
+    assert torch.equal(block.conv1.weight, weights[kept])
+    assert model.fc.weight.shape == (10, 64)
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        (Network("vit_b_16", image_size=224), "heads of attention"),
+        (Network("swin_t", image_size=64), "heads of attention"),
+        (Network("shufflenet_v2_x0_5"), "its channels cannot be pruned"),
+    ],
+    ids=lambda one: getattr(one, "architecture", ""),
+)
+def test_a_network_that_cannot_be_pruned_is_refused_in_one_line(network, words):
+    with pytest.raises(InputError, match=words) as refused:
+        cut_channels(build_model(network, 10), HALF, network.image_size)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_plan_that_names_no_layer_of_the_network_is_refused():
+    plan = Pruned(0.5, shares="conv1=0.5 layer1.0.conv2=1")
+    with pytest.raises(InputError, match=r"prune\.shares names layer1\.0\.conv2, which leads no"):
+        build_model(Network("cifar_resnet20", pruned=plan), 10)
+
+
+def test_it_is_built_where_gradients_are_off():
+    network = Network("resnet8x4", 0.25, pruned=HALF)
+    with torch.inference_mode():
+        model = build_model(network, 10)
+    assert model.conv1.out_channels == build_model(network, 10).conv1.out_channels == 4
