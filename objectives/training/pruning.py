@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from objectives.data import resized
-from objectives.models import Importance
+from objectives.models import Importance, cut_channels
 from objectives.seeding import generator
 from objectives.training.fake_quantization import Masks, SeenLayer, masked
 from objectives.training.loop import TrainingGround
@@ -101,6 +101,26 @@ class FadingChannels:
                 layer.mask = masks.get(name)
                 if layer.mask is not None:
                     cast("Tensor", layer.layer.weight).mul_(layer.mask)
+
+
+def prune_at_once(
+    model: nn.Module,
+    stage: Prune,
+    pruned: Pruned,
+    image_size: int,
+    ground: TrainingGround,
+    seed: int,
+) -> None:
+    """Take all out of a plain network that the stage takes out in the end; nothing learns.
+
+    Raises InputError where the network cannot be pruned.
+    """
+    if stage.removes == "weights":
+        with masked(model, ground.calibration(image_size)) as layers:
+            FadingWeights(layers, stage, pruned).refresh(stage.epochs)
+    else:
+        importance = channel_importance(stage, model, image_size, ground, seed)
+        cut_channels(model, pruned, image_size, importance)
 
 
 def zeros_of(model: nn.Module, images: Tensor) -> Masks:

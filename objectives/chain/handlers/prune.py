@@ -4,7 +4,7 @@ from torch import nn
 
 from objectives.chain.cache import Draft
 from objectives.chain.handlers.handler import StageWork, publish
-from objectives.models import cut_channels, unread_channels
+from objectives.models import unread_channels
 from objectives.training import (
     AfterEpoch,
     EpochResult,
@@ -13,6 +13,7 @@ from objectives.training import (
     Masks,
     channel_importance,
     masked,
+    prune_at_once,
     train,
 )
 from spaces import Prune
@@ -72,5 +73,5 @@ def _losing_channels(stage: Prune, work: StageWork, draft: Draft, after: AfterEp
 
 
 def _cut(model: nn.Module, stage: Prune, work: StageWork) -> None:
-    importance = channel_importance(stage, model, work.size, work.ground, work.student.seed)
-    cut_channels(model, work.student.deployed.pruned, work.size, importance)
+    left = work.student.deployed.pruned
+    prune_at_once(model, stage, left, work.size, work.ground, work.student.seed)

@@ -1,0 +1,1 @@
+"""What pruning takes of a network, and what fine-tuning gives back."""
