@@ -4,6 +4,7 @@ from .chain import StageCache as StageCache
 from .chain import StudyInput as StudyInput
 from .chain import Workbench as Workbench
 from .chain import check_explaining as check_explaining
+from .chain import check_rounding as check_rounding
 from .chain import check_setup as check_setup
 from .chain import data_inputs as data_inputs
 from .chain import data_stamp as data_stamp

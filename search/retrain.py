@@ -83,6 +83,7 @@ def retrain(
         TrainedStudent,
         Verdict,
         Workbench,
+        check_rounding,
         check_setup,
         study_inputs,
     )
@@ -103,6 +104,7 @@ def retrain(
             )
         # After that: what is wrong with a changed teacher is that it was changed.
         check_setup(setup, networks, [recipe.scheme.name], stages)
+        check_rounding(workbench.template(networks[0]), [recipe.scheme.name])
         for student in students:
 
             def on_epoch(report: EpochReport, seed: int = student.seed) -> Verdict:

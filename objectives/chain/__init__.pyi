@@ -17,4 +17,5 @@ from .layers import layers_of as layers_of
 from .pace import seconds_an_image as seconds_an_image
 from .preflight import CheckedSetup as CheckedSetup
 from .preflight import check_setup as check_setup
+from .scheme_checks import check_rounding as check_rounding
 from .workbench import Workbench as Workbench

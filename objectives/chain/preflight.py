@@ -17,7 +17,12 @@ from torch.nn.functional import cross_entropy
 
 from objectives.chain.artifacts import TEMPLATES, put_in_place
 from objectives.chain.lessons import Lessons
-from objectives.chain.scheme_checks import check_calibration, check_schemes, check_sensitivity
+from objectives.chain.scheme_checks import (
+    check_calibration,
+    check_rounding,
+    check_schemes,
+    check_sensitivity,
+)
 from objectives.chain.teacher import try_given_weights
 from objectives.data import Data, load_data
 from objectives.measures import MEASURES
@@ -88,7 +93,8 @@ class CheckedSetup:
         The block is given another cache that has it already.
 
         Exports that the cache has are not made again, and nothing is written when one fails or
-        the block raises. Raises InputError with every network that cannot be exported.
+        the block raises. Raises InputError with every network that cannot be exported, or that a
+        scheme of integers leaves in floats: the teacher too, which is quantized under every one.
         """
         runtime, templates = runtime_named(self.setup.runtime), cache_dir / TEMPLATES
         with TemporaryDirectory(prefix="distilfront-") as folder:
@@ -100,10 +106,11 @@ class CheckedSetup:
             def export(network: Network) -> None:
                 try:
                     with _silence():
-                        runtime.template(network, self.classes, aside)
+                        template = runtime.template(network, self.classes, aside)
                 except Exception as error:
                     words = in_one_line(error).removeprefix(f"{network.key} ")
                     raise InputError(words) from error
+                check_rounding(template, self.schemes)
 
             _refuse(_faults(self.to_export, export))
             yield Path(folder)

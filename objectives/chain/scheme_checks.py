@@ -4,8 +4,16 @@ from collections.abc import Sequence
 
 from objectives.data import Data
 from objectives.models import initialised_model
-from objectives.runtimes import runtime_named
-from spaces import BitsByLayer, InputError, Network, Scheme, StudySetup, scheme_named
+from objectives.runtimes import Template, runtime_named
+from spaces import (
+    BitsByLayer,
+    InputError,
+    Layout,
+    Network,
+    Scheme,
+    StudySetup,
+    scheme_named,
+)
 
 
 def check_schemes(setup: StudySetup, schemes: Sequence[str]) -> None:
@@ -38,6 +46,28 @@ def check_sensitivity(
                 f"[sensitivity] has no layer of {network.key}, but {', '.join(sorted(told)[:2])}: "
                 "measure it on a student of such a network (python -m search.sensitivity)"
             )
+
+
+def check_rounding(template: Template, schemes: Sequence[str]) -> None:
+    """Raise InputError where a scheme of integers would leave every layer of a network in floats.
+
+    Its file would be the fp32 one under another name.
+    """
+    idle = [one for one in schemes if _of_integers(one) and not template.rounds(_layout(one))]
+    if idle:
+        others = ", ".join(one for one in schemes if one not in idle)
+        raise InputError(
+            f"no layer of this network becomes integers under {', '.join(idle)}: quantize.scheme "
+            + (f"can have {others}" if others else "can have fp32 and fp16")
+        )
+
+
+def _layout(scheme: str) -> Layout:
+    return scheme_named(scheme).layout
+
+
+def _of_integers(scheme: str) -> bool:
+    return _layout(scheme).weight_bits <= 8
 
 
 def check_calibration(data: Data, schemes: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ from spaces import (
     Float32,
     InputError,
     LayerSensitivity,
+    Layout,
     Network,
     Scheme,
     Static,
@@ -55,6 +56,17 @@ class ExecutorchTemplate:
         return ExecutorchArtifactWriter(
             model.eval(), torch.from_numpy(calibration), self.network.image_size
         )
+
+    def rounds(self, layout: Layout) -> bool:
+        """Say whether a layout of integers makes them of any layer; see Template.rounds.
+
+        Of a static one it is taken on trust where any weight has two dimensions or more: a network
+        may convolve without a module that says so.
+        """
+        model = initialised_model(self.network, self.classes, seed=0)
+        if isinstance(layout, DynamicLinear):
+            return any(isinstance(module, nn.Linear) for module in model.modules())
+        return isinstance(layout, Static) and any(one.dim() > 1 for one in model.parameters())
 
 
 class ExecutorchArtifactWriter:

@@ -18,6 +18,7 @@ from objectives.layer_figures import (
 from objectives.metrics import log_probabilities, mean_divergence
 from objectives.quantization import ActivationGrid, Form, quantize_weight
 from objectives.runtimes.onnx_histograms import histograms
+from objectives.runtimes.onnx_layouts import rounded_nodes
 from objectives.runtimes.onnx_profile import (
     INTEGER_KERNELS,
     Profile,
@@ -138,9 +139,7 @@ class Examined:
         """Return how a layout rounds the weights of those layers that it rounds, by node."""
         if layout.rounds_weights:
             return self.writer.forms(layout)
-        operators = _operators(self.template.graph).items()
-        linear = [node for node, operator in operators if operator == "Gemm"]
-        return dict.fromkeys(linear, Form(8)) if isinstance(layout, DynamicLinear) else {}
+        return dict.fromkeys(rounded_nodes(self.template.graph, layout), Form(8))
 
 
 def _affordable(filled: FilledGraph, images: NDArray[np.float32]) -> int:

@@ -24,10 +24,11 @@ from objectives.quantization import (
     quantize_bias,
     quantize_weight,
 )
+from objectives.runtimes.onnx_calibration import tensors_on_grids
 from objectives.runtimes.onnx_constants import Array
 from objectives.runtimes.onnx_functions import bit_planes, from_bit_planes, from_blocks
 from objectives.runtimes.onnx_graph import GraphWriter
-from objectives.runtimes.onnx_template import FilledGraph, FoldedLayer
+from objectives.runtimes.onnx_template import FilledGraph, FoldedLayer, GraphTemplate
 from spaces import (
     BFloat16,
     BitsByLayer,
@@ -44,6 +45,25 @@ _WRITTEN = (Float32, Float16, BFloat16, WeightOnly, BitsByLayer, Static, Dynamic
 """These alone: one that is derived from them is another layout."""
 _STORED: Mapping[int, Any] = {8: np.int8, 4: ml_dtypes.int4}
 """By bits of a code, the integers that ONNX packs in as many bits."""
+
+
+def rounded_nodes(template: GraphTemplate, layout: Layout) -> tuple[str, ...]:
+    """Return the nodes of the layers whose weights a layout makes integers of, in graph order."""
+    graph = template.skeleton.graph
+    nodes = {node.name: node for node in graph.node}
+    names = [layer.node for layer in template.layers]
+    match layout:
+        case WeightOnly() | BitsByLayer():
+            return tuple(names)
+        case Static():
+            grids = tensors_on_grids(graph)
+            return tuple(name for name in names if nodes[name].input[0] in grids)
+        case DynamicLinear():
+            return tuple(name for name in names if nodes[name].op_type == "Gemm")
+        case Float32() | Float16() | BFloat16():
+            return ()
+        case _:
+            raise DistilfrontError(f"nothing is known of the layers of the layout {layout.key}")
 
 
 def write_model(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from objectives.models import initialised_model, load_weights
 from objectives.runtimes.onnx_constants import Array
 from objectives.runtimes.onnx_export import export_template, randomise, template_key
-from objectives.runtimes.onnx_layouts import write_model
+from objectives.runtimes.onnx_layouts import rounded_nodes, write_model
 from objectives.runtimes.onnx_pixels import take_pixels
 from objectives.runtimes.onnx_session import open_session
 from objectives.runtimes.onnx_template import GraphTemplate
@@ -31,6 +31,7 @@ from spaces import (
     Float32,
     InputError,
     LayerSensitivity,
+    Layout,
     Network,
 )
 
@@ -62,6 +63,10 @@ class OnnxTemplate:
         model = initialised_model(self.network, self.classes, seed=0)
         load_weights(model, weights, self.network.key)
         return OnnxArtifactWriter(self.graph.fill(_arrays(model)), calibration, sensitivity)
+
+    def rounds(self, layout: Layout) -> bool:
+        """Say whether a layout of integers makes them of any layer; see Template.rounds."""
+        return bool(rounded_nodes(self.graph, layout))
 
 
 class OnnxRuntime:

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces import LayerSensitivity, Network, Scheme
+from spaces import LayerSensitivity, Layout, Network, Scheme
 
 PixelKind = Literal["uint8", "float"]
 """Pixels from 0 to 255, or from 0 to 1."""
@@ -85,6 +85,10 @@ class Template(Protocol):
         sensitivity: Sequence[LayerSensitivity] = (),
     ) -> ArtifactWriter:
         """Return the ArtifactWriter of the state dict in `weights`; see Runtime.writer."""
+        ...
+
+    def rounds(self, layout: Layout) -> bool:
+        """Say whether a layout of integers makes them of any layer of the network."""
         ...
 
 

@@ -145,6 +145,29 @@ def test_networks_that_cannot_be_exported_are_refused_all_at_once(tmp_path):
         assert f"{HERE}:{name}@1/16px" in str(caught.value)
 
 
+def test_a_scheme_that_no_layer_of_a_network_takes_is_refused_before_training(tmp_path):
+    networks = [users("convolutional"), users("scales"), PLAIN]
+    schemes = ("fp32", "fp16", "int8_static", "int4_weight_only", "int8_dynamic")
+    checked = check_setup(SETUP, networks, schemes)
+    with pytest.raises(InputError) as caught, checked.exported(tmp_path):
+        pass
+    assert tree(tmp_path) == {}
+    first = "no layer of this network becomes integers under"
+    count, convolutional, scales = str(caught.value).splitlines()
+    assert count == "2 faults:"
+    assert convolutional == (
+        f"  {HERE}:convolutional@1/16px: {first} int8_dynamic: quantize.scheme "
+        "can have fp32, fp16, int8_static, int4_weight_only"
+    )
+    assert scales == (
+        f"  {HERE}:scales@1/16px: {first} int8_static, int4_weight_only, int8_dynamic: "
+        "quantize.scheme can have fp32, fp16"
+    )
+    checked = check_setup(SETUP, networks, schemes[:2])
+    with checked.exported(tmp_path):
+        pass
+
+
 @pytest.mark.parametrize("name", ["pair", "tied", "viewing"])
 def test_such_a_network_goes_through_the_whole_chain_as_teacher_and_student(name, tmp_path):
     network = users(name)

@@ -125,6 +125,27 @@ def wrong_head(classes):  # noqa: ARG001 - as it is called
     return Plain(1000)
 
 
+def convolutional(classes):
+    """No linear layer: the classes are channels."""
+    body = (nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, classes, 1))
+    return nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+class Scales(nn.Module):
+    """No layer at all: a scale and a shift a class of the image's mean."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.scale, self.shift = (nn.Parameter(torch.randn(classes)) for _ in range(2))
+
+    def forward(self, x):
+        return x.mean((1, 2, 3))[:, None] * self.scale + self.shift
+
+
+def scales(classes):
+    return Scales(classes)
+
+
 def lazy(classes):
     return nn.Sequential(
         nn.LazyConv2d(8, 3, 2, 1), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(classes)

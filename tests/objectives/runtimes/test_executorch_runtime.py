@@ -45,6 +45,20 @@ def make_writer(seed: int, folder: Path) -> ExecutorchArtifactWriter:
     return template.writer(weights, images(64, seed))
 
 
+def convolutional(classes: int) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, classes, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def test_a_dynamic_layout_rounds_linear_layers_alone(tmp_path: Path):
+    static, dynamic = (scheme_named(name).layout for name in ("int8_static", "int8_dynamic"))
+    for name, linear in (("tiny", True), ("convolutional", False)):
+        template = runtime_named("executorch").template(
+            Network(f"{__name__}:{name}"), CLASSES, tmp_path
+        )
+        assert template.rounds(static)
+        assert template.rounds(dynamic) == linear
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny network under fp32."""
