@@ -5,7 +5,7 @@ from objectives.quantization.batch_norm import BatchNorm, fold_batch_norm
 from objectives.quantization.bits import bits_of_layers
 from objectives.quantization.equalization import equal_ranges
 from objectives.quantization.moments import Moments
-from objectives.quantization.observers import ranges_seen
+from objectives.quantization.observers import Observed
 from objectives.quantization.roundings import chosen_weight
 from objectives.quantization.weights import (
     BLOCK,
@@ -26,6 +26,7 @@ __all__ = [
     "BatchNorm",
     "Form",
     "Moments",
+    "Observed",
     "QuantizedWeight",
     "Range",
     "activation_grid",
@@ -37,7 +38,6 @@ __all__ = [
     "on_grid",
     "quantize_bias",
     "quantize_weight",
-    "ranges_seen",
     "rounded_weight",
     "scale_floor_for_bias",
 ]

@@ -1,12 +1,12 @@
 """The range of a tensor, from what it was on calibration images: one observer a name."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from objectives.quantization.activations import SMALLEST_SCALE, Range
-from spaces import PERCENTILES
+from spaces import OBSERVERS, PERCENTILES
 
 _BINS = 4096
 """Of a histogram over the whole range: ranges are exact to 1 / 4096 of it."""
@@ -15,36 +15,96 @@ _SHARES = np.linspace(0.1, 1, 46)
 _TURNS = 2
 """So often the ends are chosen, each while the other stays."""
 
-Values = Callable[[], Iterator[tuple[str, NDArray[np.float32]]]]
-"""Gives tensors by name, [images, ...], batch by batch; as often as it is asked."""
+_OF_ENDS = ("min_max", "moving_average")
+"""Observers that ask for no histogram."""
+_KEPT_BYTES = 2**29
+"""Of tensors, at most, that are kept until their ends are known; beyond, the images run twice."""
+
+Batches = Iterable[tuple[str, NDArray[np.float32]]]
+"""Tensors by name, [images, ...], batch by batch."""
+Values = Callable[[], Batches]
+"""Gives them, as often as it is asked."""
 
 
-def ranges_seen(values: Values, observer: str) -> Mapping[str, Range]:
-    """Return each tensor's range by an observer of spaces.OBSERVERS; raises KeyError for another.
+class Observed:
+    """What tensors were on calibration images; found when first asked for, for every observer."""
 
-    Moving averages are over images, whatever the batches (onnxruntime's, an image a batch).
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self._ends: Mapping[str, NDArray[np.float32]] | None = None
+        self._counts: Mapping[str, NDArray[np.int64]] | None = None
+
+    def ranges(self, observer: str) -> Mapping[str, Range]:
+        """Return each tensor's range by an observer of spaces.OBSERVERS; KeyError for another.
+
+        Moving averages are over images, whatever the batches (onnxruntime's, an image a batch).
+        """
+        if observer not in OBSERVERS:
+            raise KeyError(observer)
+        kept: Batches | None = None
+        if self._ends is None:
+            self._ends, kept = _ends_of(self._values(), 0 if observer in _OF_ENDS else _KEPT_BYTES)
+        if observer == "moving_average":
+            means = {name: ends.mean(1, dtype=np.float64) for name, ends in self._ends.items()}
+            return {name: Range(*map(float, ends)) for name, ends in means.items()}
+        whole = {
+            name: Range(float(low.min()), float(high.max()))
+            for name, (low, high) in self._ends.items()
+        }
+        if observer == "min_max":
+            return whole
+        if self._counts is None:
+            self._counts = _counts_of(self._values() if kept is None else kept, whole)
+        counts = self._counts
+        if observer == "mse":
+            return {name: _least_error(counts[name], seen) for name, seen in whole.items()}
+        share = PERCENTILES[observer]
+        return {name: central(counts[name], seen, share) for name, seen in whole.items()}
+
+
+def _ends_of(
+    values: Batches, keep_bytes: int
+) -> tuple[Mapping[str, NDArray[np.float32]], Batches | None]:
+    """Return each tensor's smallest and largest value of every image, [2, images].
+
+    And all of `values` where they have no more than so many bytes, else None.
     """
-    whole, ends = dict[str, Range](), dict[str, list[NDArray[np.float32]]]()
-    for name, tensor in values():
+    ends = dict[str, list[NDArray[np.float32]]]()
+    kept, left = list[tuple[str, NDArray[np.float32]]](), keep_bytes
+    for name, tensor in values:
         rows = tensor.reshape(len(tensor), -1)
         ends.setdefault(name, []).append(np.stack([rows.min(1), rows.max(1)]))
-    for name, batches in ends.items():
-        low, high = np.concatenate(batches, axis=1)
-        whole[name] = Range(float(low.min()), float(high.max()))
-        if observer == "moving_average":
-            whole[name] = Range(*(float(end.mean(dtype=np.float64)) for end in (low, high)))
-    if observer in ("min_max", "moving_average"):
-        return whole
+        left -= tensor.nbytes
+        if left < 0:
+            kept.clear()
+        else:
+            kept.append((name, tensor))
+    found = {name: np.concatenate(batches, axis=1) for name, batches in ends.items()}
+    return found, kept if left >= 0 else None
+
+
+def _counts_of(values: Batches, whole: Mapping[str, Range]) -> Mapping[str, NDArray[np.int64]]:
+    """Return how many values lie in each bin of their tensor's whole range, [bins]."""
+    edges = {name: np.linspace(one.low, one.high, _BINS + 1) for name, one in whole.items()}
     counts = {name: np.zeros(_BINS, np.int64) for name in whole}
-    for name, tensor in values():
-        seen = whole[name]
-        # In 64 bits: in 32 a range of a few neighbouring numbers has no 4096 bins.
-        between = np.float64(seen.low), np.float64(seen.high)
-        counts[name] += np.histogram(tensor, _BINS, between)[0]
-    if observer == "mse":
-        return {name: _least_error(counts[name], seen) for name, seen in whole.items()}
-    share = PERCENTILES[observer]
-    return {name: central(counts[name], seen, share) for name, seen in whole.items()}
+    for name, tensor in values:
+        counts[name] += histogram(tensor, edges[name])
+    return counts
+
+
+def histogram(values: NDArray[np.float32], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return how many of `values`, all between the first and the last edge, lie in each bin.
+
+    The same counts as numpy's, [edges - 1]: sorting 32-bit floats takes less than finding a bin
+    for each of them.
+    """
+    # A float is at or beyond an edge where it is at or beyond the first float that is.
+    first = edges.astype(np.float32)
+    first = np.where(first < edges, np.nextafter(first, np.float32(np.inf)), first)
+    ordered = np.sort(values, axis=None)
+    at = ordered.searchsorted(first)
+    at[-1] = len(ordered)
+    return np.diff(at)
 
 
 def central(counts: NDArray[np.int64], whole: Range, percentile: float) -> Range:

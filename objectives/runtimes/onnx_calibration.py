@@ -8,7 +8,6 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from objectives.quantization import Range, ranges_seen
 from objectives.runtimes.onnx_session import open_session
 
 _SAME_GRID = ("MaxPool", "Reshape", "Flatten", "Squeeze", "Transpose")
@@ -61,14 +60,6 @@ def _on_grids(node: onnx.NodeProto, grids: Mapping[str, str]) -> bool:
     """Whether both terms of a sum, or what a mean is taken of, are on grids."""
     read = node.input if node.op_type == "Add" else node.input[:1]
     return all(name in grids for name in read)
-
-
-def observed_ranges(
-    model: onnx.ModelProto, names: list[str], images: NDArray[np.float32], observer: str
-) -> Mapping[str, Range]:
-    """Return the ranges that the tensors `names` take on `images` [n, 3, h, w], by an observer."""
-    session = session_with_outputs(model, names)
-    return ranges_seen(lambda: tensors_of(session, names, images), observer)
 
 
 def largest_by_channel(

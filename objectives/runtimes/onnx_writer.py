@@ -1,14 +1,24 @@
 """One set of weights in its architecture's graph, ready to be written under any scheme."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from objectives.quantization import ActivationGrid, Form, activation_grid, bits_of_layers
-from objectives.runtimes.onnx_calibration import observed_ranges, tensors_on_grids
+from objectives.quantization import (
+    ActivationGrid,
+    Form,
+    Observed,
+    activation_grid,
+    bits_of_layers,
+)
+from objectives.runtimes.onnx_calibration import (
+    session_with_outputs,
+    tensors_of,
+    tensors_on_grids,
+)
 from objectives.runtimes.onnx_equalization import equalized
 from objectives.runtimes.onnx_layouts import write_model
 from objectives.runtimes.onnx_rounding import (
@@ -47,6 +57,7 @@ class OnnxArtifactWriter:
         self._losses = {each.layer: each.losses for each in sensitivity}
         self._images = calibration
         self._equalized: FilledGraph | None = None
+        self._observed: dict[bool, Observed] = {}
         self._grids: dict[tuple[bool, str], dict[str, ActivationGrid]] = {}
         self._rounded: dict[tuple[Layout, Calibration], Rounded] = {}
 
@@ -128,8 +139,20 @@ class OnnxArtifactWriter:
             filled = self.graph(calibration)
             owners = tensors_on_grids(filled.template.skeleton.graph)
             names = list(dict.fromkeys(owners.values()))
-            float_model = write_model(filled, Float32(), {})
-            ranges = observed_ranges(float_model, names, self._images, calibration.observer)
+            if calibration.equalized not in self._observed:
+                self._observed[calibration.equalized] = _observed(filled, names, self._images)
+            ranges = self._observed[calibration.equalized].ranges(calibration.observer)
             grids = {name: activation_grid(ranges[name]) for name in names}
             self._grids[key] = {name: grids[owner] for name, owner in owners.items()}
         return self._grids[key]
+
+
+def _observed(filled: FilledGraph, names: list[str], images: NDArray[np.float32]) -> Observed:
+    """Return what the tensors `names` of a float graph are on `images` [n, 3, h, w]."""
+
+    def values() -> Iterator[tuple[str, NDArray[np.float32]]]:
+        # Opened anew each time: a writer that waits for its next scheme keeps no second copy.
+        session = session_with_outputs(write_model(filled, Float32(), {}), names)
+        return tensors_of(session, names, images)
+
+    return Observed(values)

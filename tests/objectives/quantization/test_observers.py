@@ -14,7 +14,8 @@ from onnxruntime.quantization.calibrate import (
     PercentileCalibrater,
 )
 
-from objectives.quantization import Range, activation_grid, ranges_seen
+from objectives.quantization import Observed, Range, activation_grid
+from objectives.quantization.observers import histogram
 from spaces import OBSERVERS, PERCENTILES
 
 
@@ -56,7 +57,7 @@ def seen(images: NDArray[np.float32], observer: str) -> Range:
         for batch in np.split(images, 4):
             yield "y", batch
 
-    return ranges_seen(values, observer)["y"]
+    return Observed(values).ranges(observer)["y"]
 
 
 @pytest.mark.parametrize("observer", ["min_max", "moving_average"])
@@ -94,6 +95,55 @@ def test_percentiles_are_those_of_onnxruntime(
     found = seen(images, observer)
     bins = 3 * (images.max() - images.min()) / 4096
     np.testing.assert_allclose([found.low, found.high], expected, atol=bins)
+
+
+@pytest.mark.parametrize("kind", ["normal", "relu", "whole", "equal"])
+def test_a_histogram_is_numpys(kind: str) -> None:
+    values = np.random.default_rng(1).standard_normal((3, 50, 50)).astype(np.float32)
+    if kind == "relu":
+        values = np.maximum(values, 0)
+    if kind == "whole":  # They lie on edges.
+        values = np.rint(values * 512)
+        values[0, 0, :2] = (-2048, 2048)
+    if kind == "equal":
+        values[:] = values[0, 0, 0]
+    low, high = float(values.min()), float(values.max())
+    edges = np.linspace(low, high, 4097)
+    expected = np.histogram(values, edges)[0]
+    assert np.array_equal(histogram(values, edges), expected)
+    if kind != "equal":
+        uniform = np.histogram(values, 4096, (np.float64(low), np.float64(high)))[0]
+        assert np.array_equal(expected, uniform)
+
+
+@pytest.mark.parametrize(
+    ("observers", "kept_bytes", "passes"),
+    [
+        (("mse", "percentile_99.9", "moving_average", "min_max"), 2**20, 1),
+        (("min_max", "moving_average"), 2**20, 1),
+        (("min_max", "mse", "percentile_99.9"), 2**20, 2),
+        (("mse", "percentile_99.9"), 100, 2),
+    ],
+)
+def test_values_are_asked_for_no_more_than_needed(
+    observers: tuple[str, ...],
+    kept_bytes: int,
+    passes: int,
+    images: NDArray[np.float32],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(f"{histogram.__module__}._KEPT_BYTES", kept_bytes)
+    asked = []
+
+    def values() -> Iterator[tuple[str, NDArray[np.float32]]]:
+        asked.append(True)
+        for batch in np.split(images, 4):
+            yield "y", batch
+
+    observed = Observed(values)
+    found = {observer: observed.ranges(observer)["y"] for observer in observers}
+    assert len(asked) == passes
+    assert found == {observer: seen(images, observer) for observer in observers}
 
 
 def test_no_range_has_less_squared_error(images: NDArray[np.float32]) -> None:
