@@ -11,6 +11,8 @@ from objectives.quantization.weights import Form, QuantizedWeight, fitted_scale
 _MOST_WORK = 4e8
 """Outputs of a layer times the square of how many inputs each has: of a larger layer, as at the end
 of a ResNet-18, learning would take minutes and more, and gpfq chooses in seconds."""
+_STRETCH = 64
+"""Codes, one after another, between two products of matrices in gpfq."""
 _ROUNDS, _SWEEPS = 8, 3
 """Scales are fitted anew after so many sweeps, so often at most."""
 
@@ -67,13 +69,18 @@ def gpfq(weight: Tensor, scale: Tensor, form: Form, moments: Moments) -> Tensor:
     H_tt. scale: [out, blocks].
     """
     rows, steps, diagonal = _taken_apart(weight, scale, form, moments)
-    codes, taken = torch.zeros_like(rows), torch.zeros_like(rows)
-    for t in range(rows.shape[2]):
-        seen = torch.einsum("god,gd->go", rows[:, :, : t + 1], moments.crossed[:, t, : t + 1])
-        gone = torch.einsum("god,gd->go", taken[:, :, :t], moments.own[:, t, :t])
-        nearest = (seen - gone) / diagonal[:, t : t + 1] / steps[:, :, t]
-        codes[:, :, t] = nearest.round().clamp(-form.limit, form.limit)
-        taken[:, :, t] = codes[:, :, t] * steps[:, :, t]
+    codes, taken, wide = torch.zeros_like(rows), torch.zeros_like(rows), rows.shape[2]
+    for start in range(0, wide, _STRETCH):
+        end = min(start + _STRETCH, wide)
+        # What the codes before the stretch leave of both sums, by one product of matrices each.
+        left = rows[:, :, :end] @ moments.crossed[:, start:end, :end].tril(start).mT
+        left -= taken[:, :, :start] @ moments.own[:, start:end, :start].mT
+        for t in range(start, end):
+            nearest = left[:, :, t - start] / diagonal[:, t : t + 1] / steps[:, :, t]
+            codes[:, :, t] = nearest.round().clamp(-form.limit, form.limit)
+            taken[:, :, t] = codes[:, :, t] * steps[:, :, t]
+            after = left[:, :, t - start + 1 :]
+            after -= taken[:, :, t, None] * moments.own[:, None, t, t + 1 : end]
     return codes.reshape(weight.shape)
 
 
