@@ -72,7 +72,7 @@ def history(config: StudyConfig, drawn: Iterable[ChainConfig], trials: int) -> H
     points: list[Point] = []
     students: list[Student] = []
     stopped: list[Stopped] = []
-    costs, number = problem_of(config).costs, 0
+    problem, number = problem_of(config), 0
     for chain in drawn:
         if number >= trials:
             break
@@ -89,9 +89,9 @@ def history(config: StudyConfig, drawn: Iterable[ChainConfig], trials: int) -> H
         stages = _stages(chain, len(curve))
         student = Student(number, key, chain, curve, stages, audited, when, curve[-1][1])
         students.append(student)
-        others = [name for name in SCHEMES if name != chain.scheme.name]
+        others = [name for name in problem.schemes if name != chain.scheme.name]
         for scheme in [chain.scheme.name, *others[: POINTS - 1]]:
-            points.append(_point(student, scheme, number, costs, draws))
+            points.append(_point(student, scheme, number, problem, draws))
             number += 1
     return History(tuple(points), tuple(students), tuple(stopped))
 
@@ -130,10 +130,10 @@ def _ruling(chain: ChainConfig, curve: Curve, *, audited: bool) -> RecordedRulin
 
 
 def _point(
-    student: Student, scheme: str, number: int, costs: CostTable, draws: np.random.Generator
+    student: Student, scheme: str, number: int, problem: SearchProblem, draws: np.random.Generator
 ) -> Point:
-    cost = costs.of(student.chain.student.network.key, scheme)
-    lost = 2 * list(SCHEMES).index(scheme) + int(draws.integers(-2, 8))  # images
+    cost = problem.costs.of(student.chain.student.network.key, scheme)
+    lost = 2 * problem.schemes.index(scheme) + int(draws.integers(-2, 8))  # images
     accuracy = student.accuracy - max(0, lost) / IMAGES
     return Point(
         number=number,
