@@ -111,7 +111,7 @@ def _running(running: Running) -> str:
 def _chain(summary: StudySummary, chain: ChainConfig | None) -> list[str]:
     if chain is None:
         return ["- The teacher itself"]
-    kinds = summary.space.stages
+    kinds = summary.space.order_of(chain.student)
     there = {stage.kind: stage.became for stage in chain.student.stages}
     lines = [f"- Student: {summary.network_in_words(chain.student.deployed.key)}"]
     for kind, told in zip(kinds, words.stages(chain.student, kinds), strict=True):

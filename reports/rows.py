@@ -168,4 +168,4 @@ def _baseline_title(summary: StudySummary, role: str, point: Point) -> str:
         return role
     student = point.chain.student
     network = summary.network_in_words(student.deployed.key)
-    return f"{network}, {role}: {', '.join(words.stages(student, summary.space.stages))}"
+    return f"{network}, {role}: {', '.join(words.stages(student, summary.space.order_of(student)))}"

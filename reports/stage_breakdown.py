@@ -51,13 +51,15 @@ def stage_breakdown(summary: StudySummary, point: Point) -> tuple[StageLine, ...
 def _student_lines(summary: StudySummary, point: Point) -> list[StageLine]:
     chain = point.chain
     assert chain is not None
-    cost = summary.costs.of(chain.student.deployed.key, "fp32")
+    costs = [summary.costs.of(network, "fp32") for network in chain.student.trained_as]
     student = next((s for s in summary.history.students if s.key == point.student), None)
     lines = []
     if chain.student.needs_teacher:
-        lines.append(_alone(summary, point, cost))
+        lines.append(_alone(summary, point, costs[-1]))
     done = 0
-    for stage in chain.student.stages if student is not None else ():
+    for stage, cost in zip(
+        chain.student.stages if student is not None else (), costs, strict=False
+    ):
         done += stage.epochs
         assert student is not None
         accuracy = student.curve[done - 1][1] if len(student.curve) >= done else None
@@ -79,7 +81,7 @@ def _alone(summary: StudySummary, point: Point, cost: Cost) -> StageLine:
         how = f"no {summary.network_in_words(network.key)} was trained without the teacher"
         return StageLine("student alone", how, None, cost, None)
     best = max(alone, key=lambda student: student.accuracy)
-    after = words.stages(best.chain.student, summary.space.stages)[1:]
+    after = words.stages(best.chain.student, summary.space.order_of(best.chain.student))[1:]
     how = ", ".join([*after, f"trial {best.number}: the best of {len(alone)}"])
     return StageLine("student alone", how, best.accuracy, cost, _seconds(best))
 

@@ -45,7 +45,7 @@ def profile(
     config, again = _study(study, overrides or [], runs_dir, storage, trust_modules=trust_modules)
     setup = config.setup()
     space, teacher = config.search_space(), setup.teacher.network
-    networks = (teacher, *space.networks)
+    networks = (teacher, *space.networks_trained)
     if (out.exists() or out.is_symlink()) and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} is there and is no empty folder: choose another --out")
     check_study(config)

@@ -32,6 +32,7 @@ from spaces.methods import (
     Wttm,
 )
 from spaces.network import Network, has_width, is_users_function
+from spaces.orders import ORDER_KEY, order_in_words
 from spaces.pruned import EVEN, WHOLE, LayerLosses, Pruned, plan_of, weights_of_layers
 from spaces.schedule import DecayName, OptimizerName, Schedule
 from spaces.schemes import (
@@ -109,6 +110,7 @@ __all__ = [
     "NOTHING",
     "NO_WEIGHTS",
     "OBSERVERS",
+    "ORDER_KEY",
     "OWN_TEACHER",
     "PERCENTILES",
     "PLACES",
@@ -207,6 +209,7 @@ __all__ = [
     "is_text",
     "is_users_function",
     "keys_of",
+    "order_in_words",
     "plan_of",
     "printable",
     "scheme_named",

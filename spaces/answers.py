@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 from spaces.domains import Value
-from spaces.keys import Ask, built
+from spaces.keys import Ask, Key, built
 from spaces.settings import Declared, own_settings
 from spaces.stages import STAGES, Stage
 from spaces.walks import Walk, every_walk
@@ -57,6 +57,29 @@ def leaving_out(kind: str, values: Values) -> Mapping[str, Value]:
         if built(kind, STAGES[kind], answers) is None:
             return answers.given
     return {}
+
+
+def can_apply(key: Key, values: Values) -> bool:
+    """Say whether a stage's setting may apply; one of a method always may."""
+    kind = STAGES.get(key.table)
+    if key.declared.setting.applies is None or kind is None or key.method is not None:
+        return True
+    in_order = [f"{key.table}.{one.name}" for one in own_settings(kind)]
+    later = {*in_order[in_order.index(key.name) :]}
+    asked = set[str]()
+
+    def some(name: str, _: Declared) -> Sequence[Value]:
+        asked.add(name)
+        its = values(name)
+        return its[:1] if name in later else _ends(its)
+
+    # As stages are made: a setting may look at a method, which is no plain value.
+    return any(key.name in asked for _ in every_answer(key.table, kind, some))
+
+
+def _ends(values: Sequence[Value]) -> Sequence[Value]:
+    """Return all words, and of numbers the first and the last."""
+    return values if are_words(values) else tuple(dict.fromkeys((values[0], values[-1])))
 
 
 def are_words(values: Sequence[Value]) -> bool:

@@ -3,21 +3,27 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, product
 
-from spaces.answers import are_words, every_answer, every_stage, leaving_out
+from spaces.answers import are_words, can_apply, every_stage, leaving_out
 from spaces.domains import Domain, TrialLike, Value
 from spaces.errors import InputError
 from spaces.keys import NETWORK, QUANTIZE, SCHEME_KEY, Ask, Key, answers_of, built, keys_of
 from spaces.network import Network, network_in_words
+from spaces.orders import (
+    ORDER_KEY,
+    Order,
+    count_students,
+    layouts_after,
+    networks_after,
+    order_in_words,
+    order_key,
+    order_of_words,
+)
 from spaces.schemes import Quantize, scheme_named
-from spaces.settings import Declared, own_settings
+from spaces.settings import Declared
 from spaces.stages import ANY_LAYOUT, STAGES, Stage
 from spaces.student import ChainConfig, StudentConfig
 from spaces.walks import every_walk
-
-_MOST_COUNTED = 100_000
-"""Ways to answer the keys of one table: to walk as many takes ten seconds."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +36,28 @@ class Space:
     """By dotted key; what is not among them has its field's default."""
     seed: int
     """Shared by all students of a study, so that comparisons are paired."""
+    several_orders: tuple[Order, ...] = ()
+    """Orders of the stages among which is chosen; empty: they are always in that of `stages`."""
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """In which the stages can be."""
+        return self.several_orders or (self.stages,)
 
     @cached_property
     def keys(self) -> Mapping[str, tuple[Key, ...]]:
         """Every setting there is for the chain, in the order in which they are asked."""
-        return keys_of(self.stages)
+        order = {ORDER_KEY: (self._order_key,)} if self.several_orders else {}
+        return {**order, **keys_of(self.stages)}
+
+    @cached_property
+    def _order_key(self) -> Key:
+        return order_key(self.orders)
+
+    def order_of(self, student: StudentConfig) -> Order:
+        """Return the first order in which the student's stages stand, with those it leaves out."""
+        own = [stage.kind for stage in student.stages]
+        return next(one for one in self.orders if [kind for kind in one if kind in own] == own)
 
     @cached_property
     def searched(self) -> Mapping[str, Domain]:
@@ -49,25 +72,8 @@ class Space:
             if name in self.domains
             and len(self.domains[name].values) > 1
             and any(key.method is None or key.method in self._methods(key) for key in meanings)
-            and self._can_apply(meanings[0])
+            and can_apply(meanings[0], self.values)
         }
-
-    def _can_apply(self, key: Key) -> bool:
-        """Say whether a stage's setting may apply; one of a method always may."""
-        kind = STAGES.get(key.table)
-        if key.declared.setting.applies is None or kind is None or key.method is not None:
-            return True
-        in_order = [f"{key.table}.{one.name}" for one in own_settings(kind)]
-        later = {*in_order[in_order.index(key.name) :]}
-        asked = set[str]()
-
-        def values(name: str, _: Declared) -> Sequence[Value]:
-            asked.add(name)
-            its = self.values(name)
-            return its[:1] if name in later else _ends(its)
-
-        # As stages are made: a setting may look at a method, which is no plain value.
-        return any(key.name in asked for _ in every_answer(key.table, kind, values))
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -83,50 +89,27 @@ class Space:
     @property
     def layouts(self) -> tuple[str, ...]:
         """Keys of the layouts that students can be trained for, ANY_LAYOUT where for none."""
-        found: list[str] = []
-        for kind in reversed(self.stages):
-            keys = [key for key, *_ in self.keys.values() if key.table == kind]
-            named = [key for key in keys if key.declared.setting.names_layout]
-            for key in named:
-                skips = key.declared.setting.skips
-                found += [str(one) for one in self.values(key.name) if one != skips]
-            if not named:
-                found.append(ANY_LAYOUT)
-            if not self.can_skip(kind):  # No student ends with the stage before it.
-                break
-        return tuple(dict.fromkeys(found))
+        return tuple(
+            dict.fromkeys(one for order in self.orders for one in self._layouts_after(order))
+        )
+
+    def _layouts_after(self, order: Order) -> Sequence[str]:
+        return layouts_after(order, self.keys, self.values, self.can_skip)
 
     @cached_property
     def networks(self) -> tuple[Network, ...]:
         """Every network that a student's files can have, each once; numbers ascend."""
-        return self._networks_after[-1]
+        ends = (self._networks_after(order)[-1] for order in self.orders)
+        return tuple(dict.fromkeys(one for networks in ends for one in networks))
 
     @cached_property
     def networks_trained(self) -> tuple[Network, ...]:
         """Those, and the ones that a stage trains before a later one prunes them."""
-        return tuple(dict.fromkeys(one for after in self._networks_after for one in after))
+        after = [each for order in self.orders for each in self._networks_after(order)]
+        return tuple(dict.fromkeys(one for networks in after for one in networks))
 
-    @cached_property
-    def _networks_after(self) -> Sequence[tuple[Network, ...]]:
-        """Those that there are after each stage."""
-        names = [name for name, (key, *_) in self.keys.items() if key.table == NETWORK]
-        grid = product(*(_ascending(self.values(name)) for name in names))
-        made = [_network(dict(zip(names, values, strict=True))) for values in grid]
-        found = []
-        for kind in self.stages:
-            ways = self._costly(kind)
-            made = list(dict.fromkeys(_left(one, stage) for one in made for stage in ways))
-            found.append(tuple(made))
-        return found
-
-    def _costly(self, kind: str) -> Sequence[Stage | None]:
-        """Return the stages of a kind that leave different networks, None where it may not be."""
-
-        def varies(_: str, declared: Declared) -> bool:
-            return declared.setting.decides_costs
-
-        skipped: list[Stage | None] = [None] if self.can_skip(kind) else []
-        return [*skipped, *every_stage(kind, self.values, varies)]
+    def _networks_after(self, order: Order) -> Sequence[tuple[Network, ...]]:
+        return networks_after(order, self.keys, self.values, self.can_skip)
 
     @property
     def teachers(self) -> tuple[str, ...]:
@@ -148,17 +131,18 @@ class Space:
             return declared.setting.tried or (of_method and are_words(self.values(name)))
 
         found: list[Stage] = []
-        for kind, first in self._can_be_first():
+        firsts = {kind for order in self.orders for kind in self._firsts(order)}
+        for kind in self.stages:
             stages = every_stage(kind, self.values, varies)
-            found += stages if first else (stage.after_another for stage in stages)
+            found += stages if kind in firsts else (stage.after_another for stage in stages)
         return tuple(dict.fromkeys(found))
 
-    def _can_be_first(self) -> Iterator[tuple[str, bool]]:
-        """Yield each kind, and whether a student can begin with it."""
-        first = True
-        for kind in self.stages:
-            yield kind, first
-            first = first and self.can_skip(kind)
+    def _firsts(self, order: Order) -> Iterator[str]:
+        """Yield the kinds of stages with which a student can begin."""
+        for kind in order:
+            yield kind
+            if not self.can_skip(kind):
+                return
 
     def labels(self, kind: str) -> tuple[str, ...]:
         """Return the label of every stage of that kind that a student can have, each once."""
@@ -207,8 +191,13 @@ class Space:
 
     def _student(self, ask: Ask) -> StudentConfig:
         network = built(NETWORK, Network, ask)
-        stages = [built(kind, STAGES[kind], ask) for kind in self.stages]
-        kept: tuple[Stage, ...] = tuple(stage for stage in stages if stage is not None)
+        order = self.stages
+        if self.several_orders:
+            order = order_of_words(str(ask(ORDER_KEY, self._order_key.declared)))
+        stages = {kind: built(kind, STAGES[kind], ask) for kind in self.stages}
+        kept: tuple[Stage, ...] = tuple(
+            stage for kind in order if (stage := stages[kind]) is not None
+        )
         assert network is not None
         return StudentConfig(network, kept, self.seed)
 
@@ -218,7 +207,10 @@ class Space:
         The scheme is always among them, though `suggest` may not ask for it.
         """
         student = chain.student
-        params = dict(answers_of(NETWORK, student.network))
+        params: dict[str, Value] = {}
+        if self.several_orders:
+            params[ORDER_KEY] = order_in_words(self.order_of(student))
+        params |= answers_of(NETWORK, student.network)
         there = {stage.kind: stage for stage in student.stages}
         for kind in self.stages:
             if kind in there:
@@ -259,14 +251,7 @@ class Space:
     @cached_property
     def size(self) -> int | None:
         """How many students there are; None when they are more than 100,000, and so not counted."""
-        count = 1
-        for table, kind in ((NETWORK, Network), *((each, STAGES[each]) for each in self.stages)):
-            every = every_answer(table, kind, lambda name, _: self.values(name))
-            answers = list(islice(every, _MOST_COUNTED + 1))
-            if len(answers) > _MOST_COUNTED:
-                return None
-            count *= len(set(answers))
-        return count
+        return count_students(self.orders, self.values)
 
     def skipping(self, kind: str) -> Mapping[str, Value]:
         """Return the answers that leave the stage of that kind out; none where it cannot be.
@@ -301,26 +286,6 @@ class Space:
 
     def _methods(self, key: Key) -> tuple[Value, ...]:
         return self.values(f"{key.table}.method")
-
-
-def _network(values: Mapping[str, Value]) -> Network:
-    network: Network | None = built(NETWORK, Network, lambda name, _: values[name])
-    assert network is not None
-    return network
-
-
-def _left(network: Network, stage: Stage | None) -> Network:
-    return network if stage is None else stage.leaves_of(network)
-
-
-def _ascending(values: Sequence[Value]) -> Sequence[Value]:
-    """Return numbers in ascending order, and words as they stand."""
-    return values if are_words(values) else sorted(values)
-
-
-def _ends(values: Sequence[Value]) -> Sequence[Value]:
-    """Return all words, and of numbers the first and the last."""
-    return values if are_words(values) else tuple(dict.fromkeys((values[0], values[-1])))
 
 
 def _plain(declared: Declared) -> Value:

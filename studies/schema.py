@@ -8,8 +8,10 @@ from pydantic_core import PydanticCustomError
 
 from objectives import MEASURES
 from spaces import (
+    ORDER_KEY,
     SEED,
     THREADS,
+    Choice,
     InputError,
     MeasureName,
     Space,
@@ -17,6 +19,7 @@ from spaces import (
     digest,
     is_users_function,
     keys_of,
+    order_in_words,
     sensitivity_of,
 )
 from studies.bounds_table import BoundsTable
@@ -230,7 +233,10 @@ class StudyConfig(Table):
 
     def search_space(self) -> Space:
         """Return what is searched; it remembers much, so keep it."""
-        return Space(self.chain.stages, self.space.domains, self.seed)
+        orders, domains = self.chain.orders, self.space.domains
+        if orders:
+            domains = {ORDER_KEY: Choice(tuple(map(order_in_words, orders))), **domains}
+        return Space(self.chain.stages, domains, self.seed, orders)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as a study file has them, defaults written out."""
@@ -246,6 +252,8 @@ class StudyConfig(Table):
         kept = ("objectives", "seed", "data", "teacher", "chain", "runtime")
         identity = {key: values[key] for key in kept}
         del identity["data"]["root"]
+        if not self.chain.orders:
+            del identity["chain"]["orders"]
         for table in ("teachers", "sensitivity"):
             if values.get(table):
                 identity[table] = values[table]

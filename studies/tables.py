@@ -195,6 +195,9 @@ class ChainTable(Table):
 
     stages: tuple[str, ...] = DEFAULT_CHAIN
     """Kinds of stages, each once; each has a table of its own in [space]."""
+    orders: tuple[tuple[str, ...], ...] = ()
+    """Several orders of these stages, as `[["distill", "prune"], ["prune", "distill"]]`: which one
+    a student has is searched, as `chain.order`. Empty: all have that of `stages`."""
 
     @field_validator("stages")
     @classmethod
@@ -206,11 +209,29 @@ class ChainTable(Table):
             raise ValueError(
                 f"every stage stands once, got {twice[0]} {stages.count(twice[0])} times"
             )
-        beginnings = [kind for kind, stage in STAGES.items() if stage.can_begin]
-        if not stages or stages[0] not in beginnings:
-            first = stages[0] if stages else "nothing"
-            raise ValueError(
-                f"a chain begins with what makes weights ({', '.join(beginnings)}): {first} "
-                "cannot be first"
-            )
+        _check_beginning(stages)
         return stages
+
+    @field_validator("orders")
+    @classmethod
+    def _are_of_these(
+        cls, orders: tuple[tuple[str, ...], ...], info: ValidationInfo
+    ) -> tuple[tuple[str, ...], ...]:
+        for order in orders:
+            if sorted(order) != sorted(info.data.get("stages", order)):
+                stages = ", ".join(info.data["stages"])
+                raise ValueError(f"every order has each of {stages} once, got {', '.join(order)}")
+            _check_beginning(order)
+        if len(orders) == 1 or len(set(orders)) < len(orders):
+            raise ValueError("must be two orders or more, each once; one alone is `stages`")
+        return orders
+
+
+def _check_beginning(stages: tuple[str, ...]) -> None:
+    beginnings = [kind for kind, stage in STAGES.items() if stage.can_begin]
+    if not stages or stages[0] not in beginnings:
+        first = stages[0] if stages else "nothing"
+        raise ValueError(
+            f"a chain begins with what makes weights ({', '.join(beginnings)}): {first} "
+            "cannot be first"
+        )

@@ -1,6 +1,6 @@
 """What a study would do, shown without doing any of it: settings, space, stages, rough time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,13 +37,17 @@ def show_plan(console: Console, config: StudyConfig, origins: Mapping[str, str])
     for one in setup.teachers:
         console.print(f"\nTeacher {one.name}: {one.made.in_words}", end="", highlight=False)
     console.print(
-        f"\nChain: {' → '.join(['teacher', *space.stages, 'quantize'])}\n"
+        f"\nChain: {' or '.join(_chain(order) for order in space.orders)}\n"
         f"Space: {students} students on {counted(len(space.networks), 'network')}, each under "
         f"{counted(len(space.schemes), 'scheme')}; {counted(searched, 'setting')} "
         f"{'is' if searched == 1 else 'are'} searched",
         highlight=False,
     )
     console.print(_Time.of(setup, space, config).words, highlight=False)
+
+
+def _chain(order: Sequence[str]) -> str:
+    return " → ".join(["teacher", *order, "quantize"])
 
 
 def _origin(name: str, origins: Mapping[str, str]) -> str:

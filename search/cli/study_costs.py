@@ -17,7 +17,7 @@ def read_study_costs(path: Path, config: StudyConfig) -> CostTable:
 
     teacher, space = config.setup().teacher.network, config.search_space()
     layouts = [scheme_named(name).layout.key for name in ("fp32", *space.schemes)]
-    required = [(one, layout) for one in (teacher, *space.networks) for layout in layouts]
+    required = [(one, layout) for one in (teacher, *space.networks_trained) for layout in layouts]
     table = read_costs(path, required)
     if table.runtime != config.runtime.name:
         raise InputError(

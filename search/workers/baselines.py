@@ -8,6 +8,7 @@ from spaces import (
     NETWORK,
     SCHEME_KEY,
     STAGES,
+    WHOLE,
     ChainConfig,
     Declared,
     Network,
@@ -43,7 +44,8 @@ def student_baselines(space: Space, costs: CostTable) -> tuple[Baseline, ...]:
     search, which learns from them, the others after it. Settings are what they declare for
     baselines. A study has no baseline that its space cannot make.
     """
-    networks = sorted(space.networks, key=lambda one: costs.of(one.key, space.schemes[0]).flops)
+    by_flops = sorted(space.networks, key=lambda one: costs.of(one.key, space.schemes[0]).flops)
+    networks = list(dict.fromkeys(replace(one, pruned=WHOLE) for one in by_flops))
     prefixes, alone = _prefixes(space, networks[0]), _alone(space, networks)
     first = (*prefixes[:1], *alone[-1:])
     return (*first, *(replace(one, late=True) for one in (*alone[:-1], *prefixes[1:])))

@@ -69,7 +69,7 @@ def prepare(
 
     networks = (
         workbench.setup.teacher.network,
-        *config.search_space().networks,
+        *config.search_space().networks_trained,
     )
 
     def export_templates() -> None:

@@ -190,6 +190,8 @@ PLACES = (
     "prune.weight_decay",
     "prune.decay",
     "prune.warmup_epochs",
+    "quantize_aware.pretrained",
+    "chain.order",
 )
 """Append only, never reorder: a setting's coordinate is its place here, and a study that goes on
 must draw on as it began. A setting that is not listed is drawn at random instead."""

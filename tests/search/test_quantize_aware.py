@@ -64,7 +64,7 @@ CHAINS = pytest.mark.parametrize("space", [SHORT, LONG], ids=["distilled", "adap
     [
         ("space.quantize_aware.layout=w8", "w8 needs int8_weight_only in quantize.scheme"),
         ("space.quantize_aware.layout=w5", "must be one of w8, .*, got 'w5'"),
-        ("chain.stages=['quantize_aware','distill']", "quantize_aware cannot be first"),
+        ("chain.stages=['quantize_aware','distill']", "begins with the weights of the teacher"),
         ("runtime.name=executorch", "executorch"),
     ],
 )

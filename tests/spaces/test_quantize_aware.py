@@ -97,6 +97,7 @@ def test_a_layout_that_training_cannot_make_up_for_is_refused(layout):
         QuantizeAware(layout=layout)
 
 
-def test_it_cannot_be_the_first():
-    with pytest.raises(InputError, match="quantize_aware needs weights to begin with"):
-        StudentConfig(Network(), (QuantizeAware(),), 1)
+def test_it_can_be_the_first_on_the_teachers_weights():
+    assert StudentConfig(Network(), (QuantizeAware(),), 1).stages[0].pretrained == "teacher"
+    with pytest.raises(InputError, match="adapt needs weights to begin with"):
+        StudentConfig(Network(), (Adapt(),), 1)

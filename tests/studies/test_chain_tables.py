@@ -189,13 +189,18 @@ def test_an_architecture_without_a_width_settles_it() -> None:
         ("['distill', 'adapt', 'distill']", "every stage stands once, got distill 2 times"),
         (
             "['adapt', 'distill']",
-            "a chain begins with what makes weights (distill, prune): adapt cannot",
+            "a chain begins with what makes weights (distill, quantize_aware, prune): adapt cannot",
         ),
         (
             "['adapt']",
-            "a chain begins with what makes weights (distill, prune): adapt cannot be first",
+            "a chain begins with what makes weights (distill, quantize_aware, prune): adapt cannot "
+            "be first",
         ),
-        ("[]", "a chain begins with what makes weights (distill, prune): nothing cannot be first"),
+        (
+            "[]",
+            "a chain begins with what makes weights (distill, quantize_aware, prune): nothing "
+            "cannot be first",
+        ),
         ("['distill', 'melt']", "unknown stage 'melt': known are distill, adapt"),
     ],
 )
@@ -235,8 +240,8 @@ lora_alpha = { low = 1, high = 4, step = 2 }
     )
     assert sorted(faults) == [
         (
-            "chain.stages: a chain begins with what makes weights (distill, prune): adapt cannot "
-            "be first, got ['adapt', 'distill']"
+            "chain.stages: a chain begins with what makes weights (distill, quantize_aware, "
+            "prune): adapt cannot be first, got ['adapt', 'distill']"
         ),
         (
             "space.adapt.lora_alpha: high must be low plus a whole number of steps, got [1, 4] in "
@@ -527,3 +532,42 @@ def test_the_chain_decides_results() -> None:
     assert alone.fingerprint != study.fingerprint
     found = differences(study.identity(), alone.identity())
     assert found[0] == "chain.stages: was ['distill', 'adapt'], now ['distill']"
+
+
+ORDERED = """
+[chain]
+stages = ["distill", "prune", "adapt"]
+orders = {orders}
+"""
+
+
+def test_a_study_of_several_orders_searches_them_and_is_another_study() -> None:
+    orders = '[["distill", "prune", "adapt"], ["prune", "distill", "adapt"]]'
+    study = least(ORDERED.format(orders=orders))
+    space = study.search_space()
+    assert space.orders == (("distill", "prune", "adapt"), ("prune", "distill", "adapt"))
+    assert "chain.order" in space.searched
+    plain = least('[chain]\nstages = ["distill", "prune", "adapt"]')
+    assert study.fingerprint != plain.fingerprint
+    assert "orders" not in plain.identity()["chain"]
+    assert parse_stored(study.to_dict(), "stored").search_space().orders == space.orders
+
+
+@pytest.mark.parametrize(
+    ("orders", "fault"),
+    [
+        ('[["distill", "prune"]]', "every order has each of distill, prune, adapt once"),
+        ('[["distill", "prune", "adapt"]]', "must be two orders or more, each once"),
+        (
+            '[["distill", "prune", "adapt"], ["adapt", "distill", "prune"]]',
+            "a chain begins with what makes weights (distill, quantize_aware, prune): adapt cannot",
+        ),
+        (
+            '[["distill", "prune", "adapt"], ["distill", "prune", "adapt"]]',
+            "must be two orders or more, each once",
+        ),
+    ],
+)
+def test_orders_that_cannot_be_are_refused(orders: str, fault: str) -> None:
+    (said,) = faults_of(ORDERED.format(orders=orders))
+    assert said.startswith(f"chain.orders: {fault}")
