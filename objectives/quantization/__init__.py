@@ -4,7 +4,7 @@ from objectives.quantization.activations import ActivationGrid, Range, activatio
 from objectives.quantization.batch_norm import BatchNorm, fold_batch_norm
 from objectives.quantization.bits import bits_of_layers
 from objectives.quantization.equalization import equal_ranges
-from objectives.quantization.moments import Moments
+from objectives.quantization.moments import Moments, moments_seen, patches
 from objectives.quantization.observers import Observed
 from objectives.quantization.roundings import chosen_weight
 from objectives.quantization.weights import (
@@ -35,7 +35,9 @@ __all__ = [
     "equal_ranges",
     "fitted_weight",
     "fold_batch_norm",
+    "moments_seen",
     "on_grid",
+    "patches",
     "quantize_bias",
     "quantize_weight",
     "rounded_weight",

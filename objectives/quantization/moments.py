@@ -9,15 +9,21 @@ depend on how many there are. Where biases make up for the mean of the error, wh
 variance: the same with X and X' less their means.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 _DAMPING = 1e-4
 """Of the mean of H's diagonal: what the images never show keeps its weights."""
 _NOISE = 1e-10
 """Of the same: what is less once the means are taken out is what 64 bits leave of nothing."""
+
+_EXAMPLES = 16384
+"""Positions of all images that a convolution's sums are made of, at most: drawn once a layer."""
 
 
 @dataclass(frozen=True)
@@ -83,3 +89,38 @@ def products(rows: Tensor, matrices: Tensor) -> Tensor:
     """Return the matrix [d, d] of each output's group times its row: [out, d]."""
     by_group = rows.reshape(len(matrices), -1, rows.shape[1])
     return (by_group @ matrices.transpose(1, 2)).reshape(rows.shape)
+
+
+def moments_seen(both: Iterable[tuple[Tensor, Tensor]], batches: int) -> Moments:
+    """Return the sums of what a layer reads, in the network as it is and in the rounded one.
+
+    both: so many pairs of its `patches`, in that order. What is drawn of them is always the same.
+    """
+    generator, share, examples = np.random.default_rng(0), 0.0, 0
+    crossed = own = exact_mean = mean = torch.zeros(1, dtype=torch.float64)
+    for before, now in both:
+        count = now.shape[2]
+        share = share or min(1.0, _EXAMPLES / count / batches)
+        kept = torch.from_numpy(np.flatnonzero(generator.random(count) < share))
+        here, there = now[:, :, kept].double(), before[:, :, kept].double()
+        own = own + here @ here.transpose(1, 2)
+        crossed = crossed + here @ there.transpose(1, 2)
+        exact_mean, mean = exact_mean + there.sum(2), mean + here.sum(2)
+        examples += len(kept)
+    return Moments(crossed, own, exact_mean / examples, mean / examples, examples)
+
+
+def patches(
+    padded: Tensor,
+    kernel: tuple[int, ...],
+    dilation: tuple[int, ...],
+    stride: tuple[int, ...],
+    groups: int,
+) -> Tensor:
+    """Return what each output of a convolution is a product with, [groups, d, examples].
+
+    padded: [n, c, h, w], what it reads with its padding around it.
+    """
+    unfolded = functional.unfold(padded, kernel, dilation, stride=stride)
+    by_group = unfolded.reshape(len(padded), groups, -1, unfolded.shape[2])
+    return by_group.permute(1, 2, 0, 3).flatten(2)

@@ -21,7 +21,9 @@ from objectives.quantization import (
     Moments,
     QuantizedWeight,
     chosen_weight,
+    moments_seen,
     on_grid,
+    patches,
     quantize_weight,
     scale_floor_for_bias,
 )
@@ -31,8 +33,6 @@ from objectives.runtimes.onnx_template import FilledGraph, FoldedLayer
 from objectives.runtimes.runtime import LayerMemory
 from spaces import Calibration
 
-_EXAMPLES = 16384
-"""Positions of all images that a convolution's sums are made of, at most: drawn once a layer."""
 _BATCH = 32
 
 
@@ -188,39 +188,26 @@ def _on_grid(values: Array, grid: ActivationGrid | None) -> Array:
 
 def _moments(node: onnx.NodeProto, folded: FoldedLayer, exact: Array, rounded: Array) -> Moments:
     """Return the sums of what a layer reads, in the network as it is and in the rounded one."""
-    generator, share, examples = np.random.default_rng(0), 0.0, 0
-    crossed = own = exact_mean = mean = torch.zeros(1, dtype=torch.float64)
     both = zip(_patches(node, folded, exact), _patches(node, folded, rounded), strict=True)
-    for before, now in both:
-        count = now.shape[2]
-        share = share or min(1.0, _EXAMPLES / count / math.ceil(len(exact) / _BATCH))
-        kept = torch.from_numpy(np.flatnonzero(generator.random(count) < share))
-        here, there = now[:, :, kept].double(), before[:, :, kept].double()
-        own = own + here @ here.transpose(1, 2)
-        crossed = crossed + here @ there.transpose(1, 2)
-        exact_mean, mean = exact_mean + there.sum(2), mean + here.sum(2)
-        examples += len(kept)
-    return Moments(crossed, own, exact_mean / examples, mean / examples, examples)
+    return moments_seen(both, math.ceil(len(exact) / _BATCH))
 
 
 def _patches(node: onnx.NodeProto, folded: FoldedLayer, values: Array) -> Iterator[Tensor]:
     """Yield what each output of a layer is a product with, [groups, d, examples], by batches."""
     attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
-    groups = int(attributes.get("group", 1))
     for start in range(0, len(values), _BATCH):
         batch = torch.from_numpy(values[start : start + _BATCH])
         if node.op_type == "Gemm":
             yield batch.T[None]
             continue
         top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
-        unfolded = functional.unfold(
+        yield patches(
             functional.pad(batch, (left, right, top, bottom)),
             tuple(folded.weight.shape[2:]),
             tuple(attributes.get("dilations", (1, 1))),
-            stride=tuple(attributes.get("strides", (1, 1))),
+            tuple(attributes.get("strides", (1, 1))),
+            int(attributes.get("group", 1)),
         )
-        by_group = unfolded.reshape(len(batch), groups, -1, unfolded.shape[2])
-        yield by_group.permute(1, 2, 0, 3).flatten(2)
 
 
 def _session_of(
