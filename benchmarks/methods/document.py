@@ -70,7 +70,7 @@ the stage before, labels, teacher, or both. `full` is the control of equal compu
 ([each of them, on students of labels alone and of a teacher](../benchmarks/methods/adapted.md)).
 
 The stage `quantize_aware` trains all weights so, by any method of the table above
-(`quantize_aware.method`), with scales that are fitted to the weights.
+(`quantize_aware.method`), from the weights that `refined+bias_corrected` rounds to.
 `python -m benchmarks.methods.quantize_aware STUDY --work WORK` holds it against rounding alone."""
 
 _HOW = """\

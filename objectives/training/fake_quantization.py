@@ -138,8 +138,15 @@ class SeenLayer:
     def __call__(self, given: Tensor) -> Tensor:
         """Return what the layer gives."""
         weight = self._made() if self._fixed is None else self._fixed
-        seen = given if self.grid is None else on_grid(given, self.grid)
-        result: Tensor = functional_call(self._plain, {"layer.weight": weight}, (seen,))
+        return self.computed(self.read(given), weight)
+
+    def read(self, given: Tensor) -> Tensor:
+        """Return what the layer is given as it comes out of its grid."""
+        return given if self.grid is None else on_grid(given, self.grid)
+
+    def computed(self, read: Tensor, weight: Tensor) -> Tensor:
+        """Return what the layer makes of what it reads, with `weight` in place of its own."""
+        result: Tensor = functional_call(self._plain, {"layer.weight": weight}, (read,))
         return result
 
     def _made(self) -> Tensor:

@@ -107,6 +107,9 @@ class TrainingRun:
     refresh: Callable[[int], None] | None = None
     """Called with the epoch, from 1, before its batches and before it is scored: what depends on
     the weights is made anew, for a run that goes on as for one that went on."""
+    begin: Callable[[], None] | None = None
+    """Called when the first epoch begins, and counted in its seconds: changes, in place, the
+    weights that it begins with. A run that goes on has them in its checkpoint."""
 
 
 def train(
@@ -139,6 +142,8 @@ def train(
         begun = time.perf_counter()
         if results:
             complete_momentum(optimizer)
+        elif run.begin is not None:
+            run.begin()
         _train_epoch(model, taps, optimizer, run, ground, epoch)
         last = epoch == epochs
         accuracy = _accuracy(model, run, ground, epoch, keep_statistics=last)

@@ -16,6 +16,7 @@ from objectives.training.fake_quantization import (
     input_grids,
     layers_rounded,
 )
+from objectives.training.rounded_start import begin_rounded
 from spaces import Layout, Static
 
 
@@ -29,6 +30,14 @@ class LayoutView:
         self._layers = layers
         self._layout = layout
         self._images = images
+
+    def begin(self) -> None:
+        """Put the weights where a rounding that keeps what layers give would put them.
+
+        From the nearest codes a network of 2 bits is at chance, and some epochs do not make up for
+        what a rounding finds in seconds (benchmarks/methods/quantization_aware.md).
+        """
+        begin_rounded(self._model, self._layers, self._layout.weight_bits, self._images)
 
     def refresh(self, epoch: int) -> None:  # noqa: ARG002 - the weights say all
         """Make the grids of activations anew, of what the rounded weights make of the images."""

@@ -146,7 +146,11 @@ class StageWork:
         return model
 
     def run(
-        self, *, freeze_statistics: bool = False, refresh: Callable[[int], None] | None = None
+        self,
+        *,
+        freeze_statistics: bool = False,
+        refresh: Callable[[int], None] | None = None,
+        begin: Callable[[], None] | None = None,
     ) -> TrainingRun:
         """Return how the stage trains: by its own method, or as the stage before it does."""
         student = self.student
@@ -170,6 +174,7 @@ class StageWork:
             views,
             freeze_statistics=freeze_statistics,
             refresh=refresh,
+            begin=begin,
         )
 
     def _ready(self, sized: Sized) -> Sized:
