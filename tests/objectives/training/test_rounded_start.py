@@ -8,9 +8,10 @@ from objectives.models import save_weights
 from objectives.quantization import fitted_weight
 from objectives.runtimes.onnx_runtime import OnnxRuntime
 from objectives.training import logits_of, trained_through
-from spaces import INTEGER_LAYOUTS, SCHEMES, scheme_named
-from tests.objectives.networks import CLASSES, MOBILENET, RESNET20, images, random_model
+from spaces import INTEGER_LAYOUTS, SCHEMES, Network, scheme_named
+from tests.objectives.networks import CLASSES, MOBILENET, images, random_model
 
+RESNET8 = Network("resnet8x4", 0.25)
 NAME_OF = {one.layout.key: one.name for one in SCHEMES.values()}
 
 
@@ -23,7 +24,7 @@ def missed(got: Tensor, exact: Tensor) -> float:
     return float((got - exact).square().sum() / exact.square().sum())
 
 
-@pytest.mark.parametrize(("network", "key"), [(RESNET20, "w4a8"), (MOBILENET, "w3")])
+@pytest.mark.parametrize(("network", "key"), [(RESNET8, "w4a8"), (MOBILENET, "w3")])
 def test_it_is_as_near_to_the_float_network_as_the_file_of_the_same_rounding(
     key, network, templates, tmp_path
 ):
@@ -45,7 +46,7 @@ def test_it_is_as_near_to_the_float_network_as_the_file_of_the_same_rounding(
 
 
 def test_weights_lie_on_grids_and_the_network_is_otherwise_as_it_was():
-    model = random_model(RESNET20, 3)
+    model = random_model(RESNET8, 3)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with trained_through(model, INTEGER_LAYOUTS["w2"], some()) as view:
         view.begin()
