@@ -193,13 +193,11 @@ def test_an_architecture_without_a_width_settles_it() -> None:
         ),
         (
             "['adapt']",
-            "a chain begins with what makes weights (distill, quantize_aware, prune): adapt cannot "
-            "be first",
+            "a chain begins with what makes weights (distill, quantize_aware, prune): adapt cannot",
         ),
         (
             "[]",
-            "a chain begins with what makes weights (distill, quantize_aware, prune): nothing "
-            "cannot be first",
+            "a chain begins with what makes weights (distill, quantize_aware, prune): nothing",
         ),
         ("['distill', 'melt']", "unknown stage 'melt': known are distill, adapt"),
     ],
