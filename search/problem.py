@@ -38,11 +38,11 @@ class SearchProblem:
 
     @cached_property
     def flops(self) -> dict[str, int]:
-        """Those of every network of the space, by its key; at least 1: their ratios are taken.
+        """Those of every network that is trained, by its key; at least 1: their ratios are taken.
 
         A network has none where nothing in it is an operation that is counted.
         """
-        names = [network.key for network in self.space.networks]
+        names = [network.key for network in self.space.networks_trained]
         return {name: max(1, self.costs.of(name, self.schemes[0]).flops) for name in names}
 
 

@@ -71,9 +71,7 @@ class Forecast:
         }
         self._progress = progress_of(history)
         self._extrapolators = CurveExtrapolators(self._progress, self._images, to_learn(problem))
-        space = problem.space
-        whole = [network.key for network in space.networks_trained]
-        self._paces = seconds_an_epoch(history, problem.flops, space.stages, whole)
+        self._paces = seconds_an_epoch(history, problem.flops, problem.space.stages)
         self._prior_mean = PriorMean(problem.flops, to_learn(problem), self._images, self._progress)
         self._process = GaussianProcess(covariance, self._known())
         self._gains = Gains(

@@ -208,16 +208,13 @@ Paces = Mapping[str, Mapping[str, float]]
 """Seconds of an epoch, by network and kind of stage."""
 
 
-def seconds_an_epoch(
-    history: History, flops: Mapping[str, int], kinds: Sequence[str], whole: Sequence[str] = ()
-) -> Paces:
+def seconds_an_epoch(history: History, flops: Mapping[str, int], kinds: Sequence[str]) -> Paces:
     """Return, by network and kind of stage, what an epoch takes.
 
-    flops: by key of every network that is in files. whole: keys of others that are pruned later,
-    whose FLOPs are not known; they are taken for the largest. A network that was never trained
-    takes what the others do, by FLOPs to the power 0.7: what is small uses the machine less well. A
-    stage that nobody was seen at takes what the one before it does. Before anything was trained an
-    epoch of the largest takes a second, so that only ratios mean something.
+    flops: by key of every network there is. A network that was never trained takes what the
+    others do, by FLOPs to the power 0.7: what is small uses the machine less well. A stage that
+    nobody was seen at takes what the one before it does. Before anything was trained an epoch of
+    the largest takes a second, so that only ratios mean something.
     """
     spent: dict[tuple[str, str], list[float]] = {}
     trained: list[Student | Stopped | Paused] = [*history.students, *history.pruned]
@@ -228,7 +225,6 @@ def seconds_an_epoch(
                 spent.setdefault(key, []).append(stage.seconds / stage.epochs)
     typical = {key: float(np.median(seen)) for key, seen in spent.items()}
     largest = max(flops.values())
-    flops = {**dict.fromkeys(whole, largest), **flops}
     found: dict[str, dict[str, float]] = {}
     for network in flops:
         pace = (flops[network] / largest) ** 0.7
