@@ -36,6 +36,7 @@ from objectives.models import (
 )
 from objectives.runtimes import runtime_named
 from spaces import (
+    WHOLE,
     InputError,
     LoadTeacher,
     Network,
@@ -77,13 +78,13 @@ class CheckedSetup:
     def to_export(self) -> tuple[Network, ...]:
         """The networks of which an export says something: one a graph.
 
-        Of an architecture that we build, all widths have the same one; a user's function may do
-        with its width what it likes.
+        Of an architecture that we build, all widths have the same one, pruned or not; a user's
+        function may do with its width what it likes.
         """
         graphs: dict[object, Network] = {}
         for one in self.networks:
             width = one.width if is_users_function(one.architecture) else None
-            graphs.setdefault(replace(one, width=1.0 if width is None else width), one)
+            graphs.setdefault(replace(one, width=width or 1.0, pruned=WHOLE), one)
         return tuple(graphs.values())
 
     @contextmanager

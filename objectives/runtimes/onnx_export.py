@@ -21,7 +21,15 @@ from objectives.models import source_files
 from objectives.runtimes.onnx_constants import Array, ConstantGraph, take_out_constants
 from objectives.runtimes.onnx_linear import write_linear_as_gemm
 from objectives.runtimes.onnx_template import GraphTemplate, Layer, Norm
-from spaces import DistilfrontError, InputError, Network, digest, essence, is_users_function
+from spaces import (
+    WHOLE,
+    DistilfrontError,
+    InputError,
+    Network,
+    digest,
+    essence,
+    is_users_function,
+)
 
 OPSET = 21
 """The first with 4-bit integers."""
@@ -43,7 +51,7 @@ class _Folding:
 def template_key(network: Network, classes: int) -> str:
     """Return a digest of everything that decides the graph.
 
-    What stands before its dash is common to all widths of a network.
+    What stands before its dash is common to all widths of a network, pruned or not.
     """
     sources = []
     if is_users_function(network.architecture):
@@ -52,7 +60,7 @@ def template_key(network: Network, classes: int) -> str:
     versions = [torch.__version__, onnx.__version__, onnxscript.__version__, OPSET]
     family, own = (
         digest(_CODE_VERSION, essence(each), classes, versions, sources)
-        for each in (replace(network, width=1.0), network)
+        for each in (replace(network, width=1.0, pruned=WHOLE), network)
     )
     return f"{family[:16]}-{own}"
 

@@ -83,9 +83,9 @@ class OnnxRuntime:
     def template(self, network: Network, classes: int, folder: Path) -> OnnxTemplate:
         """Return the network's graph, from `folder` or made anew.
 
-        It is made of another width's graph that `folder` has (in under a second), or else exported
-        (in several). Raises InputError when the network cannot be exported, or when the exported
-        graph does not compute what the network computes.
+        It is made of another width's graph, or one pruned otherwise, that `folder` has (in under a
+        second), or else exported (in several). Raises InputError when the network cannot be
+        exported, or when the exported graph does not compute what the network computes.
         """
         key = template_key(network, classes)
         path = folder / f"{key}.onnx"
@@ -94,7 +94,7 @@ class OnnxRuntime:
                 return OnnxTemplate(network, classes, GraphTemplate.load(path))
             except DamagedError as error:
                 log.warning("%s; it is made again", error)
-        graph = _of_another_width(folder, key.partition("-")[0], network, classes)
+        graph = _of_other_shapes(folder, key.partition("-")[0], network, classes)
         if graph is None:
             graph = export_template(
                 initialised_model(network, classes, seed=0), network.image_size, network.key
@@ -139,10 +139,10 @@ def _arrays(model: torch.nn.Module) -> dict[str, Array]:
     return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
 
 
-def _of_another_width(
+def _of_other_shapes(
     folder: Path, family: str, network: Network, classes: int
 ) -> GraphTemplate | None:
-    """Return a graph that `folder` has of another width, at this one's, where it is the network.
+    """Return a graph that `folder` has with other shapes, at these ones, where it is the network.
 
     It need not be: a MobileNetV2 adds a shortcut wherever rounding makes two widths equal.
     """
