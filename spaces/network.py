@@ -1,7 +1,7 @@
 """Which network: what costs are made of."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -78,6 +78,12 @@ class Network(Settings):
         stem = "" if self.stem == "imagenet" else f"+{self.stem}"
         size = "" if self.image_size == _SIZE else f"/{self.image_size}px"
         return f"{self.architecture}@{self.width:g}{stem}{size}{self.pruned.key}"
+
+    @property
+    def dense(self) -> "Network":
+        """The network as it is before any of its weights is zero: of the same graph."""
+        whole = replace(self.pruned, weights=0.0) if self.pruned.channels else WHOLE
+        return replace(self, pruned=whole)
 
     @property
     def in_words(self) -> str:

@@ -17,6 +17,7 @@ from objectives.models.users_code import (
     users_function,
 )
 from objectives.models.weights import load_weights, loaded_model, save_weights
+from objectives.models.zeros import kept_largest, layers_with_own_weight, zeros_by_layer
 
 __all__ = [
     "Importance",
@@ -27,7 +28,9 @@ __all__ = [
     "fit_to_save",
     "in_words",
     "initialised_model",
+    "kept_largest",
     "known_models",
+    "layers_with_own_weight",
     "load_pretrained",
     "load_weights",
     "loaded_model",
@@ -39,4 +42,5 @@ __all__ = [
     "speed_up_small_maps",
     "unread_channels",
     "users_function",
+    "zeros_by_layer",
 ]

@@ -11,6 +11,7 @@ from objectives.models.cifar_resnet import CIFAR_RESNETS, CifarResNet
 from objectives.models.outputs import behave_as_ours
 from objectives.models.pruning import cut_channels
 from objectives.models.users_code import made_by_user, place_and_words
+from objectives.models.zeros import zero_smallest
 from spaces import InputError, Network, UnknownNameError
 
 _EXTRA_ARGUMENTS = {
@@ -28,14 +29,17 @@ def known_models() -> list[str]:
 def build_model(network: Network, classes: int) -> nn.Module:
     """Return the network with `classes` outputs, in training mode, weights from the global RNG.
 
-    Of a pruned one the first channels of every layer are gone: which ones is a matter of weights.
+    Of a pruned one the first channels of every layer are gone, or its smallest weights are zero:
+    which ones is a matter of weights.
     A user's `module:function` is called with `classes=`, and with `width=` when it is not 1. Where
     a network returns more than logits, they alone come out. Raises UnknownNameError for a name
     that nobody knows, and InputError when the network has no such width or stem, or cannot be
     pruned.
     """
     if not network.pruned.channels:
-        return _whole(network, classes)
+        model = _whole(network, classes)
+        zero_smallest(model, network.pruned, network.image_size)
+        return model
     with torch.inference_mode(mode=False):  # What hangs together is read from gradients.
         model = _whole(network, classes)
         cut_channels(model, network.pruned, network.image_size)

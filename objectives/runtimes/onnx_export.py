@@ -49,11 +49,11 @@ class _Folding:
 
 
 def template_key(network: Network, classes: int) -> str:
-    """Return a digest of everything that decides the graph.
+    """Return a digest of everything that decides the graph: not which weights are zero.
 
     What stands before its dash is common to all widths of a network, pruned or not.
     """
-    sources = []
+    sources, network = [], network.dense
     if is_users_function(network.architecture):
         files = source_files(network.architecture)
         sources = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]

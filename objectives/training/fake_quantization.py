@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from objectives.models import computes_plainly, speed_up_small_maps
+from objectives.models import layers_with_own_weight, speed_up_small_maps
 from objectives.quantization import (
     ActivationGrid,
     Range,
@@ -98,7 +98,7 @@ def _called_once(
     # As training does, which would put other layers in place of those that compute otherwise.
     speed_up_small_maps(model)
     model.to(images.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    layers = _layers(model)
+    layers = layers_with_own_weight(model)
     return layers, input_grids(model, layers, images)
 
 
@@ -219,24 +219,6 @@ class _Merge(nn.Module):
         else:  # Its weight is no sum.
             changed = variant.merge_safe(self.layer, self._name, weight)
         return changed
-
-
-def _layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the layers that an artifact can store as integers, by name; adapted ones whole."""
-    found: dict[str, nn.Module] = {}
-    weights = [id(one) for _, one in model.named_parameters(remove_duplicate=False)]
-
-    def walk(prefix: str, module: nn.Module) -> None:
-        layer = cast("nn.Module", getattr(module, "base_layer", module))
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            if computes_plainly(layer) and weights.count(id(layer.weight)) == 1:
-                found[prefix] = module
-            return
-        for name, child in module.named_children():
-            walk(f"{prefix}.{name}" if prefix else name, child)
-
-    walk("", model)
-    return found
 
 
 def input_grids(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from objectives.data import resized
-from objectives.models import Importance, cut_channels
+from objectives.models import Importance, cut_channels, kept_largest
 from objectives.seeding import generator
 from objectives.training.fake_quantization import Masks, SeenLayer, masked
 from objectives.training.loop import TrainingGround
@@ -71,9 +71,7 @@ class FadingWeights:
         for name, layer in self._layers.items():
             weight = cast("Tensor", layer.layer.weight)
             zeros = int(share * self._pruned.zeros(name, weight.numel()))
-            mask = torch.ones(weight.numel(), dtype=torch.bool, device=weight.device)
-            mask[weight.abs().flatten().argsort(stable=True)[:zeros]] = False
-            layer.mask = mask.view(weight.shape)
+            layer.mask = kept_largest(weight, zeros)
             weight.mul_(layer.mask)
 
 

@@ -6,7 +6,7 @@ import torch
 from peft import LoHaConfig, LoKrConfig, LoraConfig, get_peft_model
 from torch import nn
 
-from objectives.models import save_weights
+from objectives.models import layers_with_own_weight, save_weights
 from objectives.quantization import (
     BatchNorm,
     Form,
@@ -17,7 +17,7 @@ from objectives.quantization import (
 from objectives.runtimes.onnx_runtime import OnnxRuntime
 from objectives.seeding import seeded
 from objectives.training import adaptation, logits_of, seen_through
-from objectives.training.fake_quantization import _layers, merged_weight
+from objectives.training.fake_quantization import merged_weight
 from spaces import ADAPTERS, INTEGER_LAYOUTS, SCHEMES, Adapt, DistilfrontError, Float16
 from tests.objectives import made_weights
 from tests.objectives.networks import CLASSES, MOBILENET, RESNET20, images, random_model
@@ -86,7 +86,9 @@ def test_a_layer_computes_with_the_rounded_weight_that_merging_leaves(method: st
         adapted(some).square().sum().backward()
         assert all(one.grad is not None and one.grad.any() for one in learned)
         seen = logits_of(adapted, some)
-        weights = {name: merged_weight(layer) for name, layer in _layers(adapted).items()}
+        weights = {
+            name: merged_weight(layer) for name, layer in layers_with_own_weight(adapted).items()
+        }
     merged = adapted.merge_and_unload()
     layers = dict(merged.named_modules())
     assert len(weights) == sum(isinstance(one, nn.Conv2d | nn.Linear) for one in layers.values())
@@ -190,7 +192,7 @@ def test_of_integer_arithmetic_most_was_seen(key, templates, tmp_path):
 @pytest.mark.parametrize("network", [RESNET20, MOBILENET], ids=lambda one: one.key)
 def test_the_layers_are_those_that_the_runtime_quantizes(network, templates):
     template = OnnxRuntime().template(network, CLASSES, templates).graph
-    names = {f"{name}.weight" for name in _layers(random_model(network, 1))}
+    names = {f"{name}.weight" for name in layers_with_own_weight(random_model(network, 1))}
     assert names == {layer.weight for layer in template.layers}
 
 
@@ -203,7 +205,7 @@ def test_layers_that_compute_their_weights_or_share_them_stay_as_they_are():
         nn.Conv2d(4, 4, 1),
     )
     model[2].weight = model[3].weight
-    assert list(_layers(model)) == ["4"]
+    assert list(layers_with_own_weight(model)) == ["4"]
 
 
 def test_a_layout_that_nothing_is_known_of_is_refused():
