@@ -121,3 +121,6 @@ class Evaluation:
     """Between the predictions of teacher and artifact, in bits; None in records that lack it."""
     calibration_error: float | None = None
     """Expected calibration error, in [0, 1]; None in records that lack it."""
+    compressed_bytes: int | None = None
+    """What gzip makes of the artifact, of a network whose weights were pruned; else None. It is no
+    artifact's size: what runs the file needs all of `size_bytes`."""

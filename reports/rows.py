@@ -44,6 +44,8 @@ class Row:
     calibration_error: float | None
     """Expected calibration error there, in [0, 1]; None where not recorded."""
     size_bytes: int
+    compressed_bytes: int | None
+    """What gzip makes of the file, of a student whose weights were pruned; else None."""
     compression: float
     """The teacher's fp32 bytes over these."""
     median_ms: float
@@ -133,6 +135,7 @@ def _row(
         mutual_information=evaluation.mutual_information if evaluation else None,
         calibration_error=evaluation.calibration_error if evaluation else None,
         size_bytes=cost.size_bytes,
+        compressed_bytes=evaluation.compressed_bytes if evaluation else None,
         compression=teacher.size_bytes / cost.size_bytes,
         median_ms=cost.median_ms,
         p95_ms=cost.p95_ms,

@@ -149,6 +149,12 @@ FURTHER_COLUMNS: Mapping[str, Column] = {
         "confidence on validation images (Guo et al. 2017). 0: of what it is 80 % sure of, 80 % "
         "is right.",
     ),
+    "compressed": Column(
+        "compressed",
+        lambda row: _optional(row.compressed_bytes, words.size),
+        "What gzip (level 9) makes of the file, for a download, of students whose weights were "
+        "pruned. A device holds the whole file: size is what the search went by.",
+    ),
 }
 """Figures beside the front's, by the name that switches each on."""
 

@@ -43,7 +43,8 @@ def report(
         typer.Option(
             "--show",
             help="What it shows beside the front, instead of what [report] of the study file says: "
-            "kl_to_teacher, mutual_information, calibration, class_accuracy, grad_cam, layers.",
+            "kl_to_teacher, mutual_information, calibration, class_accuracy, grad_cam, layers, "
+            "compressed.",
             metavar="LIST",
         ),
     ] = None,

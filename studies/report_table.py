@@ -7,7 +7,13 @@ from pydantic import Field
 from studies.tables import Table
 
 ReportPart = Literal[
-    "kl_to_teacher", "mutual_information", "calibration", "class_accuracy", "grad_cam", "layers"
+    "kl_to_teacher",
+    "mutual_information",
+    "calibration",
+    "class_accuracy",
+    "grad_cam",
+    "layers",
+    "compressed",
 ]
 
 

@@ -1,5 +1,6 @@
 """The artifacts of trained networks: written by the study's runtime, weighed and run."""
 
+import gzip
 import os
 import shutil
 import tempfile
@@ -26,6 +27,8 @@ class RunArtifact:
     size_bytes: int
     logits: NDArray[np.float32]
     """[n, classes]."""
+    compressed_bytes: int | None
+    """By gzip, where weights of the network are zero by pruning: those cost hardly anything."""
 
 
 class Artifacts:
@@ -75,9 +78,12 @@ class Artifacts:
             weight = artifact.stat().st_size
             images = self._images_of(split, network.image_size)
             logits = self.runtime.logits(artifact, images, threads=self._threads)
+            packed = None
+            if network.pruned.weights:
+                packed = len(gzip.compress(artifact.read_bytes(), 9))
             if keep is not None:
                 put_in_place(artifact, keep)
-        return RunArtifact(weight, logits)
+        return RunArtifact(weight, logits, packed)
 
     def writer(self, weights: Path, network: Network) -> ArtifactWriter:
         """Return what writes the artifacts of `weights`."""

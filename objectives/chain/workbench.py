@@ -203,7 +203,8 @@ class Workbench:
             split=split,
             size_bytes=found.size_bytes,
         )
-        return replace(scored, seconds=spent_before + time.perf_counter() - begun)
+        seconds = spent_before + time.perf_counter() - begun
+        return replace(scored, seconds=seconds, compressed_bytes=found.compressed_bytes)
 
     def sensitivity(
         self, student: TrainedStudent, network: Network, images: int

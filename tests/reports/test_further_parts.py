@@ -23,7 +23,7 @@ from tests.reports.fabricated_study import IMAGES
 ALL = ReportTable(
     show=("kl_to_teacher", "mutual_information", "calibration", "class_accuracy", "grad_cam")
 )
-NEW = {"mutual_information": 1.234, "calibration_error": 0.056}
+NEW = {"mutual_information": 1.234, "calibration_error": 0.056, "compressed_bytes": 12_300}
 
 
 def uneven(evaluation, right):
@@ -89,6 +89,7 @@ def test_nothing_more_is_shown_unless_it_is_asked_for(hundred):
         ("kl_to_teacher", "KL to teacher, nats", "0.050"),
         ("mutual_information", "mutual information, bits", "1.234"),
         ("calibration", "calibration error", "5.6 %"),
+        ("compressed", "compressed", "12.3 kB"),
     ],
 )
 def test_each_figure_is_a_column_where_it_is_switched_on(hundred, name, title, shown):
