@@ -83,7 +83,9 @@ class Space:
     def schemes_for(self, layout: str) -> tuple[str, ...]:
         """Return those of a student that was trained for a layout, by its key, or ANY_LAYOUT."""
         return tuple(
-            name for name in self.schemes if layout in (ANY_LAYOUT, scheme_named(name).layout.key)
+            name
+            for name in self.schemes
+            if layout in (ANY_LAYOUT, scheme_named(name).layout.dense.key)
         )
 
     @property

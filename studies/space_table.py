@@ -24,6 +24,7 @@ from spaces import (
     Value,
     has_width,
     keys_of,
+    scheme_named,
 )
 
 Faults = list[tuple[str, str]]
@@ -70,7 +71,10 @@ def read_space(
     _check_methods(domains, given, keys, faults)
     _check_layouts(domains, keys, faults)
     _count_networks(domains, faults)
-    faults += Space(tuple(stages), domains, seed=0).clashes()
+    space = Space(tuple(stages), domains, seed=0)
+    faults += space.clashes()
+    if not faults:
+        _check_sparse(space, faults)
     methods = {name: domain.values for name, domain in domains.items()}
     has = {name for name, meanings in keys.items() if _is_had(meanings, methods)}
     return SpaceTable({name: domains[name] for name in keys if name in has}), faults
@@ -219,13 +223,22 @@ def _check_layouts(
 ) -> None:
     """Find layouts for which a student can be made that none of the study's schemes has."""
     schemes = tuple(map(str, domains[SCHEME_KEY].values))
-    had = {ANY_LAYOUT, *(SCHEMES[name].layout.key for name in schemes if name in SCHEMES)}
+    had = {ANY_LAYOUT, *(SCHEMES[name].layout.dense.key for name in schemes if name in SCHEMES)}
     for name, (key, *_) in keys.items():
         asked = domains[name].values if key.declared.setting.names_layout else ()
         for layout in (one for one in asked if one not in had):
             having = [each for each, one in SCHEMES.items() if one.layout.key == layout]
             rule = f"{layout} needs {' or '.join(having)} in {SCHEME_KEY}, which has only "
             faults.append((name, rule + ", ".join(schemes)))
+
+
+def _check_sparse(space: Space, faults: Faults) -> None:
+    """Find schemes that leave zeros out where no student has any."""
+    named = [name for name in space.schemes if scheme_named(name).layout.is_sparse]
+    if named and not any(network.pruned.weights for network in space.networks):
+        which = "stores" if len(named) == 1 else "store"
+        rule = f"{', '.join(named)} {which} no weights that are zero, and no student has any: "
+        faults.append((SCHEME_KEY, rule + 'a stage prune with removes = "weights" makes them'))
 
 
 def _count_networks(domains: Mapping[str, Domain], faults: Faults) -> None:

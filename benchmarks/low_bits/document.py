@@ -18,7 +18,9 @@ from spaces import OBSERVERS, ROUNDINGS, SCHEMES, Layout, scheme_named
 from spaces.network import network_in_words
 
 _HERE = Path(__file__).parent
-EFFECTS, LATENCIES, PEERS = (_HERE / f"{name}.jsonl" for name in ("schemes", "latencies", "peers"))
+EFFECTS, LATENCIES, PEERS, SPARSE = (
+    _HERE / f"{name}.jsonl" for name in ("schemes", "latencies", "peers", "sparse")
+)
 _SHOWN = "cifar_resnet20@1"
 """The network of the table of layouts."""
 
@@ -63,6 +65,22 @@ _BY_LAYER = """\
 no more than N a weight on average, by what each layer loses alone (`python -m search.sensitivity`,
 whose table goes into the study file). Not by executorch or openvino."""
 
+_SPARSE = """\
+Of a student whose weights were pruned (`prune.removes = "weights"`) these store the weights that
+are not zero, and a bit for every weight that says which they are: {presets}. Loaded, such a file is
+the one with all weights: the same logits, kernels and latency. A layer whose zeros do not pay for
+the bits is stored as ever, so of a student that was not pruned the file is as large as without the
+word. Roundings leave a zero weight zero. All are read by onnxruntime, those of 8 and 4 bits and of
+floats by OpenVINO, none by ExecuTorch. A student made for a layout (`quantize_aware`) has the
+sparse one too.{measured}"""
+
+_SPARSE_MEASURED = """
+
+Bytes of a {network} by share of zeros, its latency beside fp32 of the whole network in the same
+run, and seconds to load (`python -m benchmarks.low_bits.sparse`, onnxruntime, one thread). "gzip"
+is what gzip makes of the file with all weights and of the sparse one: a download, not what a device
+holds."""
+
 _EFFECTS = """\
 [{study}.toml](../benchmarks/low_bits/{study}.toml) by `python -m benchmarks.low_bits.schemes`: the
 artifact's accuracy on {images:,} test images in percent, mean over sets of 128 calibration images
@@ -83,9 +101,10 @@ def schemes_page(
     effects: Sequence[Mapping[str, Any]],
     costs: Sequence[Mapping[str, Any]],
     peers: Sequence[Mapping[str, Any]],
+    sparse: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Return the page as Markdown; of journals' lines."""
-    parts = [_HEAD, "## Layouts", *_layouts(costs), _BY_LAYER]
+    parts = [_HEAD, "## Layouts", *_layouts(costs), _BY_LAYER, "## Without zeros", *_sparse(sparse)]
     parts += ["## Calibrations", _calibrations()]
     for network in dict.fromkeys(line["network"] for line in effects):
         own = [line for line in effects if line["network"] == network]
@@ -127,12 +146,45 @@ def _layouts(costs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
     def rows() -> Iterator[Sequence[str]]:
         for name, scheme in SCHEMES.items():
+            if scheme.layout.is_sparse:
+                continue
             own = [by_place.get((runtime, scheme.layout.key)) for runtime in RUNTIMES]
             size = next((f"{line['bytes']:,}" for line in own if line), "")
             ratios = [f"{line['ratio']:.2f}" if line else "-" for line in own]
             yield [f"`{name}`", f"`{scheme.layout.key}`", _words(scheme.layout), size, *ratios]
 
     yield _table(["preset", "layout", "what is in the file", "bytes", *RUNTIMES], rows())
+
+
+def _sparse(measured: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    presets = {name: one.layout for name, one in SCHEMES.items() if one.layout.is_sparse}
+    network = network_in_words(measured[0]["network"]) if measured else ""
+    yield _SPARSE.format(
+        presets=", ".join(f"`{name}`" for name in presets),
+        measured=_SPARSE_MEASURED.format(network=network) if measured else "",
+    )
+    by_place = {(line["zeros"], line["layout"]): line for line in measured}
+
+    def rows() -> Iterator[Sequence[str]]:
+        for zeros in sorted({line["zeros"] for line in measured if line["zeros"]}):
+            for name, layout in presets.items():
+                own, dense = (by_place.get((zeros, one.key)) for one in (layout, layout.dense))
+                if own is None:
+                    continue
+                yield [
+                    f"{zeros:.0%}",
+                    f"`{name}`",
+                    f"{dense['bytes']:,}" if dense else "",
+                    f"{own['bytes']:,}",
+                    f"{dense['gzip_bytes']:,}" if dense else "",
+                    f"{own['gzip_bytes']:,}",
+                    f"{own['ratio']:.2f}",
+                    f"{own['load_s']:.3f}",
+                ]
+
+    if measured:
+        head = ["zeros", "preset", "all weights", "bytes", "gzip, all", "gzip", "latency", "load s"]
+        yield _table(head, rows())
 
 
 def _words(layout: Layout) -> str:
@@ -192,4 +244,4 @@ def _peers(own: Sequence[Mapping[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    print(schemes_page(*map(lines, (EFFECTS, LATENCIES, PEERS))), end="")
+    print(schemes_page(*map(lines, (EFFECTS, LATENCIES, PEERS, SPARSE))), end="")

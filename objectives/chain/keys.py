@@ -134,7 +134,7 @@ class StageKeys:
             "codes",
             CODES_VERSION,
             weights,
-            essence(scheme.layout),
+            essence(scheme.layout.dense),  # Of which a sparse one has the codes.
             essence(scheme.calibration),
             essence(self._setup.sensitivity) if scheme.layout.kind == BitsByLayer.kind else None,
             importlib.metadata.version("onnxruntime"),

@@ -18,11 +18,14 @@ _BETA = (20.0, 2.0)
 """Exponents of the cost of being halfway, from when it begins to the end."""
 
 
-def adaround(weight: Tensor, steps: Tensor, limit: int, moments: Moments) -> Tensor:
+def adaround(
+    weight: Tensor, steps: Tensor, limit: int, moments: Moments, kept: Tensor | None = None
+) -> Tensor:
     """Return codes [out, d] of `weight`, each the one below or above weight / steps.
 
     It minimises tr(Q H Q^T) - 2 tr(Q G W^T) plus a cost of being neither 0 nor 1 (equations 21 to
-    24), over all examples at once. weight, steps: [out, d].
+    24), over all examples at once. weight, steps: [out, d]. kept: [out, d], false where the code is
+    0: of a weight that is zero, which is on the grid.
     """
     below = (weight / steps).floor()
     share = (weight / steps - below).float()
@@ -38,6 +41,8 @@ def adaround(weight: Tensor, steps: Tensor, limit: int, moments: Moments) -> Ten
     for step in range(_STEPS):
         gone = step / _STEPS
         up = _stretched(shares)
+        if kept is not None:
+            up *= kept
         codes = below32 + up
         change = codes.clamp(-limit, limit) * steps32 - exact
         slope = 2 * (products(change, heavy) - missing) * steps32 / unit
@@ -50,7 +55,10 @@ def adaround(weight: Tensor, steps: Tensor, limit: int, moments: Moments) -> Ten
         inside = (up > 0) & (up < 1)
         shares.grad = slope * torch.where(inside, _REACH * steep * (1 - steep), 0)
         optimizer.step()
-    return (below + (_stretched(shares) > 0.5)).clamp(-limit, limit).to(weight.dtype)
+    up = _stretched(shares) > 0.5
+    if kept is not None:
+        up &= kept
+    return (below + up).clamp(-limit, limit).to(weight.dtype)
 
 
 def _stretched(shares: Tensor) -> Tensor:

@@ -18,12 +18,18 @@ _ROUNDS, _SWEEPS = 8, 3
 
 
 def chosen_weight(
-    weight: np.ndarray, form: Form, floor: np.ndarray | None, moments: Moments, rounding: str
+    weight: np.ndarray,
+    form: Form,
+    floor: np.ndarray | None,
+    moments: Moments,
+    rounding: str,
+    keeps_zeros: bool = False,
 ) -> QuantizedWeight:
     """Return `weight` [out, ...] with the codes and scales that a rounding finds.
 
     floor: the least scales [out], where there are any. rounding: a name in spaces.ROUNDINGS, but
-    for nearest; of a very large layer gpfq stands for all. Raises KeyError for another.
+    for nearest; of a very large layer gpfq stands for all. keeps_zeros: a weight that is zero has
+    the code 0, what its neighbours make up for. Raises KeyError for another rounding.
     """
     rows, moments = torch.from_numpy(weight).flatten(1).double(), moments.damped()
     if rounding in _CHOICES and rows.shape[0] * rows.shape[1] ** 2 > _MOST_WORK:
@@ -32,9 +38,10 @@ def chosen_weight(
     diagonal = moments.own.diagonal(dim1=1, dim2=2)
     counts = diagonal.repeat_interleave(len(rows) // len(diagonal), 0)
     scale = _allowed(fitted_scale(rows, form, counts), form, least)
-    codes = _CHOICES[rounding](rows, scale, form, moments)
+    kept = rows != 0 if keeps_zeros else None
+    codes = _CHOICES[rounding](rows, scale, form, moments, kept)
     if rounding in ("quantease", "refined"):
-        codes, scale = _alternated(rows, codes, scale, form, least, moments)
+        codes, scale = _alternated(rows, codes, scale, form, least, moments, kept)
     found = codes.reshape(weight.shape).to(torch.int8).numpy()
     return QuantizedWeight(found, scale.float().contiguous().numpy(), form)
 
@@ -48,12 +55,18 @@ def _allowed(scale: Tensor, form: Form, least: Tensor) -> Tensor:
 
 
 def _alternated(
-    rows: Tensor, codes: Tensor, scale: Tensor, form: Form, least: Tensor, moments: Moments
+    rows: Tensor,
+    codes: Tensor,
+    scale: Tensor,
+    form: Form,
+    least: Tensor,
+    moments: Moments,
+    kept: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Return the codes and scales of QuantEase: both by turns, while the error falls."""
     best, error = (codes, scale), float("inf")
     for _ in range(_ROUNDS):
-        codes = coordinate_descent(rows, codes, scale, form, moments, _SWEEPS)
+        codes = coordinate_descent(rows, codes, scale, form, moments, _SWEEPS, kept)
         found = output_error(rows, codes * form.steps(scale, rows.shape[1]), moments).sum()
         if not found < error:
             break
@@ -62,13 +75,16 @@ def _alternated(
     return best
 
 
-def gpfq(weight: Tensor, scale: Tensor, form: Form, moments: Moments) -> Tensor:
+def gpfq(
+    weight: Tensor, scale: Tensor, form: Form, moments: Moments, kept: Tensor | None = None
+) -> Tensor:
     """Return codes [out, d] of `weight` by GPFQ (Lybrand and Saab 2021; Zhang, Zhou, Saab 2023).
 
     Greedy path following: code t is the one nearest to (sum_{j<=t} G_tj w_j - sum_{j<t} H_tj q_j) /
-    H_tt. scale: [out, blocks].
+    H_tt. scale: [out, blocks]. kept: [out, d], false where the code is 0 whatever is nearest.
     """
     rows, steps, diagonal = _taken_apart(weight, scale, form, moments)
+    free = None if kept is None else kept.reshape(rows.shape)
     codes, taken, wide = torch.zeros_like(rows), torch.zeros_like(rows), rows.shape[2]
     for start in range(0, wide, _STRETCH):
         end = min(start + _STRETCH, wide)
@@ -78,15 +94,19 @@ def gpfq(weight: Tensor, scale: Tensor, form: Form, moments: Moments) -> Tensor:
         for t in range(start, end):
             nearest = left[:, :, t - start] / diagonal[:, t : t + 1] / steps[:, :, t]
             codes[:, :, t] = nearest.round().clamp(-form.limit, form.limit)
+            if free is not None:
+                codes[:, :, t] *= free[:, :, t]
             taken[:, :, t] = codes[:, :, t] * steps[:, :, t]
             after = left[:, :, t - start + 1 :]
             after -= taken[:, :, t, None] * moments.own[:, None, t, t + 1 : end]
     return codes.reshape(weight.shape)
 
 
-def _up_or_down(weight: Tensor, scale: Tensor, form: Form, moments: Moments) -> Tensor:
+def _up_or_down(
+    weight: Tensor, scale: Tensor, form: Form, moments: Moments, kept: Tensor | None
+) -> Tensor:
     steps = form.steps(scale, weight.shape[1])
-    return adaround(weight, steps, form.limit, moments)
+    return adaround(weight, steps, form.limit, moments, kept)
 
 
 _CHOICES = {"gpfq": gpfq, "quantease": gpfq, "adaround": _up_or_down, "refined": _up_or_down}
@@ -94,15 +114,23 @@ _CHOICES = {"gpfq": gpfq, "quantease": gpfq, "adaround": _up_or_down, "refined":
 
 
 def coordinate_descent(
-    weight: Tensor, codes: Tensor, scale: Tensor, form: Form, moments: Moments, sweeps: int
+    weight: Tensor,
+    codes: Tensor,
+    scale: Tensor,
+    form: Form,
+    moments: Moments,
+    sweeps: int,
+    kept: Tensor | None = None,
 ) -> Tensor:
     """Return codes [out, d] after sweeps over single codes (QuantEase, Behdin et al. 2023).
 
     Code t becomes the best one, all others as they are: that nearest to
-    (G w)_t - sum_{j != t} H_tj q_j over H_tt. The output's error never grows.
+    (G w)_t - sum_{j != t} H_tj q_j over H_tt. The output's error never grows. kept: [out, d], false
+    where the code stays.
     """
     rows, steps, diagonal = _taken_apart(codes, scale, form, moments)
     rows = rows.clone()
+    free = None if kept is None else kept.reshape(rows.shape)
     missing = _missing(weight, rows.reshape(codes.shape) * steps.reshape(codes.shape), moments)
     missing = missing.reshape(rows.shape)
     for _ in range(sweeps):
@@ -110,6 +138,8 @@ def coordinate_descent(
         for t in range(rows.shape[2]):
             best = rows[:, :, t] + missing[:, :, t] / diagonal[:, t : t + 1] / steps[:, :, t]
             best = best.round().clamp(-form.limit, form.limit)
+            if free is not None:
+                best = torch.where(free[:, :, t], best, rows[:, :, t])
             change = (best - rows[:, :, t]) * steps[:, :, t]
             missing -= change[:, :, None] * moments.own[:, None, :, t]
             rows[:, :, t] = best

@@ -1,23 +1,15 @@
-"""Each layout, as ONNX nodes that onnxruntime folds at load or fuses into kernels.
-
-What a weight costs at run time depends on how it is written: onnxruntime folds Cast and Mul of
-constants into the float weight, but never a lone DequantizeLinear, which it either fuses into an
-integer kernel (when its input is dequantized too) or computes anew on every call. Hence
-weight-only layouts use Cast and Mul, and static ones DequantizeLinear.
-"""
+"""Each layout, as ONNX nodes that onnxruntime folds at load or fuses into kernels."""
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import onnx
 from onnx import TensorProto
 
 from objectives.quantization import (
-    BLOCK,
-    STEPS,
     ActivationGrid,
     Form,
     QuantizedWeight,
@@ -26,8 +18,9 @@ from objectives.quantization import (
 )
 from objectives.runtimes.onnx_calibration import tensors_on_grids
 from objectives.runtimes.onnx_constants import Array
-from objectives.runtimes.onnx_functions import bit_planes, from_bit_planes, from_blocks
 from objectives.runtimes.onnx_graph import GraphWriter
+from objectives.runtimes.onnx_numbers import codes_as_floats, codes_as_int8, float_tensor, scaled
+from objectives.runtimes.onnx_sparse import Stored, Values, worth_packing, write_packed
 from objectives.runtimes.onnx_template import FilledGraph, FoldedLayer, GraphTemplate
 from spaces import (
     BFloat16,
@@ -43,8 +36,6 @@ from spaces import (
 
 _WRITTEN = (Float32, Float16, BFloat16, WeightOnly, BitsByLayer, Static, DynamicLinear)
 """These alone: one that is derived from them is another layout."""
-_STORED: Mapping[int, Any] = {8: np.int8, 4: ml_dtypes.int4}
-"""By bits of a code, the integers that ONNX packs in as many bits."""
 
 
 def rounded_nodes(template: GraphTemplate, layout: Layout) -> tuple[str, ...]:
@@ -85,18 +76,71 @@ def write_model(
         )
     writer = GraphWriter(filled.template.skeleton)
     for name, values in filled.others.items():
-        _float_tensor(writer, name, values, layout)
+        float_tensor(writer, name, values, layout)
+    packed = _packed(writer, filled, layout, grids, weights)
     if isinstance(layout, Static):
-        _write_static(writer, filled, grids, weights)
+        _write_static(writer, filled, grids, weights, packed)
     else:
-        _write_float(writer, filled, layout, weights)
+        _write_float(writer, filled, layout, weights, packed)
     return writer.model({"layout": layout.key})
 
 
+def _packed(
+    writer: GraphWriter,
+    filled: FilledGraph,
+    layout: Layout,
+    grids: Mapping[str, ActivationGrid],
+    weights: Mapping[str, QuantizedWeight],
+) -> frozenset[str]:
+    """Write the weights that a sparse layout stores without zeros; return their nodes.
+
+    They become the tensors that `_float_layer` or `_static_weights` read.
+    """
+    if not layout.is_sparse:
+        return frozenset()
+    nodes, static = filled.template.skeleton.graph.node, isinstance(layout, Static)
+    here = [node.name for node in nodes if not static or node.input[0] in grids]
+    fit = [name for name in here if name in (weights if layout.rounds_weights else filled.zeros)]
+    sizes = {name: (filled.layers[name].weight.size, filled.zeros.get(name, 0)) for name in fit}
+    packed = worth_packing(sizes, layout.weight_bits)
+    if packed:
+        stored = [
+            _stored(filled.layers[name], weights.get(name), filled.zeros[name], static=static)
+            for name in fit
+            if name in packed
+        ]
+        write_packed(writer, stored, partial(_row, writer, layout), as_int8=static)
+    return packed
+
+
+def _stored(
+    folded: FoldedLayer, quantized: QuantizedWeight | None, zeros: int, *, static: bool
+) -> Stored:
+    name = folded.layer.weight
+    if quantized is None:
+        return Stored(name, folded.weight, zeros)
+    return Stored(_int8_codes(name) if static else _float_codes(name), quantized.codes, zeros)
+
+
+def _row(writer: GraphWriter, layout: Layout, values: Values) -> str:
+    """Write values that are stored; return the tensor of them as floats."""
+    if layout.rounds_weights:
+        return codes_as_floats(writer, "sparse_values", values, layout.weight_bits)
+    float_tensor(writer, "sparse_values", values.astype(np.float32), layout)
+    return "sparse_values"
+
+
 def _write_float(
-    writer: GraphWriter, filled: FilledGraph, layout: Layout, weights: Mapping[str, QuantizedWeight]
+    writer: GraphWriter,
+    filled: FilledGraph,
+    layout: Layout,
+    weights: Mapping[str, QuantizedWeight],
+    packed: frozenset[str],
 ) -> None:
-    """Write the graph with float arithmetic, whatever the weights are stored in."""
+    """Write the graph with float arithmetic, whatever the weights are stored in.
+
+    packed: nodes whose weights, or codes as floats, are there already.
+    """
     for node in filled.template.skeleton.graph.node:
         folded = filled.layers.get(node.name)
         if folded is None:
@@ -104,7 +148,8 @@ def _write_float(
         elif isinstance(layout, DynamicLinear) and node.op_type == "Gemm":
             _dynamic_linear(writer, node, folded)
         else:
-            _float_layer(writer, node, folded, layout, weights.get(node.name))
+            quantized, there = weights.get(node.name), node.name in packed
+            _float_layer(writer, node, folded, layout, quantized, there=there)
 
 
 def _float_layer(
@@ -113,71 +158,30 @@ def _float_layer(
     folded: FoldedLayer,
     layout: Layout,
     quantized: QuantizedWeight | None = None,
+    *,
+    there: bool = False,
 ) -> None:
+    """Write a layer; there: what `_packed` writes of its weight is."""
     layer = folded.layer
     if quantized is not None:
-        floats = _codes_as_floats(writer, f"{layer.weight}_codes", quantized)
-        _scaled(writer, layer.weight, floats, quantized)
-    else:
-        _float_tensor(writer, layer.weight, folded.weight, layout)
+        floats = _float_codes(layer.weight)
+        if not there:
+            name, codes = f"{layer.weight}_codes", quantized.codes
+            floats = codes_as_floats(writer, name, codes, quantized.form.bits)
+        scaled(writer, layer.weight, floats, quantized)
+    elif not there:
+        float_tensor(writer, layer.weight, folded.weight, layout)
     if layer.bias is not None and folded.bias is not None:
-        _float_tensor(writer, layer.bias, folded.bias, layout)
+        float_tensor(writer, layer.bias, folded.bias, layout)
     writer.copy_of(node)
 
 
-def _scaled(writer: GraphWriter, name: str, floats: str, quantized: QuantizedWeight) -> None:
-    """Write a weight's scales, and the weight `name` that codes as `floats` stand for."""
-    scale, codes = quantized.scale, quantized.codes
-    by_channel = (-1, *[1] * (codes.ndim - 1))
-    if scale.shape[1] == 1:
-        whole = quantized.form.granularity == "tensor"
-        one = writer.tensor(f"{name}_scale", scale.max() if whole else scale.reshape(by_channel))
-        writer.node("Mul", [floats, one], name)
-        return
-    largest = scale.max(1, keepdims=True)
-    parts = np.rint(scale / largest * STEPS).astype(np.uint8)[:, :, None]
-    one = writer.tensor(f"{name}_scale", (largest / np.float32(STEPS)).reshape(by_channel))
-    writer.call(from_blocks(BLOCK), [floats, writer.tensor(f"{name}_parts", parts), one], name)
+def _float_codes(weight: str) -> str:
+    return f"{weight}_codes_float"
 
 
-def _float_tensor(writer: GraphWriter, name: str, values: Array, layout: Layout) -> None:
-    stored = _shorter(values, layout) if values.dtype == np.float32 else None
-    if stored is not None:
-        half = writer.tensor(f"{name}_half", stored)
-        writer.node("Cast", [half], name, to=TensorProto.FLOAT)
-    else:
-        writer.tensor(name, values)
-
-
-def _shorter(
-    values: Array, layout: Layout
-) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None:
-    """Return `values` in 16 bits, if the layout has them so; what is beyond becomes the largest."""
-    match layout:
-        case Float16():
-            limit = float(np.finfo(np.float16).max)
-            return values.clip(-limit, limit).astype(np.float16)
-        case BFloat16():
-            limit = float(ml_dtypes.finfo(ml_dtypes.bfloat16).max)
-            return values.clip(-limit, limit).astype(ml_dtypes.bfloat16)
-        case _:
-            return None
-
-
-def _codes_as_floats(writer: GraphWriter, name: str, quantized: QuantizedWeight) -> str:
-    """Write codes in as many bits as they need; return the name of what they are as floats."""
-    codes, bits, floats = quantized.codes, quantized.form.bits, f"{name}_float"
-    if bits in _STORED:
-        writer.tensor(name, _storable(quantized))
-        return writer.node("Cast", [name], floats, to=TensorProto.FLOAT)
-    writer.tensor(name, bit_planes(codes, bits))
-    shape = writer.tensor(f"{name}_shape", np.array(codes.shape, np.int64))
-    return writer.call(from_bit_planes(bits), [name, shape], floats)
-
-
-def _storable(quantized: QuantizedWeight) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
-    """Return codes in the type whose ONNX encoding takes as many bits as they need."""
-    return quantized.codes.astype(_STORED[quantized.form.bits])
+def _int8_codes(weight: str) -> str:
+    return f"{weight}_codes_int8"
 
 
 def _dynamic_linear(writer: GraphWriter, node: onnx.NodeProto, folded: FoldedLayer) -> None:
@@ -207,6 +211,7 @@ def _write_static(
     filled: FilledGraph,
     grids: Mapping[str, ActivationGrid],
     weights: Mapping[str, QuantizedWeight],
+    packed: frozenset[str],
 ) -> None:
     """Write every tensor of `grids` as codes and back, which is what integer kernels fuse with."""
     graph = filled.template.skeleton.graph
@@ -220,8 +225,9 @@ def _write_static(
             _float_layer(writer, node, folded, Float32())
             continue
         if folded is not None:
-            scale = grids[node.input[0]].scale
-            inputs[1:] = _static_weights(writer, node, folded, weights[node.name], scale)
+            scale, there = grids[node.input[0]].scale, node.name in packed
+            quantized = weights[node.name]
+            inputs[1:] = _static_weights(writer, node, folded, quantized, scale, there=there)
         writer.copy_of(node, inputs)
         for name in node.output:
             if name in grids:
@@ -242,12 +248,18 @@ def _static_weights(
     folded: FoldedLayer,
     quantized: QuantizedWeight,
     input_scale: float,
+    *,
+    there: bool,
 ) -> list[str]:
-    """Write a layer's weight and bias as codes; return the names of what dequantizes them."""
+    """Write a layer's weight and bias as codes; return the names of what dequantizes them.
+
+    there: what `_packed` writes of its weight is.
+    """
     layer, bias = folded.layer, folded.bias
-    codes = writer.tensor(f"{layer.weight}_codes", _storable(quantized))
-    if quantized.form.bits < 8:
-        codes = writer.node("Cast", [codes], f"{codes}_int8", to=TensorProto.INT8)
+    codes = _int8_codes(layer.weight)
+    if not there:
+        name, bits = f"{layer.weight}_codes", quantized.form.bits
+        codes = codes_as_int8(writer, name, quantized.codes, bits)
     own = quantized.scale[:, 0]
     if quantized.form.granularity == "tensor":
         own = own.max()

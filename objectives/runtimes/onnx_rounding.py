@@ -76,7 +76,9 @@ def rounded_layers(
             if node.name not in weights:
                 moments = _moments(node, folded, exact[read], rounded[read])
                 least = _floor(folded, grids.get(read))
-                made = _rounded(folded, forms[node.name], least, moments, calibration)
+                sparse = node.name in filled.zeros
+                form = forms[node.name]
+                made = _rounded(folded, form, least, moments, calibration, keeps_zeros=sparse)
                 layers[node.name], weights[node.name] = made
                 if memory is not None and not memory.complete:
                     memory.keep(node.name, _arrays(*made))
@@ -150,15 +152,21 @@ def _rounded(
     least: Array | None,
     moments: Moments,
     calibration: Calibration,
+    *,
+    keeps_zeros: bool,
 ) -> tuple[FoldedLayer, QuantizedWeight]:
-    """Return a layer, its bias corrected if it is to be, and its weight; least: of its scales."""
+    """Return a layer, its bias corrected if it is to be, and its weight; least: of its scales.
+
+    keeps_zeros: what is zero of its weight stays so, whatever rounds it.
+    """
     corrects = calibration.bias_corrected and folded.bias is not None
     if calibration.rounding == "nearest":
         fitted = calibration.observer == "mse"
         quantized = quantize_weight(folded.weight, form, least, fitted=fitted)
     else:
         sums = moments.centred() if corrects else moments
-        quantized = chosen_weight(folded.weight, form, least, sums, calibration.rounding)
+        by = calibration.rounding
+        quantized = chosen_weight(folded.weight, form, least, sums, by, keeps_zeros)
     if not corrects or folded.bias is None:
         return folded, quantized
     rows = [torch.from_numpy(one).flatten(1).double() for one in (folded.weight, quantized.floats)]

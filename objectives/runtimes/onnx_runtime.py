@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from objectives.models import initialised_model, load_weights
+from objectives.models import initialised_model, load_weights, zeros_by_layer
 from objectives.runtimes.onnx_constants import Array
 from objectives.runtimes.onnx_export import export_template, randomise, template_key
 from objectives.runtimes.onnx_layouts import rounded_nodes, write_model
@@ -62,7 +62,9 @@ class OnnxTemplate:
         """Fold the batch norms of `weights` into the graph."""
         model = initialised_model(self.network, self.classes, seed=0)
         load_weights(model, weights, self.network.key)
-        return OnnxArtifactWriter(self.graph.fill(_arrays(model)), calibration, sensitivity)
+        zeros = zeros_by_layer(model, self.network.pruned, self.network.image_size)
+        filled = self.graph.fill(_arrays(model), zeros)
+        return OnnxArtifactWriter(filled, calibration, sensitivity)
 
     def rounds(self, layout: Layout) -> bool:
         """Say whether a layout of integers makes them of any layer; see Template.rounds."""

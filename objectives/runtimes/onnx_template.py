@@ -10,8 +10,9 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,8 @@ class FilledGraph:
     """By node name."""
     others: Mapping[str, Array]
     """Every other tensor that comes from the weights."""
+    zeros: Mapping[str, int] = field(default_factory=dict)
+    """By node name, how many weights of a layer pruning made zero, whatever the others are."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,13 @@ class GraphTemplate:
     constants: ConstantGraph
     """Makes the tensors that come from weights and are none."""
 
-    def fill(self, state: Mapping[str, Array]) -> FilledGraph:
-        """Compute the constants of the state dict `state`, and fold its batch norms."""
+    def fill(
+        self, state: Mapping[str, Array], zeros: Mapping[str, int] = MappingProxyType({})
+    ) -> FilledGraph:
+        """Compute the constants of the state dict `state`, and fold its batch norms.
+
+        zeros: by name of the network's layers, how many of a weight pruning made zero.
+        """
         state = {**state, **self.constants.constants(state)}
         layers: dict[str, FoldedLayer] = {}
         for layer in self.layers:
@@ -103,7 +111,9 @@ class GraphTemplate:
             for tensor in self.skeleton.graph.initializer
             if not tensor.raw_data and tensor.name not in taken
         }
-        return FilledGraph(self, layers, others)
+        weights = {f"{name}.weight": count for name, count in zeros.items()}
+        pruned = {one.node: weights.get(one.weight, 0) for one in self.layers}
+        return FilledGraph(self, layers, others, {node: n for node, n in pruned.items() if n})
 
     def resized(self, state: Mapping[str, Array]) -> "GraphTemplate":
         """Return the same graph for tensors of other shapes: those of the state dict `state`.

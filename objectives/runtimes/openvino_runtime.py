@@ -45,6 +45,12 @@ LAYOUTS: tuple[Layout, ...] = (
     Static(8, "tensor"),
     Static(4, "tensor"),
     DynamicLinear(),
+    Float32(sparse=True),
+    Float16(sparse=True),
+    WeightOnly(8, sparse=True),
+    WeightOnly(4, sparse=True),
+    Static(8, sparse=True),
+    Static(4, sparse=True),
 )
 """Those that OpenVINO reads."""
 

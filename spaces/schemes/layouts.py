@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from spaces.settings import Number, Setting, Settings, Word, setting
+from spaces.settings import Flag, Number, Setting, Settings, Word, setting
 
 _BITS = Setting("bits of a weight", Number(among=(8, 4), whole=True), decides_costs=True)
 _BUDGET = Number(least=2, most=8)
@@ -14,6 +14,7 @@ _SCALES = Setting("granularity of scales", Word(("channel", "tensor")), decides_
 _MORE_SCALES = replace(_SCALES, rule=Word(("channel", "tensor", "block32")))
 _MARKS = {"channel": "", "tensor": "t", "block32": "b32"}
 """Of a granularity, in a layout's key."""
+_SPARSE = Setting("sparse", Flag(), decides_costs=True)
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,16 @@ class Layout(Settings):
         """Bits of a stored weight."""
         raise NotImplementedError
 
+    @property
+    def dense(self) -> "Layout":
+        """The one that holds the same numbers and stores zeros too."""
+        return self
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether weights that pruning made zero are not stored."""
+        return self.dense != self
+
     rounds_weights: ClassVar[bool] = False
     """Whether every layer's weights become integers, so that it can be chosen which."""
     rounds_activations: ClassVar[bool] = False
@@ -45,6 +56,20 @@ class Float32(Layout):
 
     kind: ClassVar[str] = "fp32"
 
+    sparse: bool = setting(False, _SPARSE)
+    """Whether of a layer whose weights were pruned only the others are stored, and a bit a weight
+    says which those are. All others are stored as ever: the file of a whole network is as large."""
+
+    @property
+    def key(self) -> str:
+        """`fp32`, `fp32s` where it is sparse."""
+        return f"{self.kind}{_mark(self.sparse)}"
+
+    @property
+    def dense(self) -> Layout:
+        """With all weights stored."""
+        return replace(self, sparse=False)
+
     @property
     def weight_bits(self) -> int:
         """32."""
@@ -56,6 +81,19 @@ class Float16(Layout):
     """Weights stored in 16-bit floats, arithmetic in 32-bit floats."""
 
     kind: ClassVar[str] = "fp16"
+
+    sparse: bool = setting(False, _SPARSE)
+    """As of Float32."""
+
+    @property
+    def key(self) -> str:
+        """`fp16`, `fp16s` where it is sparse."""
+        return f"{self.kind}{_mark(self.sparse)}"
+
+    @property
+    def dense(self) -> Layout:
+        """With all weights stored."""
+        return replace(self, sparse=False)
 
     @property
     def weight_bits(self) -> int:
@@ -87,11 +125,18 @@ class WeightOnly(Layout):
     granularity: Granularity = setting("channel", _MORE_SCALES)
     """What shares a scale: an output channel's weights, all of a layer's, or 32 of a channel's in
     a row, whose scale is a share, in 8 bits, of the largest of the channel."""
+    sparse: bool = setting(False, _SPARSE)
+    """As of Float32."""
 
     @property
     def key(self) -> str:
-        """`w8`, `w3`; `w4t` with a scale a layer, `w4b32` with one a block."""
-        return f"w{self.bits}{_MARKS[self.granularity]}"
+        """`w8`, `w3`; `w4t` with a scale a layer, `w4b32` with one a block; sparse `w4s`."""
+        return f"w{self.bits}{_MARKS[self.granularity]}{_mark(self.sparse)}"
+
+    @property
+    def dense(self) -> Layout:
+        """With all weights stored."""
+        return replace(self, sparse=False)
 
     @property
     def weight_bits(self) -> int:
@@ -135,11 +180,18 @@ class Static(Layout):
     """Bits per stored weight; 4 is w4a8."""
     granularity: Literal["channel", "tensor"] = setting("channel", _SCALES)
     """What shares a weight's scale: an output channel's, or all of a layer's."""
+    sparse: bool = setting(False, _SPARSE)
+    """As of Float32."""
 
     @property
     def key(self) -> str:
-        """`w8a8`, `w4a8`; `w8a8t` with a scale a layer."""
-        return f"w{self.bits}a8{_MARKS[self.granularity]}"
+        """`w8a8`, `w4a8`; `w8a8t` with a scale a layer; sparse `w8a8s`."""
+        return f"w{self.bits}a8{_MARKS[self.granularity]}{_mark(self.sparse)}"
+
+    @property
+    def dense(self) -> Layout:
+        """With all weights stored."""
+        return replace(self, sparse=False)
 
     @property
     def weight_bits(self) -> int:
@@ -157,6 +209,10 @@ class DynamicLinear(Layout):
     def weight_bits(self) -> int:
         """8, of linear layers."""
         return 8
+
+
+def _mark(sparse: bool) -> str:
+    return "s" if sparse else ""
 
 
 LAYOUTS: Mapping[str, type[Layout]] = {

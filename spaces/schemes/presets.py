@@ -106,6 +106,14 @@ SCHEMES: Mapping[str, Scheme] = _Schemes(
         "int4_per_tensor": WeightOnly(4, "tensor"),
         "int8_static_per_tensor": Static(8, "tensor"),
         "w4a8_per_tensor": Static(4, "tensor"),
+        "fp32_sparse": Float32(sparse=True),
+        "fp16_sparse": Float16(sparse=True),
+        "int8_sparse": WeightOnly(8, sparse=True),
+        "int4_sparse": WeightOnly(4, sparse=True),
+        "int3_sparse": WeightOnly(3, sparse=True),
+        "int2_sparse": WeightOnly(2, sparse=True),
+        "int8_static_sparse": Static(8, sparse=True),
+        "w4a8_sparse": Static(4, sparse=True),
     }.items()
 )
 """By name, from the least to the most compressed arithmetic; then what a study has to name."""

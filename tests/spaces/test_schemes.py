@@ -9,6 +9,7 @@ from spaces import (
     Static,
     UnknownNameError,
     WeightOnly,
+    essence,
     scheme_named,
 )
 from spaces.schemes.presets import Quantize
@@ -27,6 +28,23 @@ def test_a_word_behind_a_preset_says_how_it_is_calibrated() -> None:
     assert scheme_named("w4a8+quantease").name == "w4a8+quantease"
     assert "w4a8+quantease" in SCHEMES
     assert "w4a8+quantease" not in list(SCHEMES)
+
+
+def test_a_sparse_scheme_holds_the_numbers_of_a_dense_one() -> None:
+    sparse = {name: one.layout for name, one in SCHEMES.items() if one.layout.is_sparse}
+    assert len(sparse) == 8
+    dense = {one.layout for one in SCHEMES.values()} - set(sparse.values())
+    for name, layout in sparse.items():
+        assert name.endswith("_sparse")
+        assert layout.dense in dense
+        assert layout.key == f"{layout.dense.key}s"
+        assert layout.weight_bits == layout.dense.weight_bits
+        assert not layout.dense.is_sparse
+    assert scheme_named("int4_sparse+gpfq").layout == WeightOnly(4, sparse=True)
+    assert "fp32_sparse+gpfq" not in SCHEMES
+    # What is at its default is in no digest.
+    assert essence(WeightOnly(4)) == essence(WeightOnly(4, sparse=False))
+    assert "sparse" not in str(essence(Static(8)))
 
 
 @pytest.mark.parametrize(

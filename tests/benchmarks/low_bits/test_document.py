@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from benchmarks.low_bits import document
-from benchmarks.low_bits.document import EFFECTS, LATENCIES, PEERS, lines, schemes_page
+from benchmarks.low_bits.document import EFFECTS, LATENCIES, PEERS, SPARSE, lines, schemes_page
 from benchmarks.low_bits.schemes import names
 from spaces import CALIBRATIONS, SCHEMES
 
 
 def test_the_page_is_what_is_made_of_the_journals() -> None:
     page = (Path(document.__file__).parents[2] / "docs" / "schemes.md").read_text("utf-8")
-    assert page == schemes_page(*map(lines, (EFFECTS, LATENCIES, PEERS)))
+    assert page == schemes_page(*map(lines, (EFFECTS, LATENCIES, PEERS, SPARSE)))
     for word in (*SCHEMES, *CALIBRATIONS):
         assert f"`{word}`" in page
 

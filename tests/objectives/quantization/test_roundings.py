@@ -242,3 +242,29 @@ def test_an_unknown_rounding_is_not_taken_for_another() -> None:
     floats = weight.float().numpy()
     with pytest.raises(KeyError):
         chosen_weight(floats, Form(4), None, moments, "up")
+
+
+@pytest.mark.parametrize("granularity", ["channel", "tensor"])
+@pytest.mark.parametrize("rounding", LEARNED)
+@pytest.mark.parametrize("bits", [2, 4])
+def test_zeros_stay_and_the_others_make_up_for_them(
+    bits: int, rounding: str, granularity: Granularity
+) -> None:
+    filled = 0
+    for seed in range(5):
+        weight, _, _, moments = layer(seed)
+        weight[:, 1] = 0.0
+        weight[::2, 2] = 0.0
+        values, form = weight.float().numpy(), Form(bits, granularity)
+        free, kept = (
+            chosen_weight(values, form, None, moments, rounding, keeps) for keeps in (False, True)
+        )
+        filled += int(np.count_nonzero(free.floats[values == 0]))
+        assert not kept.floats[values == 0].any()
+        after = torch.from_numpy(np.where(values == 0, 0, free.floats)).double()
+        ours = torch.from_numpy(kept.floats).double()
+        if rounding in ("quantease", "refined"):  # They look for the best, whatever is given.
+            least = output_error(weight, ours, moments).sum()
+            assert least <= output_error(weight, after, moments).sum() + 1e-6
+    # Or else nothing was tried; what is on the grid already, the other two move far more rarely.
+    assert filled or rounding in ("gpfq", "adaround")

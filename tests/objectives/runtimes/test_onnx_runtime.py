@@ -76,6 +76,8 @@ def test_file_is_valid_and_near_the_network(
     coarse |= {"int5_weight_only": 0.25, "int4_block32": 0.4, "int3_block32": 0.8}
     coarse |= {"int2_block32": 3, "int4_per_tensor": 1, "w4a8_per_tensor": 1}
     coarse |= {"int8_static_per_tensor": 0.1}
+    coarse |= {"fp16_sparse": 0.002, "int8_sparse": 0.03, "int4_sparse": 0.5, "int3_sparse": 0.9}
+    coarse |= {"int2_sparse": 2, "int8_static_sparse": 0.06, "w4a8_sparse": 0.5}
     assert error <= (bound | coarse).get(scheme, 0.0)
 
 

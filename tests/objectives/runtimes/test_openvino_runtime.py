@@ -17,10 +17,11 @@ from objectives import trust_modules
 from objectives.costs import device_profile
 from objectives.costs.measurement import Candidate, measure_costs
 from objectives.models import initialised_model, save_weights
+from objectives.models.zeros import zero_smallest
 from objectives.runtimes import ArtifactWriter, PixelInput, Runtime, runtime_named
 from objectives.runtimes.onnx_runtime import OnnxRuntime
-from spaces import SCHEMES, InputError, Network, Scheme, WeightOnly, scheme_named
-from tests.objectives.networks import CLASSES, RESNET20, images, weights_file
+from spaces import SCHEMES, InputError, Network, Pruned, Scheme, WeightOnly, scheme_named
+from tests.objectives.networks import CLASSES, RESNET20, images, random_model, weights_file
 
 pytestmark = pytest.mark.skipif(
     find_spec("openvino") is None, reason="runtime openvino is an extra: distilfront[openvino]"
@@ -42,6 +43,12 @@ READ = (
     "int4_per_tensor",
     "int8_static_per_tensor",
     "w4a8_per_tensor",
+    "fp32_sparse",
+    "fp16_sparse",
+    "int8_sparse",
+    "int4_sparse",
+    "int8_static_sparse",
+    "w4a8_sparse",
 )
 ROUNDED_ACTIVATIONS = (
     "int8_static",
@@ -49,6 +56,8 @@ ROUNDED_ACTIVATIONS = (
     "w4a8+quantease",
     "int8_static_per_tensor",
     "w4a8_per_tensor+quantease",
+    "int8_static_sparse",
+    "w4a8_sparse",
 )
 Images = NDArray[np.float32]
 
@@ -104,7 +113,14 @@ def rms(values: Images) -> float:
 
 
 # Rounded to nearest, 4 bits a layer leave logits so close that a last digit decides.
-@pytest.mark.parametrize("scheme", [*READ[:-1], "w4a8_per_tensor+quantease", "w4a8+quantease"])
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        *(one for one in READ if one != "w4a8_per_tensor"),
+        "w4a8_per_tensor+quantease",
+        "w4a8+quantease",
+    ],
+)
 def test_classes_are_those_of_onnxruntime(
     scheme: str, runtime: Runtime, writer: ArtifactWriter, digits: Images, tmp_path: Path
 ):
@@ -143,6 +159,29 @@ def test_weight_only_files_round_no_activations(scheme: str, runtime: Runtime, t
     assert np.abs(got - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("share", [0.5, 0.9])
+@pytest.mark.parametrize("scheme", [name for name in READ if name.endswith("sparse")])
+def test_weights_without_their_zeros_are_all_there(
+    scheme: str, share: float, runtime: Runtime, templates: Path, tmp_path: Path
+):
+    """Of a linear layer too, which read another's while the bits were taken apart as bits."""
+    network = Network("resnet18", image_size=16, pruned=Pruned(weights=share))
+    model = random_model(network, 3)
+    zero_smallest(model, network.pruned, 16)
+    save_weights(model, tmp_path / "weights.safetensors")
+    template = runtime.template(network, CLASSES, templates)
+    some = runtime.writer(template, tmp_path / "weights.safetensors", images(16, 1, 16))
+    sparse, dense = scheme_named(scheme), scheme_named(scheme).layout.dense
+    some.write(sparse, tmp_path / "sparse.onnx")
+    some.write(Scheme("dense", dense), tmp_path / "dense.onnx")
+    assert (tmp_path / "sparse.onnx").stat().st_size < (tmp_path / "dense.onnx").stat().st_size
+    first, second = (
+        runtime.logits(tmp_path / name, images(8, 2, 16), threads=1)
+        for name in ("sparse.onnx", "dense.onnx")
+    )
+    assert np.abs(first - second).max() <= 1e-5 * np.abs(second).max()
+
+
 def test_files_are_those_of_onnxruntime(runtime: Runtime, templates: Path, tmp_path: Path):
     weights = weights_file(NETWORK, 3, tmp_path)
     for each in (runtime, ONNX):
@@ -175,7 +214,7 @@ def test_it_has_the_schemes_whose_layout_it_reads(runtime: Runtime):
     assert "int4_weight_only+gpfq" in schemes
     for name in ("int3_weight_only", "int2_weight_only+gpfq", "fp33", 8):
         assert name not in schemes
-    words = {f"int{bits}_weight_only" for bits in (7, 6, 5, 3, 2)}
+    words = {f"int{bits}_weight_only" for bits in (7, 6, 5, 3, 2)} | {"int3_sparse", "int2_sparse"}
     assert set(SCHEMES) - set(READ) == words | {f"int{bits}_block32" for bits in (4, 3, 2)}
 
 
