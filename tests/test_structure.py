@@ -25,10 +25,14 @@ SETTINGS = {
     for kind in (*STAGES.values(), *METHODS.values())
     for declared in own_settings(kind)
 }
-ORDINARY = {"epochs", "batch_size", "method", "dist", "hint", "weight", "mix", "teacher", "layout"}
+ORDINARY = {
+    *("epochs", "batch_size", "method", "dist", "hint", "weight", "mix", "teacher", "layout"),
+    *("prune", "shares", "steps", "amount"),
+}
 """Names that may be told: every stage has epochs and a batch size, every study a teacher, every
 file a layout, scipy has methods, some systems install into dist-packages, messages have hints,
-fonts weights, and CSS can mix colours."""
+fonts weights, and CSS can mix colours. Trials are pruned too, figures show shares, ranges have
+steps, and rulings amounts."""
 
 _TEXT = {token.STRING, getattr(token, "FSTRING_MIDDLE", token.STRING)}
 _WORD = re.compile(r"[A-Za-z_]+")
