@@ -22,6 +22,7 @@ from objectives.chain.scheme_checks import (
     check_rounding,
     check_schemes,
     check_sensitivity,
+    idle_zeros,
 )
 from objectives.chain.teacher import try_given_weights
 from objectives.data import Data, load_data
@@ -161,7 +162,7 @@ def check_setup(
         check_sensitivity(setup, schemes, networks, classes)
         faults = _faults(networks, Lessons(setup, classes, tuple(stages)).check)
     _refuse(faults)
-    words = "; ".join([data.described, *_unevenness(setup, data)])
+    words = "; ".join([data.described, *_unevenness(setup, data), *idle_zeros(networks, schemes)])
     exported = tuple(dict.fromkeys((setup.teacher.network, *networks)))
     names, test_images = data.class_names, data.images_in("test")
     return CheckedSetup(setup, exported, schemes, names, test_images, words)

@@ -1,6 +1,6 @@
 """Whether a study can have its schemes, before any training."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from objectives.data import Data
 from objectives.models import initialised_model
@@ -59,6 +59,16 @@ def check_rounding(template: Template, schemes: Sequence[str]) -> None:
         raise InputError(
             f"no layer of this network becomes integers under {', '.join(idle)}: quantize.scheme "
             + (f"can have {others}" if others else "can have fp32 and fp16")
+        )
+
+
+def idle_zeros(networks: Iterable[Network], schemes: Iterable[str]) -> Iterator[str]:
+    """Say that weights become zero where no file is smaller for it."""
+    pruned = any(network.pruned.weights for network in networks)
+    if pruned and not any(_layout(name).is_sparse for name in schemes):
+        yield (
+            "weights that are zero change neither bytes nor latency under these schemes: one as "
+            "int8_sparse leaves them out"
         )
 
 

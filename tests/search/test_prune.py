@@ -156,3 +156,16 @@ def test_killed_while_what_is_left_learns_it_goes_on_from_the_last_epoch(tmp_pat
     assert says in second.output
     assert_whole(runs, 2)
     assert {one.kind for one in history_in(runs).failed} == {"interrupted"}
+
+
+def test_a_search_says_where_zeros_gain_nothing(tmp_path: Path) -> None:
+    study_file(tmp_path, PLAIN)
+    settings = ("run", "--study", "tiny.toml", "--dry-run", "--set", "space.prune.removes=weights")
+    plain = ("--set", 'space.prune.criterion="l2"')
+    said = run_here(*settings, *plain, cwd=tmp_path)
+    assert said.returncode == 0, said.stderr + said.stdout
+    words = " ".join((said.stdout + said.stderr).split())
+    assert "zero change neither bytes nor latency under these schemes" in words
+    schemes = ("--set", 'space.quantize.scheme=["fp32","int8_sparse"]')
+    said = run_here(*settings, *plain, *schemes, cwd=tmp_path)
+    assert "change neither bytes" not in " ".join((said.stdout + said.stderr).split())
