@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from math import nan
 from pathlib import Path
 from statistics import stdev
+from typing import Generic, TypeVar
 
 from objectives import EpochReport, OnEpoch, TrainedStudent, Verdict, Workbench
 from spaces import (
@@ -16,6 +17,7 @@ from spaces import (
     SCHEMES,
     Declared,
     InputError,
+    NoTeacher,
     Scheme,
     Space,
     StudentConfig,
@@ -44,22 +46,26 @@ _NAMES = ("key", "who")
 """Of a line of a journal, beside the outcome."""
 
 
-class Journal:
+Kept = TypeVar("Kept")
+
+
+class Journal(Generic[Kept]):
     """A file with a line of JSON a student, the last of each counts."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kept: type[Kept] = Outcome) -> None:
         self._path = path
+        self._kept = kept
         self._path.parent.mkdir(parents=True, exist_ok=True)
 
-    def outcome(self, key: str) -> Outcome | None:
+    def outcome(self, key: str) -> Kept | None:
         """Return what the student of that key came to; None when there is no such line."""
         return self._by("key").get(key)
 
-    def by_name(self) -> dict[str, Outcome]:
+    def by_name(self) -> dict[str, Kept]:
         """Return what every student came to, by what `write` called it."""
         return self._by("who")
 
-    def _by(self, name: str) -> dict[str, Outcome]:
+    def _by(self, name: str) -> dict[str, Kept]:
         lines = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
         found = {}
         for line in lines:
@@ -67,10 +73,10 @@ class Journal:
                 row = json.loads(line)
             except ValueError:  # Its writer was killed.
                 continue
-            found[row[name]] = Outcome(**{key: row[key] for key in row if key not in _NAMES})
+            found[row[name]] = self._kept(**{key: row[key] for key in row if key not in _NAMES})
         return found
 
-    def write(self, key: str, who: str, outcome: Outcome) -> None:
+    def write(self, key: str, who: str, outcome: Kept) -> None:
         """Append a line."""
         with self._path.open("a", encoding="utf-8") as file:
             # The line before it may have been cut short.
@@ -151,7 +157,7 @@ def student_of(space: Space, answers: Mapping[str, Value]) -> StudentConfig:
         if name not in space.keys or value not in space.values(name):
             had = ", ".join(map(str, space.values(name))) if name in space.keys else "nothing"
             raise InputError(f"{name} must be what the study has, {had}, got {value}")
-    plain = METHODS[str(answers[METHOD])]()
+    plain = METHODS[str(answers.get(METHOD, NoTeacher.kind))]()
 
     def ask(name: str, declared: Declared) -> Value:
         values = space.values(name)

@@ -88,9 +88,43 @@ def test_the_study_of_methods_has_all_of_them_and_the_published_recipe() -> None
 
 
 def test_the_built_in_studies_are_those_beside_the_code() -> None:
-    named = {"kd_lora_q", "kd_lora_q_cifar10", "kd_lora_q_cifar100", "kd_methods", "multi_stage"}
-    named |= {f"{whose}_distillation" for whose in ("lums", "thesis", "ucsd")}
-    assert set(built_in_studies()) >= named
+    named = {"kd_lora_q", "kd_lora_q_cifar10", "kd_lora_q_cifar100", "kd_methods"}
+    named |= {"lums", "model_efficiency", "review", "thesis", "ucsd"}
+    assert set(built_in_studies()) == named
+
+
+@pytest.mark.parametrize("name", built_in_studies())
+def test_the_chain_of_a_built_in_study_makes_sense(name: str) -> None:
+    space = load_study(name).search_space()
+    assert not list(space.clashes())
+    assert space.networks
+    # Every student that learns for a layout has a scheme, and one that learns for none has any.
+    assert all(map(space.schemes_for, space.layouts))
+    kinds = {stage.kind for stage in space.tried}
+    assert kinds == set(space.stages)
+    assert all(map(space.can_skip, space.stages[1:]))
+
+
+def test_the_thesis_study_has_its_settings_and_its_specification() -> None:
+    study = load_study("thesis")
+    space, bounds = study.search_space(), study.bounds
+    assert (bounds.accuracy_of_teacher, bounds.size_of_teacher) == (0.9, 0.25)
+    assert bounds.latency_of_teacher == 1
+    assert 4 in space.values("distill.temperature")
+    assert 0.3 in space.values("distill.alpha")
+    assert {"fp32", "int8_dynamic"} <= set(space.schemes)
+    first = next(space.students()).stages[0]
+    assert (first.optimizer, first.epochs, first.learning_rate) == ("adam", 50, 1e-3)
+    assert first.pretrained == "IMAGENET1K_V1"
+
+
+def test_the_lums_study_prunes_and_quantizes_as_the_source_did() -> None:
+    space = load_study("lums").search_space()
+    assert set(space.values("prune.removes")) == {"channels", "weights"}
+    assert {0.3, 0.7} <= set(space.values("prune.amount"))
+    assert {"fp16", "bf16", "int4_weight_only+gpfq"} <= set(space.schemes)
+    assert "int8_static+percentile_99.9" in space.schemes
+    assert {"w8a8", "w4a8"} <= set(space.layouts)
 
 
 def test_a_study_survives_being_stored() -> None:

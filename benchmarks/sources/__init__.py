@@ -1,0 +1,1 @@
+"""What the five works say that this program is made after, and what it shows of the same."""
