@@ -43,7 +43,7 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
     "l1": {"criterion": "l1"},
     "batch_norm": {"criterion": "batch_norm"},
     "taylor": {"criterion": "taylor"},
-    "multiple": {"multiple": 8},
+    "any_number": {"multiple": 1},
     "steps": {"steps": 3},
     "weights": {"removes": "weights"},
     "weights_plan": {"removes": "weights", "shares": "plan"},

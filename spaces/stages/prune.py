@@ -74,7 +74,7 @@ class Prune(Views, Stage):
     (Molchanov et al. 2019). Over all layers that a channel runs through (Fang et al. 2023). Weights
     go by their magnitude."""
     multiple: int = setting(
-        1,
+        8,
         Setting(
             "multiple of channels",
             Number(least=1, most=64, whole=True),
@@ -82,7 +82,8 @@ class Prune(Views, Stage):
             decides_costs=True,
         ),
     )
-    """Of which every layer keeps a multiple, the nearest to its share."""
+    """Of which every layer keeps a multiple, the nearest to its share, where it has more: kernels
+    take channels in blocks, and are several times slower beside them (docs/pruning.md)."""
     shares: str = setting(EVEN, Setting("shares of layers", Word(), tried=True, decides_costs=True))
     """`even`: all layers lose the same share. Or a plan, as `search.sensitivity --prune` prints it:
     by layer, how many times `amount` it loses."""
