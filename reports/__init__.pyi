@@ -14,6 +14,7 @@ from .hypervolumes import Rate as Rate
 from .hypervolumes import growth as growth
 from .hypervolumes import hypervolume_rate as hypervolume_rate
 from .intervals import wilson as wilson
+from .no_faster import no_faster as no_faster
 from .notes import study_note as study_note
 from .notes import trial_note as trial_note
 from .page import write_report as write_report

@@ -24,6 +24,7 @@ from reports.hypervolumes import end_of, growth
 from reports.importances import importances
 from reports.layer_bars import layer_bars
 from reports.layers import HEIGHT, OPERATORS, WIDTH, small_histograms, told
+from reports.no_faster import no_faster
 from reports.palette import DARK, LIGHT, swaps
 from reports.pictures import picture_rows
 from reports.rows import baseline_rows, front_rows, row_of, teacher_row
@@ -93,6 +94,7 @@ def render(
         summary=summary,
         words=words,
         advice=advice,
+        no_faster=no_faster(summary),
         chosen=row_of(summary, chosen) if chosen else None,
         teacher=teacher_row(summary),
         goals=goals(summary, chosen) if chosen else (),

@@ -236,7 +236,7 @@ def _last_refusal(log: Path) -> str:
 
 def _show(session: "Session", *, interrupted: bool) -> None:
     """Draw, write and print what was found."""
-    from reports import advise, counted, front_table
+    from reports import advise, counted, front_table, no_faster
     from search.cli import write_study_report
     from spaces import InputError
 
@@ -253,6 +253,8 @@ def _show(session: "Session", *, interrupted: bool) -> None:
     console.print(front_table(summary, console.width))
     console.print(advise(summary).sentence, style="bold", highlight=False)
     console.print(f"Report: {page}", highlight=False)
+    for sentence in no_faster(summary):
+        console.print(f"Note: {sentence}.", style="yellow", highlight=False)
     if busy := summary.costs.busy_words:
         console.print(
             f"Note: {busy}. Latencies may be off; under another name (--set name=…) they are "

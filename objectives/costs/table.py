@@ -67,6 +67,10 @@ class CostTable:
             raise InputError(f"the cost table has no {layout} of {network}: it has {there}")
         return self._by_key[network, layout]
 
+    def has(self, network: str, scheme: str) -> bool:
+        """Say whether the table has what `of` would be asked for."""
+        return (network, scheme_named(scheme).layout.key) in self._by_key
+
     @cached_property
     def _by_key(self) -> dict[tuple[str, str], Cost]:
         return {(cost.network, cost.layout): cost for cost in self.costs}

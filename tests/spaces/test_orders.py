@@ -65,4 +65,4 @@ def test_what_can_be_first_begins_with_weights_and_what_is_last_decides_the_file
     assert begin == {"distill": "teacher", "prune": "teacher", "adapt": "none"}
     assert {stage.kind: stage.pretrained for stage in PLAIN.tried}["prune"] == "none"
     keys = {network.key for network in SPACE.networks}
-    assert keys == {"resnet18@1", "resnet18@1-c0.5"}
+    assert keys == {"resnet18@1", "resnet18@1-c0.5x8"}

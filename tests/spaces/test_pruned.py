@@ -81,8 +81,8 @@ def test_a_network_says_what_is_gone():
 
 def test_a_student_has_files_of_what_its_stages_leave():
     student = StudentConfig(NETWORK, (Distill(), Prune(amount=0.3), Adapt()), 0)
-    assert student.trained_as == ("cifar_resnet20@1", *["cifar_resnet20@1-c0.3"] * 2)
-    assert student.files.network == student.deployed.key == "cifar_resnet20@1-c0.3"
+    assert student.trained_as == ("cifar_resnet20@1", *["cifar_resnet20@1-c0.3x8"] * 2)
+    assert student.files.network == student.deployed.key == "cifar_resnet20@1-c0.3x8"
     aware = StudentConfig(NETWORK, (Prune(removes="weights"), QuantizeAware()), 0)
     assert aware.files == ("cifar_resnet20@1-w0.5", "w4a8")
 
@@ -96,16 +96,16 @@ def test_a_space_knows_all_networks_before_training():
     }
     space = Space(("distill", "prune"), domains, 0)
     assert {one.key for one in space.networks} == {
-        f"cifar_resnet20@{width}{what}" for width in (1, 0.5) for what in ("", "-c0.3", "-w0.3")
+        f"cifar_resnet20@{width}{what}" for width in (1, 0.5) for what in ("", "-c0.3x8", "-w0.3")
     }
     settled = {**domains, "prune.amount": Choice((0.3,)), "prune.removes": Choice(("channels",))}
     space = Space(("distill", "prune"), settled, 0)
     assert [one.key for one in space.networks] == [
-        "cifar_resnet20@0.5-c0.3",
-        "cifar_resnet20@1-c0.3",
+        "cifar_resnet20@0.5-c0.3x8",
+        "cifar_resnet20@1-c0.3x8",
     ]
     assert {one.key for one in space.networks_trained} == {
-        f"cifar_resnet20@{width}{what}" for width in (1, 0.5) for what in ("", "-c0.3")
+        f"cifar_resnet20@{width}{what}" for width in (1, 0.5) for what in ("", "-c0.3x8")
     }
 
 
@@ -120,7 +120,7 @@ def test_a_space_knows_all_networks_before_training():
         ({"shares": "conv1=2"}, "must leave every layer 5%, and takes 100% of conv1"),
         ({"amount": 1.0}, r"amount must be in \[0, 0\.95\], got 1"),
         ({"removes": "neurons"}, "removes must be one of channels, weights"),
-        ({"removes": "weights", "multiple": 8}, "multiple does not apply here"),
+        ({"removes": "weights", "multiple": 4}, "multiple does not apply here"),
         ({"steps": 4}, "steps must be at most the epochs, got 4 beside 3"),
     ],
 )
