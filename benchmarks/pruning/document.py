@@ -39,6 +39,12 @@ Accuracy on 10,000 test images in percent, of the float file, right after prunin
 `python -m benchmarks.pruning.effects`); ± is the standard deviation over seeds. The whole network
 has {whole:.2f}, its int8 file {int8:.2f}."""
 
+_COVERAGE = """\
+## Networks that can be pruned
+
+Those of [networks.md](networks.md), with half of their channels gone, in multiples of 8
+(`python -m benchmarks.pruning.coverage`): parameters that are left."""
+
 _COSTS = """\
 Costs beside those of the whole network, timed in turn in one run on one thread ({device},
 `python -m benchmarks.pruning.costs`). `-c0.3x8`: 0.3 of all channels gone, and every layer keeps a
@@ -65,6 +71,8 @@ def page() -> str:
         if costs:
             device = ", ".join(costs[0]["device"][name] for name in ("processor", "runtime"))
             parts += [_COSTS.format(device=device), "\n".join(_cost_rows(costs, network))]
+    if coverage := read(_HERE / "coverage.jsonl"):
+        parts += [_COVERAGE, "\n".join(_coverage_rows(coverage))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -125,6 +133,17 @@ def _spread(ones: Sequence[Outcome], scheme: str) -> str:
     values = [100 * one.accuracies[scheme] for one in ones]
     apart = f" ± {stdev(values):.2f}" if len(set(values)) > 1 else ""
     return f"{mean(values):.2f}{apart}"
+
+
+def _coverage_rows(coverage: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield "| network | parameters | left |"
+    yield "| --- | --- | --- |"
+    for each in coverage:
+        if "refused" in each:
+            yield f"| {each['network']} | | {each['refused']} |"
+        else:
+            left = each["left"] / each["parameters"]
+            yield f"| {each['network']} | {each['parameters']:,} | {each['left']:,} ({left:.2f}x) |"
 
 
 def _cost_rows(costs: Sequence[Mapping[str, Any]], key: str) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """Taking channels out of a network, with all that hangs on them."""
 
+import ctypes
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +13,8 @@ from torch import Tensor, nn
 
 from spaces import WHOLE, InputError, Pruned, weights_of_layers
 
+_LONGEST_S = 60
+"""For what takes a DenseNet-121 three seconds."""
 _ROOTS = (nn.Conv2d, nn.Linear)
 """Layers whose outputs are channels."""
 
@@ -99,11 +103,15 @@ def _pruning(model: nn.Module) -> Iterator[None]:
     was_training = model.training
     model.eval()
     try:
-        with _differentiable(model), warnings.catch_warnings():
+        with _differentiable(model), _within(_LONGEST_S), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Of parameters that are no layer's, which it cuts too.
             yield
     except InputError:
         raise
+    except TimeoutError as error:
+        raise InputError(
+            f"its channels cannot be pruned: what hangs together is not found in {_LONGEST_S} s"
+        ) from error
     except Exception as error:
         words = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"its channels cannot be pruned: {words}") from error
@@ -177,9 +185,25 @@ def _groups(model: nn.Module, pruned: Pruned, image_size: int) -> Iterator[_Grou
 
 
 def _is_attention(module: nn.Module) -> bool:
-    """Say whether a module has heads: torch-pruning walks some of them without an end."""
-    named = type(module).__name__.endswith("Attention") and hasattr(module, "num_heads")
-    return named or isinstance(module, nn.MultiheadAttention)
+    """Say whether a module has heads, whose channels are told apart by their place."""
+    named = "Attention" in type(module).__name__ or isinstance(module, nn.MultiheadAttention)
+    return named and any(hasattr(module, name) for name in ("num_heads", "n_heads", "heads"))
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError where the block takes longer: torch-pruning's walk may have no end.
+
+    In any thread, so by an exception that another one sends.
+    """
+    send, thread = ctypes.pythonapi.PyThreadState_SetAsyncExc, threading.get_ident()
+    timer = threading.Timer(seconds, send, (ctypes.c_ulong(thread), ctypes.py_object(TimeoutError)))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _parts(module: nn.Module) -> int:

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+import torch_pruning
 from torch import nn
 
-from objectives.models import build_model, cut_channels, unread_channels
+from objectives.models import build_model, cut_channels, pruning, unread_channels
 from spaces import InputError, Network, Pruned
 
 HALF = Pruned(0.5)
@@ -100,3 +101,14 @@ def test_it_is_built_where_gradients_are_off():
     with torch.inference_mode():
         model = build_model(network, 10)
     assert model.conv1.out_channels == build_model(network, 10).conv1.out_channels == 4
+
+
+def test_a_walk_without_an_end_is_given_up(monkeypatch):
+    def walk(self, *_, **__):
+        while True:
+            pass
+
+    monkeypatch.setattr(torch_pruning.DependencyGraph, "build_dependency", walk)
+    monkeypatch.setattr(pruning, "_LONGEST_S", 0.2)
+    with pytest.raises(InputError, match=r"what hangs together is not found in 0\.2 s"):
+        cut_channels(build_model(Network("resnet8x4", 0.25), 10), HALF, 32)
