@@ -104,7 +104,7 @@ def test_it_is_built_where_gradients_are_off():
 
 
 def test_a_walk_without_an_end_is_given_up(monkeypatch):
-    def walk(self, *_, **__):
+    def walk(*_, **__):
         while True:
             pass
 
