@@ -65,6 +65,22 @@ def networks_after(
     return found
 
 
+def without_a_beginning(
+    orders: Sequence[Order], skipping: Callable[[str], Mapping[str, Value]], values: Values
+) -> Iterator[tuple[str, str]]:
+    """Yield the keys by which a student can leave out what it begins with, and what is wrong."""
+    for order in orders:
+        for kind, after in zip(order, (*order[1:], None), strict=True):
+            answers = skipping(kind)
+            if not answers or any(one not in values(name) for name, one in answers.items()):
+                break
+            if after is None or not STAGES[after].can_begin:
+                name, value = [*answers.items()][-1]
+                left = "no stage is left" if after is None else f"{after} cannot be first"
+                yield name, f"must not be {value}: without {kind}, {left}"
+                break
+
+
 def _network(values: Mapping[str, Value]) -> Network:
     network: Network | None = built(NETWORK, Network, lambda name, _: values[name])
     assert network is not None

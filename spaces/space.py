@@ -18,6 +18,7 @@ from spaces.orders import (
     order_in_words,
     order_key,
     order_of_words,
+    without_a_beginning,
 )
 from spaces.schemes import Quantize, scheme_named
 from spaces.settings import Declared
@@ -271,6 +272,7 @@ class Space:
 
         No student of such a space may ever be drawn: `suggest` raises InputError.
         """
+        yield from without_a_beginning(self.orders, self.skipping, self.values)
         for kind in self.stages:
             of_stage = {
                 key.declared.name: self.values(key.name)

@@ -156,7 +156,9 @@ class StudyConfig(Table):
             raise ValueError(f"must be a table, got {values!r}")  # noqa: TRY004
         # Whatever is wrong itself is missing here, and has its own fault.
         chain, data = info.data.get("chain", ChainTable()), info.data.get("data")
-        table, faults = read_space(values, chain.stages, data.image_size if data else 32)
+        table, faults = read_space(
+            values, chain.stages, data.image_size if data else 32, chain.orders
+        )
         if not faults and (teachers := info.data.get("teachers")) is not None:
             faults = faults_of_teachers(table.domains, keys_of(chain.stages), teachers)
         if faults:

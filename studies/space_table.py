@@ -50,7 +50,10 @@ class SpaceTable:
 
 
 def read_space(
-    values: Mapping[str, Any], stages: Sequence[str], image_size: int
+    values: Mapping[str, Any],
+    stages: Sequence[str],
+    image_size: int,
+    orders: tuple[tuple[str, ...], ...] = (),
 ) -> tuple[SpaceTable, Faults]:
     """Return the space that a file's table `values` describes for a chain, and all its faults.
 
@@ -71,7 +74,7 @@ def read_space(
     _check_methods(domains, given, keys, faults)
     _check_layouts(domains, keys, faults)
     _count_networks(domains, faults)
-    space = Space(tuple(stages), domains, seed=0)
+    space = Space(tuple(stages), domains, 0, orders)
     faults += space.clashes()
     if not faults:
         _check_sparse(space, faults)
