@@ -70,7 +70,7 @@ def explain(
             whose = "the teacher" if teachers is None else ", ".join(students) or "any student"
             raise InputError(f"the weights of {whose} are not in the stage cache {cache_dir}")
         teacher = _Seeing.of(setup.teacher.network, teachers, data)
-        seen = {name: _Seeing.of(students[name].network, there[name], data) for name in there}
+        seen = {name: _Seeing.of(students[name].deployed, there[name], data) for name in there}
     if not positions:
         positions = _telling(data, teacher, next(iter(seen.values())))
     of_teacher = _looks(teacher, data, positions)
