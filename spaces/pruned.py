@@ -11,6 +11,8 @@ EVEN = "even"
 """Stands for no plan: every layer loses the same share of its channels."""
 MOST = 0.95
 """Share of a layer that can go: a network without one of its layers is none."""
+_STRONGEST = 10
+"""How many times the share of all a layer may lose, by a plan."""
 _PAIR = re.compile(r"(?P<layer>[^\s=]+)=(?P<weight>[0-9.]+)")
 
 
@@ -87,10 +89,15 @@ def plan_of(layers: Sequence[LayerLosses], amount: float) -> str:
     Every layer loses the largest share at which it alone costs no more than one tolerance; which
     one that is follows from `amount` (bisection). Raises InputError where that is out of reach.
     """
+    if not layers:
+        raise InputError("nothing can be planned: no layer of the network can be pruned")
     sizes = sum(each.size for each in layers)
 
+    def lost_by(each: LayerLosses, tolerated: float) -> float:
+        return min(each.share_for(tolerated), _STRONGEST * amount)
+
     def gone(tolerated: float) -> float:
-        return sum(each.size * each.share_for(tolerated) for each in layers) / sizes
+        return sum(each.size * lost_by(each, tolerated) for each in layers) / sizes
 
     low, high = 0.0, 2 * max(max(each.losses.values()) for each in layers)
     if gone(high) < amount:
@@ -100,7 +107,7 @@ def plan_of(layers: Sequence[LayerLosses], amount: float) -> str:
     for _ in range(100):
         middle = (low + high) / 2
         low, high = (low, middle) if gone(middle) >= amount else (middle, high)
-    return " ".join(f"{each.layer}={each.share_for(high) / amount:.3g}" for each in layers)
+    return " ".join(f"{each.layer}={round(lost_by(each, high) / amount, 3):g}" for each in layers)
 
 
 def weights_of_layers(shares: str) -> Mapping[str, float]:
@@ -117,7 +124,7 @@ def weights_of_layers(shares: str) -> Mapping[str, float]:
             weight = float(read["weight"]) if read else -1.0
         except ValueError:
             weight = -1.0
-        if read is None or not 0 <= weight <= 10:
+        if read is None or not 0 <= weight <= _STRONGEST:
             raise InputError(
                 f"shares must be {EVEN}, or pairs of a layer and a number in [0, 10] as "
                 f"'conv1=0.5 layer1.0.conv1=1.2', got {pair!r}"

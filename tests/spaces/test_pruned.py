@@ -139,3 +139,15 @@ def test_a_plan_takes_the_same_loss_of_every_layer_and_the_amount_in_all():
     assert shares["a"] == pytest.approx(0.05 + (shares["b"] - 0.2) / 4, abs=0.005)
     with pytest.raises(InputError, match=r"at most 0\.8"):
         plan_of([tough, soft], 0.9)
+
+
+def test_a_plan_can_be_read_again_whatever_layers_lose():
+    soft = [LayerLosses(name, 10, {0.1: 1e-9, 0.9: 1e-8}) for name in "abc"]
+    tough = LayerLosses("d", 1000, {0.1: 40.0, 0.9: 80.0})
+    for amount in (0.01, 0.02, 0.05, 0.5):
+        plan = plan_of([*soft, tough], amount)
+        assert Prune(amount=amount, shares=plan).shares == plan
+        gone = sum(one.size * amount * weights_of_layers(plan)[one.layer] for one in (*soft, tough))
+        assert gone / 1030 == pytest.approx(amount, rel=0.02)
+    with pytest.raises(InputError, match="no layer of the network can be pruned"):
+        plan_of([], 0.5)
