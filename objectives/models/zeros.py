@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from objectives.models.small_maps import computes_plainly
-from spaces import Pruned
+from spaces import InputError, Pruned, weights_of_layers
 
 
 def layers_with_own_weight(model: nn.Module) -> dict[str, nn.Module]:
@@ -30,11 +30,15 @@ def layers_with_own_weight(model: nn.Module) -> dict[str, nn.Module]:
 def zeros_by_layer(model: nn.Module, pruned: Pruned, image_size: int) -> dict[str, int]:
     """Return by name of layer how many of its weights are zero; of others none needs to be.
 
-    The same layers as training prunes: with a weight of their own, and called once an image.
+    The same layers as training prunes: with a weight of their own, and called once an image. Raises
+    InputError where a plan names others.
     """
     if not pruned.weights:
         return {}
     layers = _called_once(model, image_size)
+    if others := weights_of_layers(pruned.shares).keys() - layers.keys():
+        words = ", ".join(sorted(others))
+        raise InputError(f"prune.shares names {words}, which has no weights that can be zero")
     return {
         name: pruned.zeros(name, cast("Tensor", layer.weight).numel())
         for name, layer in layers.items()
