@@ -46,7 +46,7 @@ def cut_channels(
         for each in _groups(model, pruned, image_size):
             each.chosen(importance).prune()
         with torch.no_grad():
-            model(torch.zeros(1, 3, image_size, image_size))
+            model(_black(model, image_size))
 
 
 def unread_channels(
@@ -166,7 +166,7 @@ def _groups(model: nn.Module, pruned: Pruned, image_size: int) -> Iterator[_Grou
     """Yield the channels that can go, layer by layer; each may be pruned before the next."""
     import torch_pruning
 
-    images = torch.zeros(1, 3, image_size, image_size, device=next(model.parameters()).device)
+    images = _black(model, image_size)
     head = _last_layer(model, images)
     names = {module: name for name, module in model.named_modules()}
     planned = {*weights_of_layers(pruned.shares)}
@@ -182,6 +182,10 @@ def _groups(model: nn.Module, pruned: Pruned, image_size: int) -> Iterator[_Grou
     if planned:
         words = ", ".join(sorted(planned))
         raise InputError(f"prune.shares names {words}, which leads no channels of its own")
+
+
+def _black(model: nn.Module, image_size: int) -> Tensor:
+    return torch.zeros(1, 3, image_size, image_size, device=next(model.parameters()).device)
 
 
 def _is_attention(module: nn.Module) -> bool:

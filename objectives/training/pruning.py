@@ -96,9 +96,10 @@ class FadingChannels:
         masks = self._chosen(self._model, share_gone(self._stage, epoch))
         with torch.no_grad():
             for name, layer in self._layers.items():
-                layer.mask = masks.get(name)
+                weight, mask = cast("Tensor", layer.layer.weight), masks.get(name)
+                layer.mask = None if mask is None else mask.to(weight.device)
                 if layer.mask is not None:
-                    cast("Tensor", layer.layer.weight).mul_(layer.mask)
+                    weight.mul_(layer.mask)
 
 
 def prune_at_once(

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torch_pruning
 from torch import nn
 
 from objectives.models import build_model, cut_channels, pruning, unread_channels
@@ -103,12 +102,26 @@ def test_it_is_built_where_gradients_are_off():
     assert model.conv1.out_channels == build_model(network, 10).conv1.out_channels == 4
 
 
-def test_a_walk_without_an_end_is_given_up(monkeypatch):
-    def walk(*_, **__):
-        while True:
-            pass
+@pytest.mark.parametrize("name", ["layer9.conv1", "bn1"])
+def test_a_plan_of_zeros_that_names_no_layer_of_the_network_is_refused(name):
+    plan = Pruned(weights=0.5, shares=f"conv1=0.5 {name}=1")
+    with pytest.raises(InputError, match=rf"prune\.shares names {name}, which has no weights"):
+        build_model(Network("cifar_resnet20", pruned=plan), 10)
 
-    monkeypatch.setattr(torch_pruning.DependencyGraph, "build_dependency", walk)
-    monkeypatch.setattr(pruning, "_LONGEST_S", 0.2)
-    with pytest.raises(InputError, match=r"what hangs together is not found in 0\.2 s"):
-        cut_channels(build_model(Network("resnet8x4", 0.25), 10), HALF, 32)
+
+class Gated(nn.Module):
+    """Multiplies all channels by one of them: torch-pruning walked that without an end."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 8, 3), nn.Linear(8, 10)
+
+    def forward(self, images):
+        maps = self.conv(images)
+        return self.fc((maps * maps[:, 7:8].sigmoid()).mean((2, 3)))
+
+
+def test_a_walk_without_an_end_is_given_up(monkeypatch):
+    monkeypatch.setattr(pruning, "_LONGEST_S", 1)
+    with pytest.raises(InputError, match="what hangs together is not found in 1 s"):
+        cut_channels(Gated(), HALF, 8)
