@@ -68,10 +68,16 @@ def sensitivity(
     """
     from reports import pick as pick_point
     from search.cli import open_existing
+    from spaces import WHOLE
 
     session = open_existing(study, runs_dir, storage)
     summary = session.summary()
-    students = [point for point in summary.history.points if point.chain is not None]
+    points = summary.history.points
+    if prune is not None:  # What is pruned already cannot be again.
+        points = [
+            one for one in points if not one.chain or one.chain.student.deployed.pruned == WHOLE
+        ]
+    students = [point for point in points if point.chain is not None] or points
     if pick is not None or not students:
         point = pick_point(summary, pick or "accurate")
     else:

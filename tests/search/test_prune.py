@@ -76,6 +76,11 @@ SAME = ["teacher.architecture=resnet8x4", "teacher.width=0.5"]
             "begins with the weights of the teacher, which is another network",
         ),
         (["chain.stages=['adapt','prune']"], "adapt cannot be first"),
+        (
+            ["chain.stages=['prune','adapt']", *SAME],
+            r"^[^\n]*space\.prune\.amount: must not be 0: without prune, adapt cannot be first$",
+        ),
+        (["chain.stages=['prune']", *SAME], "without prune, no stage is left"),
     ],
 )
 def test_what_cannot_be_pruned_is_refused_in_one_line_before_training(
@@ -106,7 +111,8 @@ def test_orders_are_searched_reported_exported_and_retrained(sampler: str, tmp_p
     for point in pruned:
         same = whole if whole.scheme == point.scheme else None
         assert same is None or point.size_bytes < 0.5 * same.size_bytes
-    assert run_here("report", "--study", "tiny", cwd=tmp_path).returncode == 0
+    report = run_here("report", "--study", "tiny", "--show", "grad_cam", cwd=tmp_path)
+    assert report.returncode == 0, report.stderr  # The smallest of the front is a pruned one.
     export = run_here(
         *("export", "--study", "tiny", "--pick", pruned[0].number, "--out", "out"), cwd=tmp_path
     )
@@ -129,6 +135,8 @@ def test_orders_are_searched_reported_exported_and_retrained(sampler: str, tmp_p
     refused = plan_of(pruned[0].number)
     assert refused.returncode == 2
     assert "is pruned already" in refused.stderr + refused.stdout
+    unasked = run_here("sensitivity", "--study", "tiny", "--prune", "0.4", cwd=tmp_path)
+    assert unasked.returncode == 0, unasked.stderr + unasked.stdout
     settings = (*SAME, f"space.prune.shares={shares}")
     overrides = (word for setting in settings for word in ("--set", setting))
     planned = run_here("run", "--study", "tiny.toml", *overrides, "--dry-run", cwd=tmp_path)
