@@ -74,9 +74,9 @@ def sensitivity(
     summary = session.summary()
     points = summary.history.points
     if prune is not None:  # What is pruned already cannot be again.
-        points = [
+        points = tuple(
             one for one in points if not one.chain or one.chain.student.deployed.pruned == WHOLE
-        ]
+        )
     students = [point for point in points if point.chain is not None] or points
     if pick is not None or not students:
         point = pick_point(summary, pick or "accurate")
