@@ -58,7 +58,7 @@ def layers_of(
     trained. Raises InputError where data or weights are not there, or for a point of fp32.
     """
     scheme = scheme_named(point.scheme)
-    if scheme.layout.weight_bits == 32:
+    if scheme.layout.weight_bits == 32 and not scheme.layout.is_sparse:
         raise InputError(
             f"trial {point.trial} is an fp32 file, which has no before and after: name another"
         )

@@ -16,6 +16,7 @@ from onnx import helper
 
 from objectives.runtimes.onnx_constants import Array
 from objectives.runtimes.onnx_session import open_session, session_options
+from objectives.runtimes.onnx_sparse import packed_bytes
 from objectives.runtimes.onnx_template import GraphTemplate
 
 INTEGER_KERNELS = frozenset(
@@ -202,6 +203,9 @@ def layer_bytes(model: onnx.ModelProto, template: GraphTemplate) -> dict[str | N
     found: dict[str | None, int] = dict.fromkeys([*owners.values(), None], 0)
     for tensor in model.graph.initializer:
         found[owners.get(_longest(tensor.name, owners))] += len(tensor.raw_data)
+    for name, size in packed_bytes(model).items():
+        found[owners.get(_longest(name, owners))] += size
+        found[None] -= size
     return found
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 
 from objectives.runtimes.onnx_graph import GraphWriter
 from spaces import DistilfrontError
@@ -122,3 +123,30 @@ def _spread(writer: GraphWriter, kept: NDArray[np.bool_], values: str) -> str:
     index = writer.node("Mul", [number, there], "sparse_index")
     found = writer.node("Gather", [values, index], "sparse_found", axis=0)
     return writer.node("Reshape", [found, made["in_a_row"]], "sparse_weights")
+
+
+def packed_bytes(model: onnx.ModelProto) -> dict[str, int]:
+    """Return what each tensor that a file makes of bits and values takes of both, by its name."""
+    tensors = {one.name: one for one in model.graph.initializer}
+    if "sparse_bits" not in tensors:
+        return {}
+    makers = {output: node for node in model.graph.node for output in node.output}
+    bits = np.unpackbits(numpy_helper.to_array(tensors["sparse_bits"]), bitorder="little")
+    sizes = numpy_helper.to_array(tensors["sparse_sizes"])
+    values = _bytes_behind(makers["sparse_found"].input[0], makers, tensors)
+    found = {}
+    rows = makers["sparse_0"].output
+    made = {node.input[0]: node.output[0] for node in model.graph.node if node.op_type == "Reshape"}
+    for row, part in zip(rows, np.split(bits, np.cumsum(sizes)[:-1]), strict=True):
+        if row in made:
+            found[made[row]] = round(len(part) / 8 + values * int(part.sum()) / int(bits.sum()))
+    return found
+
+
+def _bytes_behind(
+    name: str, makers: Mapping[str, onnx.NodeProto], tensors: Mapping[str, onnx.TensorProto]
+) -> int:
+    """Return the bytes of all constants that a tensor is made of."""
+    if name in tensors:
+        return len(tensors[name].raw_data)
+    return sum(_bytes_behind(one, makers, tensors) for one in makers[name].input)

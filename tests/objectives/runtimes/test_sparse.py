@@ -14,6 +14,7 @@ from objectives import Workbench
 from objectives.costs.study_costs import write_candidates
 from objectives.models import save_weights
 from objectives.models.zeros import zero_smallest, zeros_by_layer
+from objectives.runtimes.onnx_profile import layer_bytes
 from objectives.runtimes.onnx_runtime import OnnxRuntime
 from objectives.runtimes.onnx_sparse import worth_packing
 from objectives.runtimes.onnx_writer import OnnxArtifactWriter
@@ -119,6 +120,22 @@ def test_bytes_are_bits_of_what_is_stored_and_a_bit_a_weight(
     by_hand = (weights - stored) * bits / 8 - weights / 8
     # Nodes and shapes take some; planes of bits have shapes of their own, one in place of many.
     assert by_hand - 2500 - 130 * len(packed) < saved < by_hand + 5000
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_each_layer_is_told_what_it_takes_of_bits_and_values(
+    name: str, writer: OnnxArtifactWriter, templates: Path, tmp_path: Path
+):
+    sparse, dense = both(writer, name, tmp_path)
+    graph = RUNTIME.template(zeroed(RESNET20, 0.7), CLASSES, templates).graph
+    packed, whole = (layer_bytes(onnx.load(path), graph) for path in (sparse, dense))
+    bits = BITS[name.partition("_")[0]]
+    for node, before in whole.items():
+        if node is not None and before > 4096:
+            expected = before * (0.3 + 1 / bits)  # Three tenths stay, and a bit says which.
+            assert packed[node] == pytest.approx(expected, rel=0.15)
+    assert packed[None] < 4096
+    assert sum(packed.values()) == sum(len(one.raw_data) for one in tensors(sparse).values())
 
 
 @pytest.mark.parametrize("name", SPARSE)
