@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.script import run_script
-from objectives.fronts import Outcome, hypervolume
+from objectives.fronts import hypervolume
 from reports import StudySummary, savings
 from search.cli import open_existing
 
@@ -47,8 +47,12 @@ def main() -> None:
     rows: list[tuple[str, Sequence[str]]] = [
         ("students", [str(len(each.history.students)) for each in summaries]),
         ("points", [str(len(each)) for each in scored]),
-        ("training, s", [f"{savings(each).trained_s:.0f}" for each in summaries]),
+        ("training, s", [f"{savings(each.history).trained_s:.0f}" for each in summaries]),
         ("hypervolume", [f"{_volume(first, each):.4f}" for each in scored]),
+        (
+            "hypervolume less pruned students",
+            [f"{_volume(first, whole(each)):.4f}" for each in scored],
+        ),
         ("points of pruned students", [str(sum(one.pruned for one in each)) for each in scored]),
         *_best("bytes", scored, together, lambda one: one.size_bytes),
         *_best("ms", scored, together, lambda one: one.latency_ms),
@@ -70,9 +74,13 @@ def _scored(summary: StudySummary, costs_of: StudySummary) -> list[_Scored]:
     return found
 
 
+def whole(scored: Sequence[_Scored]) -> Sequence[_Scored]:
+    """Return the points of students that are not pruned."""
+    return [one for one in scored if not one.pruned]
+
+
 def _volume(summary: StudySummary, scored: Sequence[_Scored]) -> float:
-    outcomes: Sequence[Outcome] = scored
-    return hypervolume(outcomes, summary.reference, summary.objectives)
+    return hypervolume(scored, summary.reference, summary.objectives)
 
 
 def _best(
