@@ -113,7 +113,7 @@ def _chain(summary: StudySummary, chain: ChainConfig | None) -> list[str]:
         return ["- The teacher itself"]
     kinds = summary.space.order_of(chain.student)
     there = {stage.kind: stage.became for stage in chain.student.stages}
-    lines = [f"- Student: {summary.network_in_words(chain.student.deployed.key)}"]
+    lines = [f"- Student: {summary.network_in_words(chain.student.network.key)}"]
     for kind, told in zip(kinds, words.stages(chain.student, kinds), strict=True):
         title = there.get(kind, STAGES[kind].done)
         lines.append(f"- {title.capitalize()}: {told}")

@@ -170,5 +170,5 @@ def _baseline_title(summary: StudySummary, role: str, point: Point) -> str:
     if point.chain is None:
         return role
     student = point.chain.student
-    network = summary.network_in_words(student.deployed.key)
+    network = summary.network_in_words(student.network.key)
     return f"{network}, {role}: {', '.join(words.stages(student, summary.space.order_of(student)))}"

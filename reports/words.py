@@ -85,7 +85,7 @@ def stages(student: StudentConfig, kinds: Sequence[str]) -> list[str]:
 
 def student(chain: ChainConfig, space: Space) -> str:
     """A student in one line: `mobilenet_v2 x0.5, T 4, alpha 0.3, rank 8 on classifier`."""
-    network = space.network_in_words(chain.student.deployed.key)
+    network = space.network_in_words(chain.student.network.key)
     return ", ".join([network, *stages(chain.student, space.order_of(chain.student))])
 
 

@@ -1,7 +1,7 @@
 """Which network: what costs are made of."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Literal
 
@@ -71,6 +71,13 @@ class Network(Settings):
         if self.width != 1 and not has_width(self.architecture):
             raise InputError(f"{self.architecture} has no width: it must be 1, got {self.width}")
         super().__post_init__()
+
+    def __repr__(self) -> str:
+        """Return what makes it, as a model card has it: nothing of pruning, where there was none."""
+        told = {each.name: getattr(self, each.name) for each in fields(self)}
+        if self.pruned == WHOLE:
+            del told["pruned"]
+        return f"Network({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
     @cached_property
     def key(self) -> str:

@@ -33,7 +33,7 @@ _LOADS = """\
 from objectives.models import build_model
 from peft import PeftModel
 from safetensors.torch import load_file
-from spaces import Network
+from spaces import Network, Pruned
 base = build_model({network}, {classes}); base.load_state_dict(load_file("{base}"))
 model = PeftModel.from_pretrained(base, "adapter").eval()
 """

@@ -138,9 +138,9 @@ class Prune(Views, Stage):
 
     @property
     def in_words(self) -> str:
-        """`50% of channels by l2`, its method, and what is seen where that is another."""
+        """`50% of channels pruned by l2`, its method, and what is seen where that is another."""
         plan = "" if self.shares == EVEN else ", by plan"
         steps = "" if self.steps == 1 else f" in {self.steps} steps"
         by = f" by {self.criterion}" if self.removes == "channels" else ""
-        what = f"{self.amount:.0%} of {self.removes}{by}{plan}{steps}"
+        what = f"{self.amount:.0%} of {self.removes} pruned{by}{plan}{steps}"
         return ", ".join([what, self.method.in_words, *self.views_in_words])

@@ -31,7 +31,8 @@ def test_a_scheme_that_it_cannot_read_is_refused_in_one_line(place: Path) -> Non
     assert said == (
         "openvino cannot write int2_weight_only: quantize.scheme can have fp32, fp16, "
         "int8_weight_only, int8_static, int4_weight_only, w4a8, int8_dynamic, bf16, "
-        "int4_per_tensor, int8_static_per_tensor, w4a8_per_tensor"
+        "int4_per_tensor, int8_static_per_tensor, w4a8_per_tensor, fp32_sparse, fp16_sparse, "
+        "int8_sparse, int4_sparse, int8_static_sparse, w4a8_sparse"
     )
 
 

@@ -19,6 +19,7 @@ from tests.search.searching import study_in
 NAMES = [
     *("kl_to_teacher", "mutual_information", "calibration", "class_accuracy", "grad_cam"),
     "layers",
+    "compressed",
 ]
 
 

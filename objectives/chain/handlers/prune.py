@@ -66,6 +66,8 @@ def _losing_channels(stage: Prune, work: StageWork, draft: Draft, after: AfterEp
     with masked(model, work.calibration) as layers:
         fading = FadingChannels(model, layers, stage, chosen)
         results = train(model, work.run(refresh=fading.refresh), work.ground, draft, after)
+    if results is None:
+        return model, None
     whole = work.network()
     whole.load_state_dict(model.state_dict())
     _cut(whole, stage, work)
