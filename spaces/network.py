@@ -73,7 +73,7 @@ class Network(Settings):
         super().__post_init__()
 
     def __repr__(self) -> str:
-        """Return what makes it, as a model card has it: nothing of pruning, where there was none."""
+        """Return what makes it, as a model card has it: nothing of pruning that was not done."""
         told = {each.name: getattr(self, each.name) for each in fields(self)}
         if self.pruned == WHOLE:
             del told["pruned"]
