@@ -88,7 +88,7 @@ def export(
         with Workbench(setup, session.folder.cache) as workbench:
             student = point.chain.student if point.chain else None
             network = setup.teacher.network if student is None else student.deployed
-            stages = () if student is None else student.stages
+            stages = () if student is None else student.tried
             # What others learned from is no part of this one.
             own = setup.with_teachers_for(() if student is None else student.teachers)
             inputs = study_inputs(own, [network], workbench.data, stages)

@@ -71,7 +71,7 @@ def retrain(
     students = [_longer(recipe.chain.student, epochs, seed) for seed in chosen]
     before = _metrics_beside(config, METRICS)
     setup, networks = recipe.setup, [recipe.chain.student.deployed]
-    stages = recipe.chain.student.stages
+    stages = recipe.chain.student.tried
     teachers = [each.network for each in setup.networks_of_teachers.values()]
     architectures = [each.architecture for each in (*teachers, *networks)]
     # A user's module may have come along with the folder, and the folder from anybody.

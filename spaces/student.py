@@ -89,6 +89,12 @@ class StudentConfig:
         """Whether the teacher is asked in any stage."""
         return any(self.teaching(index).needs_teacher for index in range(len(self.stages)))
 
+    @property
+    def tried(self) -> tuple[Stage, ...]:
+        """Its stages as Space.tried has them: what a later one would begin with says nothing."""
+        first, *later = self.stages
+        return (first, *(stage.after_another for stage in later))
+
     @cached_property
     def deployed(self) -> Network:
         """What its stages leave of its network: the one that is in its files."""
