@@ -37,7 +37,9 @@ class Layout(Settings):
     @property
     def dense(self) -> "Layout":
         """The one that holds the same numbers and stores zeros too."""
-        return self
+        if not hasattr(self, "sparse"):
+            return self
+        return replace(self, sparse=False)  # type: ignore[call-arg]
 
     @property
     def is_sparse(self) -> bool:
@@ -66,11 +68,6 @@ class Float32(Layout):
         return f"{self.kind}{_mark(self.sparse)}"
 
     @property
-    def dense(self) -> Layout:
-        """With all weights stored."""
-        return replace(self, sparse=False)
-
-    @property
     def weight_bits(self) -> int:
         """32."""
         return 32
@@ -89,11 +86,6 @@ class Float16(Layout):
     def key(self) -> str:
         """`fp16`, `fp16s` where it is sparse."""
         return f"{self.kind}{_mark(self.sparse)}"
-
-    @property
-    def dense(self) -> Layout:
-        """With all weights stored."""
-        return replace(self, sparse=False)
 
     @property
     def weight_bits(self) -> int:
@@ -132,11 +124,6 @@ class WeightOnly(Layout):
     def key(self) -> str:
         """`w8`, `w3`; `w4t` with a scale a layer, `w4b32` with one a block; sparse `w4s`."""
         return f"w{self.bits}{_MARKS[self.granularity]}{_mark(self.sparse)}"
-
-    @property
-    def dense(self) -> Layout:
-        """With all weights stored."""
-        return replace(self, sparse=False)
 
     @property
     def weight_bits(self) -> int:
@@ -187,11 +174,6 @@ class Static(Layout):
     def key(self) -> str:
         """`w8a8`, `w4a8`; `w8a8t` with a scale a layer; sparse `w8a8s`."""
         return f"w{self.bits}a8{_MARKS[self.granularity]}{_mark(self.sparse)}"
-
-    @property
-    def dense(self) -> Layout:
-        """With all weights stored."""
-        return replace(self, sparse=False)
 
     @property
     def weight_bits(self) -> int:

@@ -3,7 +3,7 @@
 from torch import nn
 
 from objectives.chain.cache import Draft
-from objectives.chain.handlers.handler import FEW_BITS, WEIGHTS, StageWork, publishing
+from objectives.chain.handlers.handler import WEIGHTS, StageWork, publishing
 from objectives.models import save_weights
 from objectives.seeding import seeded
 from objectives.training import AfterEpoch, adaptation, train
@@ -11,6 +11,10 @@ from spaces import BASE_WEIGHTS, INTEGER_LAYOUTS, Adapt
 
 ADAPTER = "adapter"
 """Folder with the adapter in peft's format."""
+
+_FEW_BITS = 2
+"""Of a weight. With so few most weights are rounded to 0, and activations shrink with them: under
+the statistics of before the network is at chance, and stays there."""
 
 
 class AdaptHandler:
@@ -31,7 +35,7 @@ class AdaptHandler:
         what the adapter belongs to is published with them.
         """
         layout = INTEGER_LAYOUTS.get(stage.trained_for)
-        moves = layout is not None and layout.weight_bits <= FEW_BITS
+        moves = layout is not None and layout.weight_bits <= _FEW_BITS
         adapter, model = adaptation(stage), work.network()
         with seeded("adapter", work.student.seed):
             adapted = adapter.attach(model, work.size)

@@ -48,10 +48,6 @@ from spaces import (
 WEIGHTS = "weights.safetensors"
 """What every stage leaves in its cache entry: the whole network's state dict."""
 
-FEW_BITS = 2
-"""Of a weight. With so few most weights are rounded to 0, and activations shrink with them: under
-the statistics of before the network is at chance, and stays there."""
-
 Kind_contra = TypeVar("Kind_contra", bound=Stage, contravariant=True)
 
 
