@@ -17,7 +17,12 @@ from objectives.models.users_code import (
     users_function,
 )
 from objectives.models.weights import load_weights, loaded_model, save_weights
-from objectives.models.zeros import kept_largest, layers_with_own_weight, zeros_by_layer
+from objectives.models.zeros import (
+    kept_largest,
+    layers_called_once,
+    layers_with_own_weight,
+    zeros_by_layer,
+)
 
 __all__ = [
     "Importance",
@@ -30,6 +35,7 @@ __all__ = [
     "initialised_model",
     "kept_largest",
     "known_models",
+    "layers_called_once",
     "layers_with_own_weight",
     "load_pretrained",
     "load_weights",

@@ -35,7 +35,7 @@ def zeros_by_layer(model: nn.Module, pruned: Pruned, image_size: int) -> dict[st
     """
     if not pruned.weights:
         return {}
-    layers = _called_once(model, image_size)
+    layers = layers_called_once(model, image_size)
     if others := weights_of_layers(pruned.shares).keys() - layers.keys():
         words = ", ".join(sorted(others))
         raise InputError(f"prune.shares names {words}, which has no weights that can be zero")
@@ -59,7 +59,8 @@ def kept_largest(weight: Tensor, zeros: int) -> Tensor:
     return kept.view(weight.shape)
 
 
-def _called_once(model: nn.Module, image_size: int) -> dict[str, nn.Module]:
+def layers_called_once(model: nn.Module, image_size: int) -> dict[str, nn.Module]:
+    """Return those of layers_with_own_weight that run once an image, by name."""
     layers, calls = layers_with_own_weight(model), dict[str, int]()
 
     def look(name: str) -> Any:

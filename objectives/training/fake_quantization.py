@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from objectives.models import layers_with_own_weight, speed_up_small_maps
+from objectives.models import layers_called_once, layers_with_own_weight, speed_up_small_maps
 from objectives.quantization import (
     ActivationGrid,
     Range,
@@ -61,7 +61,9 @@ def layers_rounded(
     """Do what seen_through says with any rounding of weights; gives the layers, by name."""
     if not isinstance(layout, WeightOnly | Static):
         raise DistilfrontError(f"nothing is known of training for the layout {layout.key}")
-    layers, grids = _called_once(model, images)
+    _lay_out(model, images)
+    layers = layers_with_own_weight(model)
+    grids = input_grids(model, layers, images)
     static = isinstance(layout, Static)
     made = {
         name: SeenLayer(layers[name], rounding, grid if static else None, _of(masks, name))
@@ -80,8 +82,9 @@ def masked(
     masks: by name of layer, booleans of its weight's shape, false where that is zero; others, and
     layers as seen_through leaves alone, stay as they are. What is masked has no gradient.
     """
-    layers, once = _called_once(model, images)
-    made = {name: SeenLayer(layers[name], None, None, _of(masks, name)) for name in once}
+    _lay_out(model, images)
+    layers = layers_called_once(model, images.shape[-1])
+    made = {name: SeenLayer(layer, None, None, _of(masks, name)) for name, layer in layers.items()}
     with _patched(made):
         yield made
 
@@ -91,15 +94,10 @@ def _of(masks: Masks, name: str) -> Tensor | None:
     return masks.get(name.removeprefix("base_model.model."))
 
 
-def _called_once(
-    model: nn.Module, images: Tensor
-) -> tuple[dict[str, nn.Module], dict[str, ActivationGrid]]:
-    """Return the layers whose weight can be seen otherwise, and their inputs' grids, by name."""
-    # As training does, which would put other layers in place of those that compute otherwise.
+def _lay_out(model: nn.Module, images: Tensor) -> None:
+    """Lay a network out as training does, which would put other layers in place of its own."""
     speed_up_small_maps(model)
     model.to(images.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    layers = layers_with_own_weight(model)
-    return layers, input_grids(model, layers, images)
 
 
 @contextmanager
