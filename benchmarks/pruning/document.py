@@ -107,7 +107,7 @@ def _effects(study: str, found: Mapping[str, Outcome]) -> str:
 
 
 def _rows(found: Mapping[str, Outcome]) -> Iterator[str]:
-    """Yield a row a way and amount; names are `even 0.5 0` and `even 0.5 0 before`."""
+    """Yield a row a way and amount; names are `even 0.5 0` and `even 0.5 before 0`."""
     yield "| way | amount | seeds | pruned | fine-tuned | int8_static | CPU s |"
     yield "|" + " --- |" * 7
     after: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
@@ -115,7 +115,7 @@ def _rows(found: Mapping[str, Outcome]) -> Iterator[str]:
     for name, outcome in found.items():
         way, *rest = name.split()
         if rest:
-            (before if rest[2:] else after)[way, rest[0]].append(outcome)
+            (before if "before" in rest else after)[way, rest[0]].append(outcome)
     for (way, amount), ones in after.items():
         cells = [
             f"`{way}`",

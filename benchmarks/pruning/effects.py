@@ -75,9 +75,10 @@ def main() -> None:
             for amount in map(float, options.amounts.split(",")):
                 for way in ways:
                     student = _student(space, bench, way, amount, seed, plans)
-                    who = f"{way} {amount:g} {seed}"
-                    _before(bench, journal, teacher, student, space.schemes, f"{who} before")
-                    outcome_of(bench, journal, student, space.schemes, who)
+                    who = f"{way} {amount:g}"
+                    before = f"{who} before {seed}"
+                    _before(bench, journal, teacher, student, space.schemes, before)
+                    outcome_of(bench, journal, student, space.schemes, f"{who} {seed}")
 
 
 class _Plans:

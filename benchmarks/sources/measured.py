@@ -67,7 +67,8 @@ def _known(scale: Scale, row: Row) -> Iterator[Figures]:
     for journal in scale.journals:
         for text in (ROOT / journal).read_text("utf-8").splitlines():
             line = json.loads(text) if text else {}
-            if str(line.get("who", "")).rpartition(" ")[0] == row.known:
+            who = str(line.get("who", ""))
+            if row.known in {who, who.rpartition(" ")[0]}:
                 yield Figures(line["accuracies"][row.scheme])
             elif f"{line.get('network')} {line.get('scheme')}" == row.known:
                 yield Figures(line["accuracy"] / 100, line["bytes"])
