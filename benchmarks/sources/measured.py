@@ -69,7 +69,8 @@ def _known(scale: Scale, row: Row) -> Iterator[Figures]:
             line = json.loads(text) if text else {}
             who = str(line.get("who", ""))
             if row.known in {who, who.rpartition(" ")[0]}:
-                yield Figures(line["accuracies"][row.scheme])
+                # A sparse file holds the numbers that the dense one holds.
+                yield Figures(line["accuracies"][row.scheme.removesuffix("_sparse")])
             elif f"{line.get('network')} {line.get('scheme')}" == row.known:
                 yield Figures(line["accuracy"] / 100, line["bytes"])
 
