@@ -257,7 +257,7 @@ lora_alpha = { low = 1, high = 4, step = 2 }
         "space.network.depth: unknown key: known are architecture, width, stem, image_size",
         "space.network.image_size: must be in [8, 1024], got 2048",
         "space.network.width: resnet18 has no width: it must be 1, got [0.5, 1.0]",
-        "space.prune: unknown table: this chain has network, distill, adapt, quantize",
+        # Of [space.prune] nothing is said: whether there can be one the chain would say.
         "space.quantize: must be a table, got 3",
     ]
 
@@ -489,8 +489,9 @@ def test_a_stored_study_with_what_is_not_known_is_refused() -> None:
     values = least().to_dict()
     values["chain"]["stages"] = ["distill", "melt"]
     values["space"]["melt"] = {"share": [0.5]}
-    with pytest.raises(InputError, match=r"(?s)unknown stage 'melt'.*space\.melt: unknown table"):
+    with pytest.raises(InputError, match="unknown stage 'melt'") as refused:
         parse_stored(values, "stored")
+    assert "unknown table" not in str(refused.value)
 
 
 def test_what_is_settled_at_its_default_is_not_in_the_identity() -> None:
