@@ -69,6 +69,10 @@ class _NoTeachers:
         """Raise AssertionError."""
         raise AssertionError(f"{method} asks {name}, with {views}")
 
+    def weights(self, name: str) -> Path:
+        """Raise AssertionError."""
+        raise AssertionError(f"a stage begins with {name}")
+
     def copy(self, name: str, method: TrainingMethod) -> Sized:
         """Raise AssertionError."""
         raise AssertionError(f"{method} takes {name}")

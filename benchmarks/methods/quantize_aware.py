@@ -111,6 +111,10 @@ class _Itself:
         """Return what tells `method` of it; it sees what the student sees."""
         return AskedTeacher(self.model, self.image_size, method)
 
+    def weights(self, name: str) -> Path:
+        """Raise InputError: nothing begins with it here."""
+        raise InputError(f"a stage begins with {name}, which is not done here")
+
     def copy(self, name: str, method: TrainingMethod) -> Sized:
         """Raise InputError: there is no second network here."""
         raise InputError(f"{method.settings.kind} trains a copy of {name}, which is not done here")
