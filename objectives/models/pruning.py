@@ -76,15 +76,19 @@ def channels_alone(
     One mask for each of `shares`, of that layer's channels alone. `model` stays as it is. Raises
     InputError where it cannot be pruned.
     """
-    names = {module: name for name, module in model.named_modules()}
+    found: list[tuple[str, int, list[list[tuple[Any, list[int]]]]]] = []
     with _pruning(model):
         for each in _groups(model, WHOLE, image_size):
-            masks = []
-            for share in shares:
-                stays = Pruned(share).left(each.layer, each.channels, each.together)
-                read = _read(replace(each, stays=stays).chosen(importance))
-                masks.append({names[layer]: _without(layer, channels) for layer, channels in read})
-            yield each.layer, each.channels, masks
+            stays = [
+                Pruned(share).left(each.layer, each.channels, each.together) for share in shares
+            ]
+            alone = [[*_read(replace(each, stays=one).chosen(importance))] for one in stays]
+            found.append((each.layer, each.channels, alone))
+    # What is done with a mask takes its time, which is not that of the walk.
+    names = {module: name for name, module in model.named_modules()}
+    for layer, channels, alone in found:
+        masks = [{names[reads]: _without(reads, gone) for reads, gone in each} for each in alone]
+        yield layer, channels, masks
 
 
 def _without(layer: Any, channels: Sequence[int]) -> Tensor:

@@ -1,10 +1,12 @@
 """Channels cut out of networks of every family."""
 
+import threading
+
 import pytest
 import torch
 from torch import nn
 
-from objectives.models import build_model, cut_channels, pruning, unread_channels
+from objectives.models import build_model, channels_alone, cut_channels, pruning, unread_channels
 from spaces import InputError, Network, Pruned
 
 HALF = Pruned(0.5)
@@ -125,3 +127,10 @@ def test_a_walk_without_an_end_is_given_up(monkeypatch):
     monkeypatch.setattr(pruning, "_LONGEST_S", 1)
     with pytest.raises(InputError, match="what hangs together is not found in 1 s"):
         cut_channels(Gated(), HALF, 8)
+
+
+def test_what_is_done_with_one_layers_masks_is_not_timed() -> None:
+    layers = channels_alone(shaken(Network("resnet8x4", 0.5)), 32, norms, (0.5,))
+    *_, (mask,) = next(layers)
+    assert all(not reads.all() for reads in mask.values())
+    assert not any(isinstance(each, threading.Timer) for each in threading.enumerate())
