@@ -1,6 +1,6 @@
 """What pruning adds to a recorded table's front, and to what is found of it in as much compute.
 
-    python -m benchmarks.pruning.same_compute benchmarks/tables/cifar10_pruned.parquet [--seeds 20]
+    python -m benchmarks.replay.with_pruning benchmarks/tables/cifar10_pruned.parquet [--seeds 20]
 
 The table's grid has every student with and without the stage `prune`. First, of all that was
 recorded: hypervolume, and the best accuracy at no more than so many bytes or milliseconds, with
