@@ -5,9 +5,10 @@ from objectives.models.build import (
     initialised_model,
     known_models,
 )
+from objectives.models.channel_groups import Importance
 from objectives.models.outputs import in_words
 from objectives.models.pretrained import load_pretrained, pretrained_file
-from objectives.models.pruning import Importance, channels_alone, cut_channels, unread_channels
+from objectives.models.pruning import channels_alone, cut_channels, unread_channels
 from objectives.models.recognised import recognised
 from objectives.models.saving import fit_to_save
 from objectives.models.small_maps import computes_plainly, speed_up_small_maps
