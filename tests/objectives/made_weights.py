@@ -46,6 +46,34 @@ class Attention(nn.Module):
         return self.head(x.mean(1))
 
 
+class AttentionAlone(nn.Module):
+    """Attention between the patches and the classes, and nothing else."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.patch, self.head = nn.Conv2d(3, 16, 8, 8), nn.Linear(16, classes)
+        self.attention = nn.MultiheadAttention(16, 4, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patch(x).flatten(2).transpose(1, 2)
+        return self.head(self.attention(x, x, x, need_weights=False)[0].mean(1))
+
+
+class Shuffled(nn.Module):
+    """Channels change places between two convolutions, the first of which has a hidden layer."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.hidden, self.norm = nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16)
+        self.mixed, self.after = nn.Conv2d(16, 16, 1), nn.Conv2d(16, 8, 1)
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.mixed(torch.relu(self.norm(self.hidden(x))))
+        halves = x.unflatten(1, (2, 8))
+        return self.head(torch.relu(self.after(halves.transpose(1, 2).flatten(1, 2))).mean((2, 3)))
+
+
 class StandardisedConv(nn.Conv2d):
     """Its weight has mean 0 and variance 1 for each output channel (Qiao 2019)."""
 
@@ -108,6 +136,14 @@ def spectral_norm(classes: int) -> nn.Module:
 
 def attention(classes: int) -> nn.Module:
     return Attention(classes)
+
+
+def attention_alone(classes: int) -> nn.Module:
+    return AttentionAlone(classes)
+
+
+def shuffled(classes: int) -> nn.Module:
+    return Shuffled(classes)
 
 
 def cross_attention(classes: int) -> nn.Module:

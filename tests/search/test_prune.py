@@ -8,6 +8,7 @@ import pytest
 from optuna.trial import TrialState
 
 from spaces import InputError
+from tests.objectives import made_weights
 from tests.search.commands_run import run_here
 from tests.search.searching import (
     Command,
@@ -56,6 +57,7 @@ ORDERED = SPACE.format(
     orders='orders = [["distill", "prune", "adapt"], ["prune", "distill", "adapt"]]',
     begins='pretrained = "teacher"',
 )
+ATTENTION = f"{made_weights.__name__}:attention_alone"
 SAME = ["teacher.architecture=resnet8x4", "teacher.width=0.5"]
 
 
@@ -68,8 +70,8 @@ SAME = ["teacher.architecture=resnet8x4", "teacher.width=0.5"]
         (["space.prune.shares=conv1"], "pairs of a layer and a number"),
         (["space.prune.steps=5"], "must be at most the epochs, got 5 beside 2"),
         (
-            ["space.network.architecture=shufflenet_v2_x0_5", "space.network.width=1"],
-            "its channels cannot be pruned",
+            [f"space.network.architecture={ATTENTION}", "space.network.width=1"],
+            "its channels cannot be pruned: heads of attention look at channels by their place",
         ),
         (
             ["chain.stages=['prune','distill','adapt']", "space.prune.amount=0.5"],
