@@ -23,7 +23,7 @@ FAMILIES = [
     Network("resnet18", stem="small"),
     Network("mobilenet_v2", 0.5),
     Network("mobilenet_v3_small"),
-    Network("vgg11_bn", image_size=32),
+    Network("alexnet", image_size=64),
     Network("efficientnet_b0"),
     Network("regnet_x_400mf"),
     Network("squeezenet1_0", image_size=64),
