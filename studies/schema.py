@@ -90,10 +90,6 @@ _BOUNDS_OF = {
 """Keys of [bounds] by the objective that they bound."""
 
 
-_TABLES = ("network", *ChainTable().stages, "quantize")
-"""Of [space], where no chain is named."""
-
-
 class StudyConfig(Table):
     """A study file. What decides results is its identity; the rest may change on resume."""
 
@@ -161,7 +157,8 @@ class StudyConfig(Table):
         # Whatever is wrong itself is missing here, and has its own fault.
         chain, data = info.data.get("chain", ChainTable()), info.data.get("data")
         if "chain" not in info.data:  # Which other tables there can be nobody knows.
-            values = {name: values[name] for name in _TABLES if name in values}
+            tables = ("network", *chain.stages, "quantize")
+            values = {name: values[name] for name in tables if name in values}
         table, faults = read_space(
             values, chain.stages, data.image_size if data else 32, chain.orders
         )
