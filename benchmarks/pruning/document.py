@@ -31,7 +31,9 @@ stands in [study_file.md](study_file.md), how it works in [how_it_works.md](how_
 - `removes = "weights"` leaves zeros. A dense file is as long and as slow with them; a scheme that
   stores zeros sparse is shorter and, loaded, as slow. See [schemes.md](schemes.md).
 - `shares` is a plan by which layers lose alike in accuracy:
-  `python -m search.sensitivity --study NAME --prune 0.5` measures and prints it."""
+  `python -m search.sensitivity --study NAME --prune 0.5` measures and prints it.
+- Whether a front is higher with pruning, in as much compute, and where:
+  [with_pruning.md](../benchmarks/replay/with_pruning.md)."""
 
 _EFFECTS = """\
 Accuracy on 10,000 test images in percent, of the float file, right after pruning and after
