@@ -1,14 +1,12 @@
 """Which channels can go from a network that cannot lose channels everywhere."""
 
-import copy
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
@@ -19,16 +17,21 @@ from objectives.models.channel_groups import (
     channel_group,
     first_channels,
     graph_of,
+    groups_of,
     last_layer,
-    readers,
-    without,
 )
-from spaces import Pruned
+from objectives.models.channel_removal import (
+    ChannelRemoval,
+    drawn,
+    drawn_image,
+    random_channels,
+    without_norms,
+)
+from objectives.models.structure import structure_of
+from spaces import InputError, Pruned
 
 _TRIED = Pruned(0.4)
 """Which a copy loses: of most layers an odd number."""
-_ALIKE = 1e-9
-"""Of the largest output, in float64: two sums of the same numbers differ by less."""
 _LONGEST = 2_000_000
 """Walk along what hangs on a channel, in channels seen; a DenseNet-121 needs a third of it."""
 _STEP = 500
@@ -44,7 +47,8 @@ _OTHERS = "without some of them it computes something else, by a norm over them 
 class Prunable:
     """Which layers can lose channels, and why others cannot."""
 
-    layers: Sequence[str]
+    layers: Sequence[str] | None
+    """None: all, together."""
     whole: Mapping[str, str]
     """What stands in the way, by name of a layer that keeps all its channels."""
 
@@ -57,43 +61,63 @@ class Prunable:
         return "; ".join(f"{cause} ({_counted(layers)})" for cause, layers in causes.items())
 
 
-def has_attention(model: nn.Module) -> bool:
-    """Say whether a network has heads, whose channels are told apart by their place."""
-    return any(map(_is_attention, model.modules()))
+_KNOWN: dict[tuple[bytes, int], Prunable] = {}
+"""By structure and image size: every build of a pruned network asks."""
 
 
 def prunable_of(model: nn.Module, image_size: int) -> Prunable:
-    """Return which channels can go by themselves: without them it computes what it did.
+    """Return which layers can lose channels; all, or those that can by themselves.
 
-    What attention has, and what a parameter has that is no layer's, stays whole. The rest is tried
-    on a copy whose weights are drawn from a fixed seed, so the answer depends on no weight: zeros
+    Neither weights nor amounts decide: it is tried on a copy whose weights are drawn from a fixed
+    seed, and once a process for networks that differ in weights alone. Raises TimeoutError where
+    torch-pruning's walk finds no end.
+    """
+    structure = structure_of(model)
+    if structure is None:
+        return _tried_prunable(model, image_size)
+    known = _KNOWN.get((structure, image_size))
+    if known is None:
+        known = _KNOWN[structure, image_size] = _tried_prunable(model, image_size)
+    return known
+
+
+def _tried_prunable(model: nn.Module, image_size: int) -> Prunable:
+    if _goes_everywhere(model, image_size):
+        return Prunable(None, {})
+    return _by_themselves(model, image_size)
+
+
+def _goes_everywhere(model: nn.Module, image_size: int) -> bool:
+    """Say whether every layer can lose channels: without them the network computes what it did.
+
+    But for norms over channels, which are left out here: they scale by what is left.
+    """
+    if any(map(_is_attention, model.modules())):
+        return False
+    tried, image = drawn(model), drawn_image(image_size)
+    try:
+        found = list(groups_of(tried, _TRIED, image_size))
+        with without_norms(tried):
+            return not ChannelRemoval(tried, image, found).changes(found)
+    except (InputError, TimeoutError):
+        raise
+    except Exception:  # noqa: BLE001 - whatever is raised of shapes that do not fit
+        return False
+
+
+def _by_themselves(model: nn.Module, image_size: int) -> Prunable:
+    """Return which channels can go while others stay: without them it computes what it did.
+
+    What attention has, and what a parameter has that is no layer's, stays whole. Of the rest, zeros
     in place of what reads some channels, and the same channels gone, must give the same outputs.
     """
-    tried = _drawn(model)
-    image = torch.randn(1, 3, image_size, image_size, dtype=torch.float64, generator=_generator())
+    tried, image = drawn(model), drawn_image(image_size)
     with _noting_attention(tried) as results:
         graph = graph_of(tried, image, plain=True)
     found, whole = _candidates(tried, graph, last_layer(tried, image), results)
-    for layer in _changing(tried, graph, image, found):
+    for layer in _changing(tried, image, found):
         whole[layer] = _OTHERS
     return Prunable([each.layer for each in found if each.layer not in whole], whole)
-
-
-def undo_of(modules: Iterable[nn.Module]) -> Callable[[], None]:
-    """Return what gives modules back what they have now: pruning puts other parameters in place."""
-    before = [(one, {name: _kept(name, of) for name, of in vars(one).items()}) for one in modules]
-
-    def undo() -> None:
-        for one, values in before:
-            vars(one).update({name: _kept(name, of) for name, of in values.items()})
-
-    return undo
-
-
-def _kept(name: str, value: Any) -> Any:
-    # Dictionaries of hooks stay the same ones: who registered a hook holds on to them.
-    changes = isinstance(value, list) or name in {"_parameters", "_buffers"}
-    return copy.copy(value) if changes else value
 
 
 @contextmanager
@@ -204,7 +228,7 @@ def _tried(each: ChannelGroup) -> ChannelGroup:
     Raises _KeptWholeError of others.
     """
     try:
-        choices = [each.chosen(importance) for importance in (_random, first_channels)]
+        choices = [each.chosen(importance) for importance in (random_channels, first_channels)]
     except Exception as error:
         raise _KeptWholeError(_OTHERS) from error
     sizes = [[(dep.target, dep.handler, len(gone)) for dep, gone in one] for one in choices]
@@ -213,69 +237,18 @@ def _tried(each: ChannelGroup) -> ChannelGroup:
     return each
 
 
-def _changing(
-    model: nn.Module, graph: Any, image: Tensor, found: Sequence[ChannelGroup]
-) -> Iterator[str]:
+def _changing(model: nn.Module, image: Tensor, found: Sequence[ChannelGroup]) -> Iterator[str]:
     """Yield layers without some of whose channels, which nothing reads, outputs are others."""
-    chosen = {each.layer: list(each.chosen(_random)[0].idxs) for each in found}
-    with torch.no_grad():
-        for each in found:
-            for layer, channels in readers(each.of(chosen[each.layer])):
-                layer.weight.mul_(without(layer, channels))
-        expected = model(image)
-
-    undo = undo_of([*model.modules(), *_operations(graph)])
-
-    def changes(groups: Sequence[ChannelGroup]) -> bool:
-        try:
-            for each in groups:
-                each.of(chosen[each.layer]).prune(record_history=False)
-            with torch.no_grad():
-                apart = float((model(image) - expected).abs().max())
-        except Exception:  # noqa: BLE001 - whatever is raised of shapes that do not fit
-            return True
-        finally:
-            undo()
-        return not apart <= _ALIKE * float(expected.abs().max())
-
-    if not changes(found):
+    removal = ChannelRemoval(model, image, found)
+    if not removal.changes(found):
         return
-    stays = [each for each in found if not changes([each])]
+    stays = [each for each in found if not removal.changes([each])]
     # Two that hang together in a way that the graph does not show.
-    together: list[ChannelGroup] = stays if not changes(stays) else []
+    together: list[ChannelGroup] = stays if not removal.changes(stays) else []
     for each in [] if together else stays:
-        if not changes([*together, each]):
+        if not removal.changes([*together, each]):
             together.append(each)
     yield from (each.layer for each in found if each not in together)
-
-
-def _operations(graph: Any) -> list[nn.Module]:
-    """Return what of a graph is no layer: it counts channels along as they go."""
-    return [each for each in graph.module2node if isinstance(each, nn.Module)]
-
-
-def _random(group: Any) -> Tensor:
-    return torch.rand(len(group[0].idxs), generator=_generator())
-
-
-def _drawn(model: nn.Module) -> nn.Module:
-    """Return a copy in float64 that evaluates, whose parameters and statistics are drawn anew."""
-    drawn = copy.deepcopy(model).cpu().double().eval()
-    generator = _generator()
-    with torch.no_grad():
-        for each in drawn.parameters():
-            if each.ndim > 1:
-                each.normal_(0, max(1, each[0].numel()) ** -0.5, generator=generator)
-            else:
-                each.uniform_(0.5, 1.5, generator=generator)
-        for name, buffer in drawn.named_buffers():
-            if name.endswith(("running_mean", "running_var")):
-                buffer.uniform_(0.5, 1.5, generator=generator)
-    return drawn
-
-
-def _generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
 
 
 def _is_attention(module: nn.Module) -> bool:

@@ -18,11 +18,8 @@ from objectives.models.channel_groups import (
     readers,
     without,
 )
-from objectives.models.prunable import has_attention, prunable_of, undo_of
+from objectives.models.prunable import prunable_of
 from spaces import WHOLE, InputError, Pruned, weights_of_layers
-
-_HALF = Pruned(0.5)
-"""Says whether channels can go everywhere, where no amount is known yet."""
 
 
 def cut_channels(
@@ -37,12 +34,7 @@ def cut_channels(
     plan names a layer whose channels cannot.
     """
     with _pruning(model):
-        undo = undo_of(model.modules())
-        everywhere = _lost_everywhere(model, pruned, image_size)
-        if everywhere and importance is first_channels:
-            return
-        undo()
-        for each in _groups(model, pruned, image_size, everywhere):
+        for each in _groups(model, pruned, image_size):
             each.chosen(importance).prune()
         _run(model, image_size)
 
@@ -59,8 +51,7 @@ def unread_channels(
     masks: dict[str, Tensor] = {}
     names = {module: name for name, module in model.named_modules()}
     with _pruning(model):
-        everywhere = _can_lose_everywhere(model, pruned, image_size)
-        for each in _groups(model, pruned, image_size, everywhere):
+        for each in _groups(model, pruned, image_size):
             for layer, channels in readers(each.chosen(importance, share)):
                 own = without(layer, channels)
                 masks[names[layer]] = masks[names[layer]] & own if names[layer] in masks else own
@@ -77,8 +68,7 @@ def channels_alone(
     """
     found: list[tuple[ChannelGroup, list[list[tuple[Any, list[int]]]]]] = []
     with _pruning(model):
-        everywhere = _can_lose_everywhere(model, _HALF, image_size)
-        for each in _groups(model, WHOLE, image_size, everywhere):
+        for each in _groups(model, WHOLE, image_size):
             stays = [
                 Pruned(share).left(each.layer, each.channels, each.together) for share in shares
             ]
@@ -91,51 +81,21 @@ def channels_alone(
         yield each.layer, each.channels, masks
 
 
-def _groups(
-    model: nn.Module, pruned: Pruned, image_size: int, everywhere: bool
-) -> Iterator[ChannelGroup]:
+def _groups(model: nn.Module, pruned: Pruned, image_size: int) -> Iterator[ChannelGroup]:
     """Yield what can go, layer by layer; each may be pruned before the next."""
-    layers = None if everywhere else _prunable_layers(model, pruned, image_size)
+    layers = _prunable_layers(model, pruned, image_size)
     return groups_of(model, pruned, image_size, layers)
 
 
-def _can_lose_everywhere(model: nn.Module, pruned: Pruned, image_size: int) -> bool:
-    undo = undo_of(model.modules())
-    everywhere = _lost_everywhere(model, pruned, image_size)
-    undo()
-    return everywhere
-
-
-def _lost_everywhere(model: nn.Module, pruned: Pruned, image_size: int) -> bool:
-    """Take the first channels out of every layer; say whether that can be and what is left runs.
-
-    It runs without others if it does without these: that is a matter of shapes.
-    """
-    if has_attention(model):
-        return False
-    try:
-        for each in groups_of(model, pruned, image_size):
-            chosen = each.chosen(first_channels)
-            if len(chosen[0].idxs) != each.goes():
-                return False  # Channels hang on others of their layer: how many, each choice says.
-            chosen.prune()
-        _run(model, image_size)
-    except (InputError, TimeoutError):
-        raise
-    except Exception:  # noqa: BLE001 - whatever is raised of shapes that do not fit
-        return False
-    return True
-
-
-def _prunable_layers(model: nn.Module, pruned: Pruned, image_size: int) -> Sequence[str]:
-    """Return which layers lead channels that can go, where not all can. Raises InputError."""
+def _prunable_layers(model: nn.Module, pruned: Pruned, image_size: int) -> Sequence[str] | None:
+    """Return which layers lead channels that can go; None: all do. Raises InputError."""
     prunable = prunable_of(model, image_size)
     for layer in weights_of_layers(pruned.shares):
         if layer in prunable.whole:
             raise InputError(
                 f"prune.shares names {layer}, whose channels all stay: {prunable.whole[layer]}"
             )
-    if not prunable.layers:
+    if prunable.layers is not None and not prunable.layers:
         raise InputError(f"its channels cannot be pruned: {prunable.hindrances}")
     return prunable.layers
 

@@ -9,8 +9,10 @@ from torch import nn
 from objectives.models import (
     build_model,
     channel_groups,
+    channel_removal,
     channels_alone,
     cut_channels,
+    prunable,
     unread_channels,
 )
 from spaces import InputError, Network, Pruned
@@ -37,7 +39,15 @@ def made(function):
     return Network(f"{function.__module__}:{function.__name__}", image_size=32)
 
 
-PARTLY = [made(made_weights.vit), made(made_weights.attention), made(made_weights.shuffled)]
+PARTLY = [
+    made(function)
+    for function in (
+        made_weights.vit,
+        made_weights.attention,
+        made_weights.shuffled,
+        made_weights.shuffled_anyhow,
+    )
+]
 """Heads of attention, parameters of no layer, channels that are shuffled."""
 
 
@@ -126,6 +136,32 @@ def test_a_plan_that_names_a_layer_that_stays_whole_is_refused():
     plan = Pruned(0.5, shares=f"encoder.layers.encoder_layer_0.mlp.0=1 {layer}=0.5")
     with pytest.raises(InputError, match=rf"names {layer}, whose channels all stay: heads of"):
         cut_channels(build_model(network, 10), plan, 32)
+
+
+def test_what_can_go_is_tried_once_for_networks_that_differ_in_weights(monkeypatch):
+    network, tried = made(made_weights.shuffled), []
+
+    def tries(model):
+        tried.append(model)
+        return channel_removal.drawn(model)
+
+    monkeypatch.setattr(prunable, "_KNOWN", {})
+    monkeypatch.setattr(prunable, "drawn", tries)
+    for most in (HALF, Pruned(0.3)):
+        cut_channels(shaken(network), most, 32, norms)
+    once = len(tried)
+    other = build_model(network, 10)
+    other.hidden.stride = (2, 2)
+    cut_channels(other, HALF, 32)
+    assert len(tried) == 2 * once
+
+
+@pytest.mark.parametrize("function", [made_weights.convnext, made_weights.two_heads])
+def test_norms_over_channels_and_tensors_of_its_own_keep_no_channel(function):
+    model = build_model(made(function), 10)
+    whole = sum(each.numel() for each in model.parameters())
+    cut_channels(model, HALF, 32, norms)
+    assert sum(each.numel() for each in model.parameters()) < 0.6 * whole
 
 
 def test_a_plan_that_names_no_layer_of_the_network_is_refused():
