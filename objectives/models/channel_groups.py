@@ -49,7 +49,10 @@ class ChannelGroup:
         gone = self.goes(share) // self.together
         scores = importance(self.group) if gone else torch.zeros(self.channels)
         if scores is None:
-            raise InputError(f"nothing tells the channels of {self.layer} apart")
+            raise InputError(
+                f"the criterion says nothing of the channels of {self.layer}: batch_norm is for "
+                "those that have a batch norm"
+            )
         scores = scores.detach().cpu().masked_fill(self._unread(), -1.0)
         order = scores.view(self.together, part).mean(0).argsort(stable=True)[:gone]
         at = [start + int(one) for start in range(0, self.channels, part) for one in order]

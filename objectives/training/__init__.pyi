@@ -25,6 +25,7 @@ from .methods import training_method as training_method
 from .pruning import FadingChannels as FadingChannels
 from .pruning import FadingWeights as FadingWeights
 from .pruning import channel_importance as channel_importance
+from .pruning import check_criterion as check_criterion
 from .pruning import prune_at_once as prune_at_once
 from .pruning import zeros_of as zeros_of
 from .pruning_scan import losses_of_channels as losses_of_channels

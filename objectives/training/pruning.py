@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from objectives.data import resized
-from objectives.models import Importance, cut_channels, kept_largest
+from objectives.models import Importance, cut_channels, kept_largest, unread_channels
 from objectives.seeding import generator
 from objectives.training.fake_quantization import Masks, SeenLayer, masked
 from objectives.training.loop import TrainingGround
@@ -39,6 +39,15 @@ def channel_importance(
     else:
         raise UnknownNameError("criterion", stage.criterion, ("l1", "l2", "batch_norm", "taylor"))
     return made
+
+
+def check_criterion(stage: Prune, model: nn.Module, image_size: int) -> None:
+    """Raise InputError where `stage.criterion` says nothing of channels that are to go."""
+    if stage.removes != "channels" or stage.criterion != "batch_norm":
+        return  # The others ask weights, which every layer has.
+    from torch_pruning.pruner.importance import BNScaleImportance
+
+    unread_channels(model, stage.pruned, image_size, BNScaleImportance(), 1.0)
 
 
 def _take_gradients(

@@ -48,7 +48,13 @@ class Prune(Views, Stage):
 
     removes: Removes = setting(
         "channels",
-        Setting("what it removes", Word(get_args(Removes)), decides_costs=True, tells_family=True),
+        Setting(
+            "what it removes",
+            Word(get_args(Removes)),
+            tried=True,
+            decides_costs=True,
+            tells_family=True,
+        ),
     )
     """`channels`: of every layer, with all that hangs on them, so that what is left is a smaller
     network. `weights`: they become zero and stay it; a file is no smaller and no faster for it, but
@@ -67,7 +73,7 @@ class Prune(Views, Stage):
     """Share of every layer's channels or weights that goes. The output layer keeps its classes."""
     criterion: Criterion = setting(
         "l2",
-        Setting("criterion", Word(get_args(Criterion)), applies=_of("channels")),
+        Setting("criterion", Word(get_args(Criterion)), applies=_of("channels"), tried=True),
     )
     """By what channels are important: the norm of their weights, `l1` (Li et al. 2017) or `l2`;
     their batch norm's scale (Liu et al. 2017); `taylor`, by how much the loss would change
@@ -120,11 +126,14 @@ class Prune(Views, Stage):
 
     def leaves_of(self, network: Network) -> Network:
         """Return the network without the channels that go, or with the weights that are zero."""
+        return replace(network, pruned=self.pruned)
+
+    @property
+    def pruned(self) -> Pruned:
+        """What is left of a network's layers."""
         if self.removes == "weights":
-            pruned = Pruned(weights=self.amount, shares=self.shares)
-        else:
-            pruned = Pruned(self.amount, self.multiple, self.shares)
-        return replace(network, pruned=pruned)
+            return Pruned(weights=self.amount, shares=self.shares)
+        return Pruned(self.amount, self.multiple, self.shares)
 
     @property
     def teaching(self) -> Method:

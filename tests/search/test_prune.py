@@ -58,6 +58,7 @@ ORDERED = SPACE.format(
     begins='pretrained = "teacher"',
 )
 ATTENTION = f"{made_weights.__name__}:attention_alone"
+WITHOUT_NORMS = f"{made_weights.__name__}:shuffled"
 SAME = ["teacher.architecture=resnet8x4", "teacher.width=0.5"]
 
 
@@ -72,6 +73,14 @@ SAME = ["teacher.architecture=resnet8x4", "teacher.width=0.5"]
         (
             [f"space.network.architecture={ATTENTION}", "space.network.width=1"],
             "its channels cannot be pruned: heads of attention look at channels by their place",
+        ),
+        (
+            [
+                f"space.network.architecture={WITHOUT_NORMS}",
+                "space.network.width=1",
+                "space.prune.criterion=['batch_norm','l2']",
+            ],
+            "the criterion says nothing of the channels of after: batch_norm is for those",
         ),
         (
             ["chain.stages=['prune','distill','adapt']", "space.prune.amount=0.5"],

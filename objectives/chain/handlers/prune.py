@@ -12,6 +12,7 @@ from objectives.training import (
     FadingWeights,
     Masks,
     channel_importance,
+    check_criterion,
     masked,
     prune_at_once,
     train,
@@ -26,6 +27,10 @@ class PruneHandler:
 
     code_version = 1
     libraries = ("torch-pruning",)
+
+    def check(self, stage: Prune, model: nn.Module, image_size: int) -> None:
+        """Raise InputError where the criterion says nothing of channels that are to go."""
+        check_criterion(stage, model, image_size)
 
     def build(self, stage: Prune, work: StageWork, draft: Draft, after: AfterEpoch) -> bool:
         """Prune the parent's weights, and train what is left.
