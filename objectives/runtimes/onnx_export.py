@@ -36,7 +36,7 @@ OPSET = 21
 IR_VERSION = 10
 """The oldest file format that has this opset."""
 
-_CODE_VERSION = 3
+_CODE_VERSION = 4
 """Raised when templates that older code made must not be used any more."""
 
 

@@ -25,7 +25,7 @@ Trained = tuple[nn.Module, list[EpochResult] | None]
 class PruneHandler:
     """A StageHandler of Prune."""
 
-    code_version = 1
+    code_version = 2
     libraries = ("torch-pruning",)
 
     def check(self, stage: Prune, model: nn.Module, image_size: int) -> None:
