@@ -4,7 +4,7 @@ import math
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -32,7 +32,7 @@ from search.cli import (
 
 if TYPE_CHECKING:
     from search.cli import Session
-    from search.workers import WorkerExit
+    from search.workers import Launcher, WorkerExit
 
 
 @with_examples(
@@ -59,6 +59,18 @@ def run(
     timeout: TimeoutOption = None,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes that run trials on this machine.")
+    ] = None,
+    launcher: Annotated[
+        Literal["local", "ray"],
+        typer.Option(
+            "--launcher", help="Where workers run: here, or where a Ray cluster has room."
+        ),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address", help="Of the Ray cluster: auto, or ray://HOST:10001.", metavar="URL"
+        ),
     ] = None,
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
@@ -102,6 +114,7 @@ def run(
         *(overrides or []),
         *(f"{key}={value}" for key, value in named.items() if value is not None),
     ]
+    _check_launcher(launcher, address, storage)
     until_s = math.inf if timeout is None else time.monotonic() + parse_duration_s(timeout)
     if dry_run:
         _show_plan(study, settings, trust_modules=trust_modules)
@@ -115,12 +128,25 @@ def run(
             highlight=False,
         )
     interrupted = not session.is_finished() and _search(
-        session, study, settings, runs_dir, storage, until_s
+        session, launcher, address, runs_dir, storage, until_s
     )
     _show(session, interrupted=interrupted)
     if interrupted:
         sys.exit(EXIT_INTERRUPTED)
     _fail_if_all_failed(session)
+
+
+def _check_launcher(launcher: str, address: str | None, storage: str | None) -> None:
+    """Raise InputError for what does not go together."""
+    from spaces import InputError
+
+    if launcher == "local" and address is not None:
+        raise InputError("--address is of a Ray cluster: it goes with --launcher ray")
+    if address is not None and (storage is None or storage.startswith("sqlite")):
+        raise InputError(
+            "workers on several machines need a database that all of them reach: "
+            "give --storage postgresql://… or mysql://…"
+        )
 
 
 def _show_plan(study: str, settings: list[str], *, trust_modules: bool) -> None:
@@ -142,8 +168,8 @@ def _show_plan(study: str, settings: list[str], *, trust_modules: bool) -> None:
 
 def _search(
     session: "Session",
-    study: str,
-    settings: list[str],
+    launcher: str,
+    address: str | None,
     runs_dir: Path,
     storage: str | None,
     until_s: float,
@@ -153,20 +179,30 @@ def _search(
     until_s: time.monotonic() after which they are asked to stop, and later made to.
     """
     from search.cli import Watch
-    from search.workers import Supervisor
 
-    # Whoever is here has said so already, and workers have no terminal to ask on.
-    arguments = ["--study", study, "--runs-dir", str(runs_dir), "--trust-modules"]
-    arguments += [] if storage is None else ["--storage", storage]
-    for setting in settings:
-        arguments += ["--set", setting]
-    supervisor = Supervisor(arguments, session.config.workers, session.folder.path / "logs")
+    workers = _launched(session, launcher, address, runs_dir, storage)
     with session.progress_view() as view:
-        watch = Watch(supervisor, view, until_s)
+        watch = Watch(workers, view, until_s)
         watch.run(session.refresh_dashboard)
     if watch.failed and watch.interrupts < 2:
         _tell_failure(session, watch.failed)
     return watch.interrupts > 0
+
+
+def _launched(
+    session: "Session", launcher: str, address: str | None, runs_dir: Path, storage: str | None
+) -> "Launcher":
+    """Start the workers, here or where `launcher` says."""
+    from search.workers import LocalLauncher, Needs, RayLauncher
+
+    config, logs = session.config, session.folder.path / "logs"
+    # Whoever is here has said so already, and workers have no terminal to ask on.
+    arguments = ["--study", config.name, "--runs-dir", str(runs_dir.absolute()), "--trust-modules"]
+    arguments += [] if storage is None else ["--storage", storage]
+    if launcher == "local":
+        return LocalLauncher(arguments, config.workers, logs)
+    needs = Needs(cpus=config.runtime.threads, gpus=int(config.runtime.device == "cuda"))
+    return RayLauncher(arguments, config.workers, logs.absolute(), needs, address or "")
 
 
 def _fail_if_all_failed(session: "Session") -> None:

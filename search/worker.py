@@ -10,6 +10,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -20,9 +21,7 @@ from search.cli import (
     EXIT_PASSING,
     RUNS_DIR,
     RunsDirOption,
-    SetOption,
     StorageOption,
-    StudyOption,
     TrustOption,
     make_app,
     run_app,
@@ -32,14 +31,13 @@ from spaces import DistilfrontError
 
 
 def worker(
-    study: StudyOption,
+    study: Annotated[str, typer.Option("--study", help="Its name in the storage.")],
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
-    overrides: SetOption = None,
     trust_modules: TrustOption = False,
     index: Annotated[int, typer.Option("--index", help="This worker's number, from 0.")] = 0,
 ) -> None:
-    """Run trials of a study until enough have ended."""
+    """Run trials of a study, as the storage has it, until enough have ended."""
     emit = _event_pipe()
     stop_signal = StopSignal()
     stop_signal.watch_stdin()
@@ -47,12 +45,12 @@ def worker(
     warnings.simplefilter("default")
 
     # The imports take seconds; the stop_signal is watched before them.
-    from search.cli import load_told
+    from search.cli import allow_modules_of
     from search.workers import ReleasedError, fault_in_words, may_pass, work
 
+    allow = partial(allow_modules_of, trusted=trust_modules)
     try:
-        load_told(study, overrides or [], trust_modules=trust_modules)
-        work(study, overrides or [], runs_dir, storage, index, stop_signal, emit)
+        work(study, runs_dir, storage, index, stop_signal, emit, allow)
     except ReleasedError:
         sys.exit(EXIT_INTERRUPTED)
     except DistilfrontError:

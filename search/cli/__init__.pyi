@@ -34,6 +34,7 @@ from .recipe import Recipe as Recipe
 from .recipe import read_recipe as read_recipe
 from .report_files import write_study_report as write_study_report
 from .session import Session as Session
+from .session import allow_modules_of as allow_modules_of
 from .session import command_console as command_console
 from .session import load_told as load_told
 from .session import open_existing as open_existing

@@ -130,8 +130,7 @@ class Session:
 
     def allow_modules(self, *, trusted: bool) -> None:
         """Let the modules of a stored study be imported, or raise InputError."""
-        name = f"study {self.config.name!r}"
-        allow_modules(self.config.users_functions, self.config.modules, name, trusted=trusted)
+        allow_modules_of(self.config, trusted=trusted)
 
     def refresh_dashboard(self, *, now: bool = False) -> None:
         """Draw the study's figures for the dashboard, not too often and only if there is news."""
@@ -153,6 +152,11 @@ class Session:
         if StudyAttr.COSTS in self.study.user_attrs and news != self._drawn:
             self._drawn = news
             save_study_figures(self.study, self.summary())
+
+
+def allow_modules_of(config: StudyConfig, *, trusted: bool) -> None:
+    """Let the modules of a stored study be imported, or raise InputError."""
+    allow_modules(config.users_functions, config.modules, f"study {config.name!r}", trusted=trusted)
 
 
 def storage_target(folder: StudyFolder, storage: str | None) -> str | Path:

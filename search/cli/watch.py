@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from search.cli.options import EXIT_INTERRUPTED
 from search.cli.progress import ProgressView
-from search.workers import Supervisor, TrialBegan, WorkerEvent, WorkerExit
+from search.workers import Launcher, TrialBegan, WorkerEvent, WorkerExit
 
 _DEATHS = 3
 """Workers that may die in one place before they have begun a trial."""
@@ -20,7 +20,7 @@ _GRACE_S = 300.0
 class Watch:
     """What one command does while its workers run."""
 
-    supervisor: Supervisor
+    launcher: Launcher
     view: ProgressView
     until_s: float
     """time.monotonic() after which workers are asked to stop, and later made to."""
@@ -34,9 +34,9 @@ class Watch:
 
     def run(self, between: Callable[[], None]) -> None:
         """Return when no worker is left; `between` is called often."""
-        while self.supervisor.running:
+        while self.launcher.running:
             try:
-                item = self.supervisor.take()
+                item = self.launcher.take()
                 if isinstance(item, WorkerEvent):
                     self.view.take(item.worker, item.event)
                     if isinstance(item.event, TrialBegan):
@@ -54,11 +54,15 @@ class Watch:
         may_go = (self.interrupts or self._is_late) and item.code < 0
         if may_go or item.code in {0, EXIT_INTERRUPTED}:
             return
+        if item.is_place_gone:
+            self.view.say(f"worker {item.worker} is gone with its machine; it starts elsewhere")
+            self.launcher.start(item.worker)
+            return
         self._idle_deaths[item.worker] += item.code < 0
         # Deaths of one trial the claims count, so this comes to an end.
         if item.code < 0 and self._idle_deaths[item.worker] < _DEATHS:
             self.view.say(f"{death_of(item)}; another takes its place")
-            self.supervisor.start(item.worker)
+            self.launcher.start(item.worker)
         else:
             self.failed.append(item)
 
@@ -66,23 +70,23 @@ class Watch:
         late_s = time.monotonic() - self.until_s
         if late_s >= 0 and not self._is_late:
             self._is_late = True
-            self.supervisor.ask_to_stop()
+            self.launcher.ask_to_stop()
             self.view.notice("the time is over: stopping after the current epoch")
         if late_s >= _GRACE_S and not self._is_ended:
             self._is_ended = True
             self.view.say(f"no epoch ended within {_GRACE_S / 60:g} minutes: stopped at once")
-            self.supervisor.kill()
+            self.launcher.kill()
 
     def _interrupt(self) -> None:
         self.interrupts += 1
         if self.interrupts == 1:
-            self.supervisor.ask_to_stop()
+            self.launcher.ask_to_stop()
             self.view.notice(
                 "stopping after the current epoch; Ctrl-C again stops at once "
                 "(nothing finished is lost either way)"
             )
         else:
-            self.supervisor.kill()
+            self.launcher.kill()
 
 
 def death_of(item: WorkerExit) -> str:

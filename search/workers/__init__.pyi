@@ -17,9 +17,10 @@ from .events import to_line as to_line
 from .faults import fault_in_words as fault_in_words
 from .faults import is_of_the_machine as is_of_the_machine
 from .faults import may_pass as may_pass
-from .launch import Supervisor as Supervisor
-from .launch import WorkerEvent as WorkerEvent
-from .launch import WorkerExit as WorkerExit
+from .launch import Launcher as Launcher
+from .launch import LocalLauncher as LocalLauncher
+from .ray_launcher import Needs as Needs
+from .ray_launcher import RayLauncher as RayLauncher
 from .repeats import Doubts as Doubts
 from .repeats import Repeat as Repeat
 from .repeats import seconds_of as seconds_of
@@ -28,4 +29,6 @@ from .run_trials import Bench as Bench
 from .run_trials import Worker as Worker
 from .stop_signal import StopSignal as StopSignal
 from .test_scores import trained as trained
+from .worker_child import WorkerEvent as WorkerEvent
+from .worker_child import WorkerExit as WorkerExit
 from .worker_process import work as work

@@ -1,7 +1,7 @@
 """What one worker process does from its start to its end."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -22,11 +22,11 @@ from search.workers.test_scores import score_front
 from studies import (
     StudyConfig,
     StudyFolder,
-    create_or_resume,
-    load_study,
     open_storage,
+    open_study,
     preparation_lock,
     record_inputs,
+    stored_config,
     was_cut_off,
 )
 from studies.records import HistoryReader
@@ -38,26 +38,29 @@ _CUTS = 5
 
 
 def work(
-    study_name: str,
-    settings: Sequence[str],
+    name: str,
     runs_dir: Path,
     storage_url: str | None,
     index: int,
     stop_signal: StopSignal,
     emit: Callable[[Event], None],
+    allow: Callable[[StudyConfig], None],
 ) -> None:
     """Run trials of a study until enough have ended, then score its front on the test split.
 
-    Raises ReleasedError when a stop was asked for.
+    Its settings are those in the storage: its file may be on another machine. `allow` raises
+    InputError where the modules that they name may not be imported. Raises ReleasedError when a
+    stop was asked for.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    config = load_study(study_name, settings)
-    folder = StudyFolder(runs_dir, config.name)
+    folder = StudyFolder(runs_dir, name)
 
     def tell(words: str) -> None:
         emit(Noted(words))
 
     storage = open_storage(storage_url or folder.database, tell=tell)
+    config = stored_config(open_study(name, storage))
+    allow(config)
     cuts = 0
 
     def emit_and_count(event: Event) -> None:
@@ -93,7 +96,7 @@ def _work(
     All that is made is kept in the cache and the storage as soon as it is there, so that it may be
     begun anew at any point.
     """
-    study = create_or_resume(config, storage)
+    study = open_study(config.name, storage)
     lock = preparation_lock(storage, config.name)
     with Workbench(config.setup(), folder.cache) as workbench:
         space = config.search_space()
