@@ -27,6 +27,7 @@ from .patience import was_cut_off as was_cut_off
 from .report_table import ReportTable as ReportTable
 from .schema import OBJECTIVES as OBJECTIVES
 from .schema import StudyConfig as StudyConfig
+from .server_clock import ServerClock as ServerClock
 from .storage import holds_studies as holds_studies
 from .storage import open_storage as open_storage
 from .stored_trials import StoredTrials as StoredTrials

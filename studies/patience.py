@@ -1,8 +1,10 @@
 """A database server that refuses for a while, restarted or cut off, is asked again for a minute."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import sqlalchemy
 from sqlalchemy import exc
@@ -26,6 +28,9 @@ _LIMITS: Final[dict[str, dict[str, int]]] = {
 }
 """By driver: what it is told unless the URL says otherwise. Others call these something else."""
 
+_refused_at: WeakKeyDictionary[sqlalchemy.Engine, float] = WeakKeyDictionary()
+"""By engine: time.monotonic() of the last refusal, or of when it was made patient."""
+
 Tell = Callable[[str], object]
 """Says to the person what is waited for."""
 
@@ -36,6 +41,7 @@ def be_patient(engine: sqlalchemy.Engine, tell: Tell) -> None:
     What uses a connection begins after it was tested and perhaps made anew, so nothing is done
     twice. `tell` hears of each outage, once a connection.
     """
+    _refused_at[engine] = time.monotonic()
     limits = _LIMITS.get(engine.dialect.driver, {})
     given_up = False
 
@@ -50,6 +56,7 @@ def be_patient(engine: sqlalchemy.Engine, tell: Tell) -> None:
             try:
                 connection = dialect.connect(*arguments, **options)
             except dialect.loaded_dbapi.OperationalError as error:
+                _refused_at[engine] = time.monotonic()
                 # Who was given up is not waited for again by what tidies up.
                 if given_up or time.monotonic() + wait_s > until:
                     given_up = True
@@ -64,6 +71,11 @@ def be_patient(engine: sqlalchemy.Engine, tell: Tell) -> None:
                 return connection
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S, max(_FIRST_WAIT_S, until - time.monotonic()))
+
+
+def steady_s(engine: sqlalchemy.Engine) -> float:
+    """Return for how long no connection was refused; infinite for an engine that never waits."""
+    return time.monotonic() - _refused_at.get(engine, -math.inf)
 
 
 def was_cut_off(error: BaseException) -> bool:

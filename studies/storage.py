@@ -26,6 +26,10 @@ _DRIVERS = {
 }
 """By database: the driver when the URL names none, and how to get it."""
 
+_POOL: dict[str, object] = {"pool_pre_ping": True, "pool_size": 1, "max_overflow": 4}
+"""A server has some hundred connections for all workers: each keeps one. More are for the moment in
+which it holds a lock, or says that it lives."""
+
 _CORE_TABLES = frozenset(
     {"studies", "trials", "trial_user_attributes", "version_info", "alembic_version"}
 )
@@ -182,7 +186,7 @@ def _open_server(url: sqlalchemy.URL, tell: Tell | None) -> RDBStorage:
     try:
         # Optuna looks for its tables before it makes them, so one process at a time may.
         with server_lock(engine, "tables"):
-            storage = _make(url, {"pool_pre_ping": True})
+            storage = _make(url, _POOL)
     finally:
         engine.dispose()
     if tell is not None:

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.strategy import Enough, NewFirst, Scheduler, is_sampled
 from search.workers.heartbeat import Heartbeat, ProcessHeartbeat
-from studies import Lock, study_lock
+from studies import Lock, ServerClock, study_lock
 from studies.records import Attr, FailureKind, HistoryReader, is_late, resumes
 
 DEATHS = 3
@@ -49,7 +49,7 @@ def open_claims(
         storage,
         reader or HistoryReader(study),
         lock=study_lock(storage, study.study_name),
-        heartbeat=ProcessHeartbeat(),
+        heartbeat=ProcessHeartbeat(ServerClock(storage)),
         scheduler=scheduler or NewFirst(),
         enough=enough,
     )

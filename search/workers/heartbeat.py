@@ -1,20 +1,34 @@
 """Whether the worker of a trial is alive: its signature, its beats, and who is gone."""
 
 import threading
-import time
 from typing import Any, Protocol
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial
+from sqlalchemy.exc import SQLAlchemyError
 
 from search.workers.worker_identity import WorkerIdentity
 from studies.records import Attr
 
-BEAT_S = 30.0
+BEAT_S = 10.0
 """How often a worker says that it is alive."""
-STALE_S = 180.0
-"""A worker elsewhere that has not said so for this long is dead; clocks may differ by less."""
+STALE_S = 45.0
+"""A worker elsewhere that has not said so for this long, by the storage's clock, is dead."""
+_SETTLED_S = 20.0
+"""So long after the storage was away, all that live have said so again."""
+
+
+class Clock(Protocol):
+    """A clock that all workers of a study share."""
+
+    def __call__(self) -> float:
+        """Return its time in seconds."""
+        ...
+
+    def steady_s(self) -> float:
+        """Return for how long whoever keeps it has answered without a gap."""
+        ...
 
 
 class Heartbeat(Protocol):
@@ -44,7 +58,8 @@ class Heartbeat(Protocol):
 class ProcessHeartbeat:
     """The heartbeat of this process: one worker a process."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._here = WorkerIdentity.of_this_process()
         self._command = WorkerIdentity.of_the_command()
         self._stop = threading.Event()
@@ -53,7 +68,7 @@ class ProcessHeartbeat:
         """Return when this process said that it is alive, who started it, and which one it is."""
         command = None if self._command is None else self._command.as_dict()
         return {
-            Attr.BEAT: time.time(),
+            Attr.BEAT: self._clock(),
             Attr.COMMAND: command,
             Attr.WORKER: self._here.as_dict(),
         }
@@ -66,7 +81,8 @@ class ProcessHeartbeat:
         gone = WorkerIdentity.from_dict(worker).is_gone_from(self._here)
         if gone is not None:
             return gone
-        return bool(time.time() - trial.user_attrs.get(Attr.BEAT, 0.0) > STALE_S)
+        silent_s = self._clock() - trial.user_attrs.get(Attr.BEAT, 0.0)
+        return bool(silent_s > STALE_S and self._clock.steady_s() > _SETTLED_S)
 
     def died_alone(self, trial: FrozenTrial) -> bool:
         """Return whether the command is seen to live: from elsewhere nobody can tell."""
@@ -80,18 +96,18 @@ class ProcessHeartbeat:
         """Beat in a thread of its own until the trial or the process ends, or another begins."""
         self.end()
         self._stop = threading.Event()
-        threading.Thread(target=_beat, args=(trial, self._stop), daemon=True).start()
+        threading.Thread(target=_beat, args=(trial, self._clock, self._stop), daemon=True).start()
 
     def end(self) -> None:
         """Beat no more."""
         self._stop.set()
 
 
-def _beat(trial: optuna.Trial, stop: threading.Event) -> None:
+def _beat(trial: optuna.Trial, clock: Clock, stop: threading.Event) -> None:
     while not stop.wait(BEAT_S):
         try:
-            trial.set_user_attr(Attr.BEAT.value, time.time())
+            trial.set_user_attr(Attr.BEAT.value, clock())
         except UpdateFinishedTrialError:
             return
-        except optuna.exceptions.StorageInternalError:
+        except (optuna.exceptions.StorageInternalError, SQLAlchemyError):
             continue  # A storage that is away for a moment: the next beat tells.

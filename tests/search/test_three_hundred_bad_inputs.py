@@ -91,7 +91,7 @@ def _wires(monkeypatch: pytest.MonkeyPatch) -> None:
     def begins(*_: object, **__: object) -> None:
         raise AssertionError("it was taken for right")
 
-    monkeypatch.setattr("search.workers.Supervisor", begins)
+    monkeypatch.setattr("search.workers.LocalLauncher", begins)
     monkeypatch.setattr("wsgiref.simple_server.make_server", begins)
     for name in ("teacher", "train_student", "evaluate"):
         monkeypatch.setattr(f"objectives.chain.workbench.Workbench.{name}", begins)
