@@ -10,10 +10,7 @@ import typer
 
 from search.cli import (
     EXIT_FAULT,
-    EXIT_INPUT,
     EXIT_INTERRUPTED,
-    EXIT_PASSING,
-    REFUSAL,
     RUNS_DIR,
     DryRunOption,
     RunsDirOption,
@@ -32,7 +29,6 @@ from search.cli import (
 
 if TYPE_CHECKING:
     from search.cli import Session
-    from search.workers import Launcher, WorkerExit
 
 
 @with_examples(
@@ -100,7 +96,7 @@ def run(
     """Search a study, or go on with it where it stopped, and show its front."""
     # The imports alone take seconds, and nobody should wait before an empty screen.
     print(f"Distilfront: looking at study {study}, its data and its networks", flush=True)
-    from search.cli import open_session
+    from search.cli import check_launcher, open_session
 
     named = {
         "trials": trials,
@@ -114,7 +110,7 @@ def run(
         *(overrides or []),
         *(f"{key}={value}" for key, value in named.items() if value is not None),
     ]
-    _check_launcher(launcher, address, storage)
+    check_launcher(launcher, address, storage)
     until_s = math.inf if timeout is None else time.monotonic() + parse_duration_s(timeout)
     if dry_run:
         _show_plan(study, settings, trust_modules=trust_modules)
@@ -134,19 +130,6 @@ def run(
     if interrupted:
         sys.exit(EXIT_INTERRUPTED)
     _fail_if_all_failed(session)
-
-
-def _check_launcher(launcher: str, address: str | None, storage: str | None) -> None:
-    """Raise InputError for what does not go together."""
-    from spaces import InputError
-
-    if launcher == "local" and address is not None:
-        raise InputError("--address is of a Ray cluster: it goes with --launcher ray")
-    if address is not None and (storage is None or storage.startswith("sqlite")):
-        raise InputError(
-            "workers on several machines need a database that all of them reach: "
-            "give --storage postgresql://… or mysql://…"
-        )
 
 
 def _show_plan(study: str, settings: list[str], *, trust_modules: bool) -> None:
@@ -178,31 +161,20 @@ def _search(
 
     until_s: time.monotonic() after which they are asked to stop, and later made to.
     """
-    from search.cli import Watch
+    from search.cli import Watch, costs_measurer, launched, tell_failure
 
-    workers = _launched(session, launcher, address, runs_dir, storage)
-    with session.progress_view() as view:
-        watch = Watch(workers, view, until_s)
-        watch.run(session.refresh_dashboard)
-    if watch.failed and watch.interrupts < 2:
-        _tell_failure(session, watch.failed)
-    return watch.interrupts > 0
-
-
-def _launched(
-    session: "Session", launcher: str, address: str | None, runs_dir: Path, storage: str | None
-) -> "Launcher":
-    """Start the workers, here or where `launcher` says."""
-    from search.workers import LocalLauncher, Needs, RayLauncher
-
-    config, logs = session.config, session.folder.path / "logs"
-    # Whoever is here has said so already, and workers have no terminal to ask on.
-    arguments = ["--study", config.name, "--runs-dir", str(runs_dir.absolute()), "--trust-modules"]
-    arguments += [] if storage is None else ["--storage", storage]
-    if launcher == "local":
-        return LocalLauncher(arguments, config.workers, logs)
-    needs = Needs(cpus=config.runtime.threads, gpus=int(config.runtime.device == "cuda"))
-    return RayLauncher(arguments, config.workers, logs.absolute(), needs, address or "")
+    interrupts = 0
+    for launch in (costs_measurer, launched):
+        workers = launch(session, launcher, address, runs_dir, storage)
+        if workers is None or interrupts:
+            continue
+        with session.progress_view() as view:
+            watch = Watch(workers, view, until_s)
+            watch.run(session.refresh_dashboard)
+        if watch.failed and watch.interrupts < 2:
+            tell_failure(session, watch.failed)
+        interrupts = watch.interrupts
+    return interrupts > 0
 
 
 def _fail_if_all_failed(session: "Session") -> None:
@@ -217,57 +189,6 @@ def _fail_if_all_failed(session: "Session") -> None:
             f"{failed[-1].reason}",
             EXIT_FAULT,
         )
-
-
-def _tell_failure(session: "Session", failed: "list[WorkerExit]") -> None:
-    """Say why workers ended; exit when none is left that could have finished the study."""
-    from search.cli import death_of
-
-    finished = _seen_to_be_finished(session)
-    # What will recur is worth more words than what may pass.
-    first = min(failed, key=lambda item: item.code not in {EXIT_INPUT, EXIT_FAULT})
-    if first.code == EXIT_INPUT:
-        fail(_last_refusal(first.log), EXIT_INPUT)
-    if first.code < 0:
-        words = death_of(first)
-    else:
-        lines = [first.reason] if first.reason else _lines_of(first.log)
-        reason = lines[-1] if lines else f"it ended with code {first.code}"
-        words = f"worker {first.worker} failed: {reason}"
-    session.console.print(f"{words}\n  see {first.log}", style="red")
-    if finished:
-        return
-    if first.code < 0 or first.code == EXIT_PASSING:
-        fail("the study is not finished; the same command goes on with it", EXIT_FAULT)
-    fail(
-        "the study is not finished, and the same command would end in the same way: what failed "
-        f"has to be mended first, see {first.log}",
-        EXIT_FAULT,
-    )
-
-
-def _seen_to_be_finished(session: "Session") -> bool:
-    """Whether nothing is left to run; not, where the storage that failed the workers is away."""
-    from search.workers import is_of_the_machine
-
-    try:
-        return session.is_finished()
-    except Exception as error:
-        if not is_of_the_machine(error):
-            raise
-        return False
-
-
-def _lines_of(log: Path) -> list[str]:
-    return [line for line in log.read_text("utf-8", errors="replace").splitlines() if line]
-
-
-def _last_refusal(log: Path) -> str:
-    """Return what a worker that met bad input said last, all lines of it."""
-    lines = _lines_of(log)
-    beginnings = [at for at, line in enumerate(lines) if line.startswith(REFUSAL)]
-    said = lines[beginnings[-1] :] if beginnings else lines[-1:]
-    return "\n".join(said).removeprefix(REFUSAL) or f"it was refused without words, see {log}"
 
 
 def _show(session: "Session", *, interrupted: bool) -> None:

@@ -35,6 +35,9 @@ def worker(
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
     trust_modules: TrustOption = False,
+    measure_only: Annotated[
+        bool, typer.Option("--measure-only", help="Measure the costs, and run no trial.")
+    ] = False,
     index: Annotated[int, typer.Option("--index", help="This worker's number, from 0.")] = 0,
 ) -> None:
     """Run trials of a study, as the storage has it, until enough have ended."""
@@ -50,7 +53,7 @@ def worker(
 
     allow = partial(allow_modules_of, trusted=trust_modules)
     try:
-        work(study, runs_dir, storage, index, stop_signal, emit, allow)
+        work(study, runs_dir, storage, index, stop_signal, emit, allow, measures_only=measure_only)
     except ReleasedError:
         sys.exit(EXIT_INTERRUPTED)
     except DistilfrontError:

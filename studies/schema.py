@@ -79,6 +79,9 @@ class CostsTable(Table):
     """Fresh processes each artifact is timed in."""
     calls: int = Field(200, ge=20, le=100_000)
     """Timed calls per process, after warm-up."""
+    machine: str = ""
+    """Name of the machine that measures, as `hostname` prints it, where workers are on several;
+    with none the one whose worker is there first, or that of `search.run --address`."""
 
 
 _Loss = Annotated[float, Field(ge=0, le=1e6, strict=True)]

@@ -8,6 +8,7 @@ from .export_folder import METRICS as METRICS
 from .export_folder import new_folder as new_folder
 from .export_folder import pixel_kind as pixel_kind
 from .export_folder import write_model as write_model
+from .failures import tell_failure as tell_failure
 from .interrupts import interruptible as interruptible
 from .options import EXIT_FAULT as EXIT_FAULT
 from .options import EXIT_INPUT as EXIT_INPUT
@@ -30,6 +31,9 @@ from .options import make_app as make_app
 from .options import run_app as run_app
 from .options import usable as usable
 from .options import with_examples as with_examples
+from .placing import check_launcher as check_launcher
+from .placing import costs_measurer as costs_measurer
+from .placing import launched as launched
 from .recipe import Recipe as Recipe
 from .recipe import read_recipe as read_recipe
 from .report_files import write_study_report as write_study_report

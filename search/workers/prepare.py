@@ -1,5 +1,6 @@
 """What all trials of a study share, made before the first one: teachers, costs, baselines."""
 
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -26,6 +27,7 @@ from search.workers.stop_signal import StopSignal
 from spaces import (
     OWN_TEACHER,
     LoadTeacher,
+    Network,
     StudySetup,
     TeacherConfig,
     scheme_named,
@@ -42,6 +44,8 @@ from studies.records import (
 )
 
 Emit = Callable[[Event], None]
+
+_LOOK_AGAIN_S = 2.0
 
 
 def prepare(
@@ -67,19 +71,6 @@ def prepare(
             raise ReleasedError
         return Verdict.GO_ON
 
-    networks = (
-        workbench.setup.teacher.network,
-        *config.search_space().networks_trained,
-    )
-
-    def export_templates() -> None:
-        # From both ends, so that two workers meet in the middle and do not wait for each other.
-        for network in networks if templates_first else reversed(networks):
-            if stop_signal.stopping:
-                raise ReleasedError
-            emit(Preparing(f"exporting the float graph of {network.key}"))
-            workbench.template(network)
-
     @cache
     def the_teachers() -> tuple[TrainedStudent, Mapping[str, TrainedTeacher]]:
         return _make_teachers(workbench, config.search_space().teachers, on_epoch, emit)
@@ -87,27 +78,90 @@ def prepare(
     known = costs_of(study)
     if not templates_first or known is not None:
         the_teachers()
-    if known is None:
-        export_templates()
-    emit(Preparing("costs are measured, or waited for"))
+    if known is None and config.costs.machine in {"", socket.gethostname()}:
+        _export_templates(config, workbench, stop_signal, emit, backwards=not templates_first)
+        emit(Preparing("costs are measured, or waited for"))
+    elif known is None:
+        _wait_for_costs(study, config, stop_signal, emit)
     with lock():
-        costs = costs_of(study)
-        if costs is None:
-            costs = measure_study_costs(
-                workbench,
-                networks,
-                config.search_space().schemes,
-                processes=config.costs.processes,
-                calls=config.costs.calls,
-                on_progress=lambda words: emit(Preparing(words)),
-                when_written=the_teachers,
-            )
-            study.set_user_attr(StudyAttr.COSTS.value, to_dict(costs))
+        costs = _costs(study, config, workbench, emit, the_teachers)
         teacher, others = the_teachers()
         _record_teachers(study, workbench.setup, teacher, others, costs)
         _add_teacher_baselines(study, config, workbench, teacher, costs, emit)
         _enqueue_student_baselines(study, config, costs)
     return teacher, costs
+
+
+def measure_only(
+    study: optuna.Study,
+    config: StudyConfig,
+    lock: Lock,
+    workbench: Workbench,
+    stop_signal: StopSignal,
+    emit: Emit,
+) -> None:
+    """Measure the costs where the study has none, and train nothing: others will, elsewhere.
+
+    Arguments and errors as of `prepare`.
+    """
+    _export_templates(config, workbench, stop_signal, emit, backwards=False)
+    with lock():
+        _costs(study, config, workbench, emit, lambda: None)
+
+
+def _networks(config: StudyConfig, workbench: Workbench) -> tuple[Network, ...]:
+    return workbench.setup.teacher.network, *config.search_space().networks_trained
+
+
+def _export_templates(
+    config: StudyConfig,
+    workbench: Workbench,
+    stop_signal: StopSignal,
+    emit: Emit,
+    *,
+    backwards: bool,
+) -> None:
+    networks = _networks(config, workbench)
+    # From both ends, so that two workers meet in the middle and do not wait for each other.
+    for network in reversed(networks) if backwards else networks:
+        if stop_signal.stopping:
+            raise ReleasedError
+        emit(Preparing(f"exporting the float graph of {network.key}"))
+        workbench.template(network)
+
+
+def _wait_for_costs(
+    study: optuna.Study, config: StudyConfig, stop_signal: StopSignal, emit: Emit
+) -> None:
+    """Return once the machine that is to has measured them."""
+    emit(Preparing(f"costs are waited for: {config.costs.machine} measures them"))
+    while costs_of(study) is None:
+        if stop_signal.stopping:
+            raise ReleasedError
+        stop_signal.wait(_LOOK_AGAIN_S)
+
+
+def _costs(
+    study: optuna.Study,
+    config: StudyConfig,
+    workbench: Workbench,
+    emit: Emit,
+    when_written: Callable[[], object],
+) -> CostTable:
+    """Return the study's costs, measured and kept where it has none."""
+    costs = costs_of(study)
+    if costs is None:
+        costs = measure_study_costs(
+            workbench,
+            _networks(config, workbench),
+            config.search_space().schemes,
+            processes=config.costs.processes,
+            calls=config.costs.calls,
+            on_progress=lambda words: emit(Preparing(words)),
+            when_written=when_written,
+        )
+        study.set_user_attr(StudyAttr.COSTS.value, to_dict(costs))
+    return costs
 
 
 def _teacher_epoch(report: EpochReport) -> EpochEnded:

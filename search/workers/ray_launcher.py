@@ -42,21 +42,35 @@ class RayLauncher:
     """Workers on the machines of a Ray cluster."""
 
     def __init__(
-        self, arguments: Sequence[str], workers: int, log_dir: Path, needs: Needs, address: str
+        self,
+        arguments: Sequence[str],
+        workers: int,
+        log_dir: Path,
+        needs: Needs,
+        address: str,
+        *,
+        first_on: str = "",
     ) -> None:
-        """address: of a cluster, `auto` for the one this machine belongs to, "" for a new one of
-        this machine alone. Raises InputError where Ray is missing or no cluster is there.
+        """Begin them.
+
+        address: of a cluster, `auto` for the one this machine belongs to, "" for a new one of this
+        machine alone. first_on: name of the machine on which worker 0 begins. Raises InputError
+        where Ray is missing, no cluster is there or no such machine is in it.
         """
         self._ray = _connected(address)
         self._mailbox = Mailbox()
         self._arguments, self._log_dir, self._needs = arguments, log_dir, needs
         self._places: dict[int, Any] = {}
         self._placed: set[Any] = set()
-        for index in range(workers):
+        self._begin(0, _pinned(self._ray, first_on) if first_on else "SPREAD")
+        for index in range(1, workers):
             self.start(index)
 
     def start(self, index: int) -> None:
         """As Launcher has it."""
+        self._begin(index, "SPREAD")
+
+    def _begin(self, index: int, where: Any) -> None:
         log = self._log_dir / f"worker-{index}.log"
         self._mailbox.expect()
         place = (
@@ -64,7 +78,7 @@ class RayLauncher:
             .options(
                 num_cpus=self._needs.cpus,
                 num_gpus=self._needs.gpus,
-                scheduling_strategy="SPREAD",
+                scheduling_strategy=where,
                 max_concurrency=3,  # To be asked to stop while somebody listens.
                 max_restarts=0,  # Who takes whose place is the command's to say, as everywhere.
             )
@@ -147,6 +161,19 @@ class Place:
     def ask_to_stop(self) -> None:
         """Ask the worker to stop after its current epoch."""
         self._child.ask_to_stop()
+
+
+def _pinned(ray: Any, machine: str) -> Any:
+    """Return what places a worker on that machine alone; raises InputError with those there are."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    there = {one["NodeManagerHostname"]: one["NodeID"] for one in ray.nodes() if one["Alive"]}
+    if machine not in there:
+        raise InputError(
+            f"costs.machine names {machine}, which is not in the cluster: there are "
+            f"{', '.join(sorted(there))}"
+        )
+    return NodeAffinitySchedulingStrategy(there[machine], soft=False)
 
 
 def _lost(index: int, log: Path, error: Exception) -> WorkerExit:

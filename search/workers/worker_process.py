@@ -14,7 +14,7 @@ from search.strategy import parts_named
 from search.workers.claims import open_claims
 from search.workers.epoch_monitor import ReleasedError
 from search.workers.events import Event, Noted, TrialEnded
-from search.workers.prepare import prepare
+from search.workers.prepare import measure_only, prepare
 from search.workers.presenter import DashboardPresenter
 from search.workers.run_trials import Bench, Worker
 from search.workers.stop_signal import StopSignal
@@ -45,12 +45,14 @@ def work(
     stop_signal: StopSignal,
     emit: Callable[[Event], None],
     allow: Callable[[StudyConfig], None],
+    *,
+    measures_only: bool = False,
 ) -> None:
     """Run trials of a study until enough have ended, then score its front on the test split.
 
     Its settings are those in the storage: its file may be on another machine. `allow` raises
-    InputError where the modules that they name may not be imported. Raises ReleasedError when a
-    stop was asked for.
+    InputError where the modules that they name may not be imported. measures_only: measure the
+    costs, and run nothing. Raises ReleasedError when a stop was asked for.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder = StudyFolder(runs_dir, name)
@@ -61,7 +63,7 @@ def work(
     storage = open_storage(storage_url or folder.database, tell=tell)
     config = stored_config(open_study(name, storage))
     allow(config)
-    cuts = 0
+    run, cuts = _measure if measures_only else _work, 0
 
     def emit_and_count(event: Event) -> None:
         nonlocal cuts
@@ -70,7 +72,7 @@ def work(
 
     while True:
         try:
-            _work(config, folder, storage, index, stop_signal, emit_and_count, again=cuts > 0)
+            run(config, folder, storage, index, stop_signal, emit_and_count, again=cuts > 0)
         except Exception as error:
             cuts += 1
             if not was_cut_off(error) or cuts > _CUTS:
@@ -79,6 +81,21 @@ def work(
             tell("the connection to the database was cut: a new one is made")
         else:
             return
+
+
+def _measure(
+    config: StudyConfig,
+    folder: StudyFolder,
+    storage: RDBStorage,
+    index: int,  # noqa: ARG001
+    stop_signal: StopSignal,
+    emit: Callable[[Event], None],
+    *,
+    again: bool,  # noqa: ARG001
+) -> None:
+    study, lock = open_study(config.name, storage), preparation_lock(storage, config.name)
+    with Workbench(config.setup(), folder.cache) as workbench:
+        measure_only(study, config, lock, workbench, stop_signal, emit)
 
 
 def _work(

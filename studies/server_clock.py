@@ -1,0 +1,44 @@
+"""The time of a storage's server: the one clock that all machines of a study share."""
+
+import time
+
+import sqlalchemy
+from optuna.storages import RDBStorage
+
+from studies.patience import steady_s
+
+_ASKED_EVERY_S = 10.0
+
+_NOW = {
+    "postgresql": "SELECT extract(epoch FROM clock_timestamp())",
+    "mysql": "SELECT UNIX_TIMESTAMP(NOW(6))",
+}
+"""By backend: its time in Unix seconds. SQLite lies on one machine, whose clock is the one."""
+
+
+class ServerClock:
+    """Tells the server's time, asked for now and then; in between this machine counts seconds.
+
+    Counting is all that is asked of this machine: what time it believes it is does not matter.
+    """
+
+    def __init__(self, storage: RDBStorage) -> None:
+        self._engine = storage.engine
+        self._query = _NOW.get(storage.engine.dialect.name)
+        self._offset_s = 0.0
+        self._asked_at: float | None = None
+
+    def __call__(self) -> float:
+        """Return Unix seconds; raises what the database does when it is away at the first call."""
+        if self._query is None:
+            return time.time()
+        if self._asked_at is None or time.monotonic() - self._asked_at > _ASKED_EVERY_S:
+            with self._engine.connect() as connection:
+                told = float(connection.execute(sqlalchemy.text(self._query)).scalar_one())
+            self._asked_at = time.monotonic()
+            self._offset_s = told - self._asked_at
+        return time.monotonic() + self._offset_s
+
+    def steady_s(self) -> float:
+        """Return for how long the server has answered this process without refusing."""
+        return steady_s(self._engine)
