@@ -4,13 +4,13 @@ import socket
 from pathlib import Path
 
 from search.cli.session import Session
-from search.workers import Launcher, LocalLauncher, Needs, RayLauncher
+from search.workers import Launcher, LocalLauncher, Needs, RayLauncher, join_cluster
 from spaces import InputError
 from studies.records import costs_of
 
 
 def check_launcher(launcher: str, address: str | None, storage: str | None) -> None:
-    """Raise InputError for what does not go together."""
+    """Raise InputError for what does not go together, and for a cluster that is not there."""
     if launcher == "local" and address is not None:
         raise InputError("--address is of a Ray cluster: it goes with --launcher ray")
     if address is not None and (storage is None or storage.startswith("sqlite")):
@@ -18,6 +18,8 @@ def check_launcher(launcher: str, address: str | None, storage: str | None) -> N
             "workers on several machines need a database that all of them reach: "
             "give --storage postgresql://… or mysql://…"
         )
+    if launcher == "ray":
+        join_cluster(address or "")
 
 
 def launched(

@@ -21,6 +21,7 @@ from .launch import Launcher as Launcher
 from .launch import LocalLauncher as LocalLauncher
 from .ray_launcher import Needs as Needs
 from .ray_launcher import RayLauncher as RayLauncher
+from .ray_launcher import join_cluster as join_cluster
 from .repeats import Doubts as Doubts
 from .repeats import Repeat as Repeat
 from .repeats import seconds_of as seconds_of

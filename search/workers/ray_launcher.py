@@ -57,7 +57,7 @@ class RayLauncher:
         machine alone. first_on: name of the machine on which worker 0 begins. Raises InputError
         where Ray is missing, no cluster is there or no such machine is in it.
         """
-        self._ray = _connected(address)
+        self._ray = join_cluster(address)
         self._mailbox = Mailbox()
         self._arguments, self._log_dir, self._needs = arguments, log_dir, needs
         self._places: dict[int, Any] = {}
@@ -185,23 +185,25 @@ def _lost(index: int, log: Path, error: Exception) -> WorkerExit:
     return WorkerExit(index, -signal.SIGKILL, log, reason, is_place_gone=True)
 
 
-def _connected(address: str) -> Any:
+def join_cluster(address: str) -> Any:
+    """Connect to a Ray cluster, or to the one that this process is connected to already.
+
+    address: as of RayLauncher. Raises InputError where Ray is missing or no cluster is there.
+    """
     try:
         import ray
     except ModuleNotFoundError as error:
         raise InputError("--launcher ray needs Ray: pip install 'distilfront[ray]'") from error
+    if ray.is_initialized():
+        return ray
+    alone = {} if address else {"include_dashboard": False}
     try:
-        ray.init(
-            address=address or "local",
-            logging_level="ERROR",
-            log_to_driver=False,
-            configure_logging=True,
-            **({} if address else {"include_dashboard": False}),
-        )
+        ray.init(address=address or "local", logging_level="ERROR", log_to_driver=False, **alone)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        words = next(iter(str(error).splitlines()), type(error).__name__)
+        lines = str(error).splitlines() or [type(error).__name__]
+        words = lines[0].partition(". ")[0]
         raise InputError(
-            f"no Ray cluster at {address!r} ({words}): start one with `ray start --head`, or leave "
-            "--address out for one of this machine alone"
+            f"no Ray cluster at {address!r} ({words}): start one with `ray start "
+            "--head`, or leave --address out for one of this machine alone"
         ) from error
     return ray
