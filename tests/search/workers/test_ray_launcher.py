@@ -21,7 +21,8 @@ def machines():
     import ray
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(head_node_args={"num_cpus": 1, "include_dashboard": False})
+    head = {"num_cpus": 1, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     cluster.add_node(num_cpus=1)
     ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
     yield cluster
@@ -35,7 +36,7 @@ def begun(tmp_path, workers, needs=Needs(), **more):  # noqa: B008
     return RayLauncher(arguments, workers, tmp_path / "logs", needs, "auto", **more)
 
 
-def said(launcher, patience_s=60):
+def said(launcher, patience_s=240):
     """Everything until no worker is left."""
     items, until = [], time.monotonic() + patience_s
     while launcher.running:
