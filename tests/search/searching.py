@@ -248,7 +248,8 @@ def search_here(file: Path, runs: Path, *settings: str, costs: Path | None = Non
     """Search the study in this process as a worker would; return what it told."""
     session = open_session(str(file), settings, runs, None, costs, trust_modules=True)
     events: list[Event] = []
-    work(str(file), settings, runs, None, 0, StopSignal(), events.append)
+    name, allow = session.config.name, lambda _: None
+    work(name, runs, None, 0, StopSignal(), events.append, allow)
     session.storage.engine.dispose()
     return events
 

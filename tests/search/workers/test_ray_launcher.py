@@ -6,9 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState
 
 from search.workers import Needs, Preparing, RayLauncher, WorkerEvent, WorkerExit, join_cluster
 from spaces import InputError
+from studies.records import Attr
+from tests.search.searching import Command, assert_whole, trials_in
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'distilfront[ray]'")
 # Ray leaves files and sockets to its own processes.
@@ -76,7 +79,9 @@ def test_the_first_worker_begins_where_it_is_told_to(machines, tmp_path: Path) -
     here = os.uname().nodename
     items = said(begun(tmp_path, 1, first_on=here))
     assert WorkerEvent(0, Preparing(f"starts on {here}")) in items
-    with pytest.raises(InputError, match=f"elsewhere, which is not in the cluster: there are {here}"):
+    with pytest.raises(
+        InputError, match=f"elsewhere, which is not in the cluster: there are {here}"
+    ):
         begun(tmp_path, 1, first_on="elsewhere")
 
 
@@ -84,3 +89,42 @@ def test_a_cluster_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     with pytest.raises(InputError, match="no Ray cluster at 'nonsense'"):
         join_cluster("nonsense")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_machine_that_dies_gives_its_trials_back_and_its_workers_start_elsewhere(
+    machines, place: Path, postgres_url: str
+) -> None:
+    lost = machines.add_node(num_cpus=1)
+    options = ("--storage", postgres_url, "--launcher", "ray", "--address", machines.address)
+    command = Command(place / "tiny.toml", place / "runs", *options, "--workers=3", "--trials=8")
+
+    def running() -> int:
+        return sum(trial.state == TrialState.RUNNING for trial in trials_in(postgres_url))
+
+    command.waits_until(lambda: running() >= 3, patience_s=900)
+    machines.remove_node(lost, allow_graceful=False)
+    machines.add_node(num_cpus=1)
+    assert command.ends(patience_s=900) == 0, command.output
+    assert "is gone with its machine; it starts elsewhere" in command.output
+    assert_whole(postgres_url, 8)
+    died = [trial for trial in trials_in(postgres_url) if Attr.RETRY_OF in trial.user_attrs]
+    assert len(died) == 1
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_ctrl_c_ends_all_workers_and_the_same_command_goes_on(
+    machines, place: Path, postgres_url: str
+) -> None:
+    options = ("--storage", postgres_url, "--launcher", "ray", "--address", machines.address)
+    options = (*options, "--workers=2", "--trials=6")
+    command = Command(place / "tiny.toml", place / "runs", *options)
+    command.waits_until(lambda: " begins: " in command.output, patience_s=600)
+    command.process.send_signal(signal.SIGINT)
+    assert command.ends(patience_s=300) == 130, command.output
+    assert not any(trial.state == TrialState.RUNNING for trial in trials_in(postgres_url))
+    again = Command(place / "tiny.toml", place / "runs", *options, log=place / "again.out")
+    assert again.ends(patience_s=600) == 0, again.output
+    assert_whole(postgres_url, 6)
