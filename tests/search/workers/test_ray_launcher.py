@@ -49,7 +49,8 @@ def said(launcher, patience_s=240):
     return items
 
 
-def test_what_a_worker_says_and_how_it_ends_arrive(machines, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("machines")
+def test_what_a_worker_says_and_how_it_ends_arrive(tmp_path: Path) -> None:
     items = said(begun(tmp_path, 2))
     exits = {item.worker: item for item in items if isinstance(item, WorkerExit)}
     assert {index: item.code for index, item in exits.items()} == {0: 2, 1: 2}
@@ -59,8 +60,9 @@ def test_what_a_worker_says_and_how_it_ends_arrive(machines, tmp_path: Path) -> 
     assert all(words.startswith("starts on ") for words in starts)
 
 
+@pytest.mark.usefixtures("machines")
 def test_a_worker_without_room_says_so_and_ends_when_asked_to(
-    machines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.workers.ray_launcher._PATIENCE_S", 0.5)
     launcher = begun(tmp_path, 1, Needs(cpus=64))
@@ -75,7 +77,8 @@ def test_a_worker_without_room_says_so_and_ends_when_asked_to(
     assert ended.code == -signal.SIGKILL
 
 
-def test_the_first_worker_begins_where_it_is_told_to(machines, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("machines")
+def test_the_first_worker_begins_where_it_is_told_to(tmp_path: Path) -> None:
     here = os.uname().nodename
     items = said(begun(tmp_path, 1, first_on=here))
     assert WorkerEvent(0, Preparing(f"starts on {here}")) in items
