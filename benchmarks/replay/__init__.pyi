@@ -6,3 +6,5 @@ from .run_record import GRID as GRID
 from .run_record import SHARES as SHARES
 from .run_record import RunRecord as RunRecord
 from .running import Family as Family
+from .simulated_study import NoPresenter as NoPresenter
+from .simulated_study import furnish as furnish
