@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # What `make test` installs beside the program: its tools, and the extras whose tests would skip.
-TEST_EXTRAS ?= dev,bench,postgres,executorch,openvino,gradcam,ray
+TEST_EXTRAS ?= dev,bench,postgres,ray,shared,executorch,openvino,gradcam
 
 # Where `make bench` keeps its runs, and a checkout of OptunaHub's registry if there is one.
 BENCH_OUT ?= runs/bench

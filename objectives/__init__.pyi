@@ -1,6 +1,9 @@
 from .chain import CheckedSetup as CheckedSetup
+from .chain import Leases as Leases
 from .chain import PointOfStudy as PointOfStudy
+from .chain import SharedStages as SharedStages
 from .chain import StageCache as StageCache
+from .chain import StageStore as StageStore
 from .chain import StudyInput as StudyInput
 from .chain import Workbench as Workbench
 from .chain import check_explaining as check_explaining

@@ -28,6 +28,7 @@ from .report_table import ReportTable as ReportTable
 from .schema import OBJECTIVES as OBJECTIVES
 from .schema import StudyConfig as StudyConfig
 from .server_clock import ServerClock as ServerClock
+from .stage_leases import StageLeases as StageLeases
 from .storage import holds_studies as holds_studies
 from .storage import open_storage as open_storage
 from .stored_trials import StoredTrials as StoredTrials

@@ -18,4 +18,7 @@ from .pace import seconds_an_image as seconds_an_image
 from .preflight import CheckedSetup as CheckedSetup
 from .preflight import check_setup as check_setup
 from .scheme_checks import check_rounding as check_rounding
+from .shared_stages import Leases as Leases
+from .shared_stages import SharedStages as SharedStages
+from .stage_store import StageStore as StageStore
 from .workbench import Workbench as Workbench

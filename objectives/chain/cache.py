@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from objectives.file_lock import FileLock
 from objectives.sealed_folder import (
@@ -47,12 +47,18 @@ class Draft:
 
     def __init__(self, key: str, entry: Path, partial: Path) -> None:
         self.key = key
-        self._entry = entry
-        self._partial = partial
+        self.entry = entry
+        self.partial = partial
+        self.after_checkpoint: Callable[[Path], object] | None = None
+        """Hears of every checkpoint that was saved."""
+
+    def newest(self) -> Path | None:
+        """Return the folder of the last epoch that was saved."""
+        return max(self.partial.glob("epoch-??????"), default=None)
 
     def checkpoint(self) -> Checkpoint | None:
         """Return the last epoch that was saved whole; a damaged one is set aside."""
-        newest = max(self._partial.glob("epoch-??????"), default=None)
+        newest = self.newest()
         if newest is None:
             return None
         try:
@@ -67,22 +73,24 @@ class Draft:
     @contextmanager
     def saving_checkpoint(self, epoch: int, notes: dict[str, Any]) -> Iterator[Path]:
         """Give a folder for the files of finished `epoch`; earlier epochs are dropped after it."""
-        folder = self._partial / f"epoch-{epoch:06d}"
+        folder = self.partial / f"epoch-{epoch:06d}"
         with writing_aside(folder) as aside:
             yield aside
             shutil.rmtree(folder, ignore_errors=True)
             seal(aside, folder, notes)
-        for other in self._partial.glob("epoch-??????"):
+        for other in self.partial.glob("epoch-??????"):
             if other != folder:
                 shutil.rmtree(other, ignore_errors=True)
+        if self.after_checkpoint is not None:
+            self.after_checkpoint(folder)
 
     @contextmanager
     def publishing(self, notes: dict[str, Any]) -> Iterator[Path]:
         """Give a folder for the stage's files, which are the entry when the block ends."""
-        with writing_aside(self._entry) as aside:
+        with writing_aside(self.entry) as aside:
             yield aside
-            seal(aside, self._entry, notes)
-        shutil.rmtree(self._partial, ignore_errors=True)
+            seal(aside, self.entry, notes)
+        shutil.rmtree(self.partial, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -100,18 +108,31 @@ Build = Callable[[Draft], bool]
 """Builds a stage in a draft and publishes it; False when it was left unfinished on purpose."""
 
 
+class Sharing(Protocol):
+    """What a cache has of the stages that other machines made."""
+
+    def make(self, draft: Draft, build: Build, lock: FileLock) -> bool:
+        """Have the entry of `draft`, from elsewhere or built; False when it was left unfinished.
+
+        lock: what protects the entry later, when its builder has let go of it.
+        """
+        ...
+
+
 class StageCache:
     """Entries by key, shared by processes: one builder at a time, bounded in bytes.
 
+    shared: where other machines' stages are found; None keeps to this folder.
     Over `max_bytes` the least recently used go first, never one that is leased or in `keep`.
     Raises InputError when the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int, shared: Sharing | None = None) -> None:
         self._entries = folder / "entries"
         self._partials = folder / "partial"
         self._locks = folder / "locks"
         self._max_bytes = max_bytes
+        self._shared = shared
         self._verified: dict[str, int] = {}
         self.keep: frozenset[str] = frozenset()
         """Keys that are never dropped by this process, whatever their age."""
@@ -195,7 +216,10 @@ class StageCache:
         entry = self._entries / key
         if entry.is_dir():  # not found, yet there: damaged
             _set_aside(entry)
-        return build(Draft(key, entry, self._partials / key))
+        draft = Draft(key, entry, self._partials / key)
+        if self._shared is None:
+            return build(draft)
+        return self._shared.make(draft, build, FileLock(self._locks / key))
 
     def _find(self, key: str) -> Entry | None:
         folder = self._entries / key

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from objectives.chain.artifacts import TEMPLATES, Artifacts
-from objectives.chain.cache import Draft, Entry, StageCache
+from objectives.chain.cache import Draft, Entry, Sharing, StageCache
 from objectives.chain.codes import learn_codes
 from objectives.chain.epoch_reporter import EpochReporter, StageBuild, reported_entry
 from objectives.chain.handlers import StageWork, handler_of
@@ -64,18 +64,23 @@ class Workbench:
     """Trains and scores what a study asks for; one per process, since it settles torch's threads.
 
     The last student (and the teacher) stay protected in the cache until another is trained or the
-    bench is closed. Raises InputError when the data is not there, the device is not, or the cache
-    cannot be written.
+    bench is closed. shared: where stages of other machines are found, and put for them.
+    Raises InputError when the data is not there, the device is not, or the cache cannot be written.
     """
 
     def __init__(
-        self, setup: StudySetup, cache_dir: Path, *, max_cache_bytes: int = _MAX_CACHE_BYTES
+        self,
+        setup: StudySetup,
+        cache_dir: Path,
+        *,
+        max_cache_bytes: int = _MAX_CACHE_BYTES,
+        shared: Sharing | None = None,
     ) -> None:
         settle_torch(setup)
         self.setup = setup
         self.data: Data = load_data(setup.data)
         self.keys = StageKeys(setup, self.data)
-        self.cache = StageCache(cache_dir / "stages", max_cache_bytes)
+        self.cache = StageCache(cache_dir / "stages", max_cache_bytes, shared)
         self.runtime = runtime_named(setup.runtime)
         templates = cache_dir / TEMPLATES
         self._artifacts = Artifacts(
