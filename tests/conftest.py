@@ -11,6 +11,8 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 
 from studies import open_storage
+from tests.cut_off import Door
+from tests.s3_server import s3_bucket, s3_server
 
 POSTGRES_URL = "DISTILFRONT_TEST_POSTGRES_URL"
 
@@ -46,6 +48,30 @@ def storage(target: str) -> Iterator[RDBStorage]:
     opened = open_storage(target)
     yield opened
     opened.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[tuple[str, int]]:
+    """Address of a real S3 server on this machine."""
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def s3_door(
+    s3_address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Door, str]]:
+    """A door to the S3 server, and the URL of an empty shared cache behind it."""
+    with s3_bucket(s3_address, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture(params=["file", "s3"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty shared cache, of every kind of store."""
+    if request.param == "file":
+        return (tmp_path / "shared").as_uri()
+    return str(request.getfixturevalue("s3_door")[1])
 
 
 @pytest.fixture(scope="module")
