@@ -69,10 +69,17 @@ class SharedStages:
         if not build(draft):
             sender.left_unfinished()
             return False
-        if not self._store.put(_entry(draft.key), draft.entry):
-            self._owe(draft.key, draft.entry, lock)
-        self._store.drop(_partial(draft.key))
+        self._put(draft.key, draft.entry, lock)
         return True
+
+    def _put(self, key: str, entry: Path, lock: FileLock) -> None:
+        """Put a finished entry, now or later, in place of its checkpoint."""
+        if self._store.put(_entry(key), entry):
+            self._store.drop(_partial(key))
+        elif self._store.is_away:
+            self._owed[key] = entry, lock
+            if len(self._owed) > _MOST_OWED:
+                del self._owed[next(iter(self._owed))]
 
     def _fetch_entry(self, draft: Draft) -> bool:
         with writing_aside(draft.entry) as aside:
@@ -94,25 +101,17 @@ class SharedStages:
             draft.partial.mkdir(exist_ok=True)
             return found.rename(draft.partial / found.name)
 
-    def _owe(self, key: str, entry: Path, lock: FileLock) -> None:
-        self._owed[key] = entry, lock
-        if len(self._owed) > _MOST_OWED:
-            del self._owed[next(iter(self._owed))]
-
     def _put_owed(self) -> None:
         """Put entries that the store was away for, those that are still there."""
         until = time.monotonic() + _CATCH_UP_S
-        while self._owed and time.monotonic() < until:
+        while self._owed and time.monotonic() < until and not self._store.is_away:
             key, (entry, lock) = self._owed.popitem()
-            if not lock.acquire(shared=True, wait=False):  # It is being dropped, or built again.
-                continue
-            try:
-                gone = not entry.is_dir()
-                if not gone and not self._store.put(_entry(key), entry):
-                    self._owe(key, entry, lock)
-                    return
-            finally:
-                lock.release()
+            # Where others have the lock it is being dropped, or built again.
+            if lock.acquire(shared=True, wait=False):
+                try:
+                    self._put(key, entry, lock)
+                finally:
+                    lock.release()
 
 
 class _CheckpointSender:

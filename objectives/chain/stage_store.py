@@ -53,6 +53,11 @@ class StageStore:
         self._away_until = 0.0
 
     @property
+    def is_away(self) -> bool:
+        """Whether nothing is tried now."""
+        return time.monotonic() < self._away_until
+
+    @property
     def stays_away(self) -> bool:
         """Whether it failed twice in a row: more than a short disturbance."""
         return self._failures > 1
@@ -66,7 +71,7 @@ class StageStore:
 
     def put(self, name: str, folder: Path) -> bool:
         """Put a sealed folder, in one piece and in place of an older one; say whether it went."""
-        if self._is_away():
+        if self.is_away:
             return False
         with writing_aside(folder.with_name(f"{folder.name}.packed")) as aside:
             archive = aside / "packed.zip"
@@ -107,6 +112,7 @@ class StageStore:
 
         def ask() -> int | None:
             files, root = self._open()
+            files.invalidate_cache()  # Others put and delete.
             try:
                 return int(files.info(f"{root}/{name}")["size"])
             except FileNotFoundError:
@@ -119,8 +125,8 @@ class StageStore:
         if self._opened is None:
             from fsspec.core import url_to_fs
 
-            # One of our own: another's may wait for ever for a connection, and would be handed out.
-            files, root = url_to_fs(self._url, skip_instance_cache=True, use_listings_cache=False)
+            # A new one: fsspec would hand out the one that waits for its connection for ever.
+            files, root = url_to_fs(self._url, skip_instance_cache=True)
             self._opened = files, root.rstrip("/")
         return self._opened
 
@@ -144,12 +150,9 @@ class StageStore:
                 raise
             raise TimeoutError(f"no answer within {limit_s:.0f} s") from error
 
-    def _is_away(self) -> bool:
-        return time.monotonic() < self._away_until
-
     def _tried(self, do: Callable[[], bool]) -> bool:
         """Return what `do` returns, and False while the store is away or when it fails."""
-        if self._is_away():
+        if self.is_away:
             return False
         try:
             done = do()

@@ -173,6 +173,9 @@ def test_a_store_that_is_away_costs_sharing_alone_and_gets_all_when_it_is_back(
         begun = time.monotonic()
         one.obtain("b", builds("b"))
         assert time.monotonic() - begun < 2
+        damaged = one.obtain("damaged", builds("damaged"))
+        assert damaged is not None
+        damaged.path("result").unlink()
         (words,) = one.told
         assert words.startswith(f"the shared cache {url} is away (")
         door.opens()
