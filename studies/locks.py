@@ -77,7 +77,9 @@ def server_lock(
         raise InputError(f"a storage is SQLite, PostgreSQL or MySQL, got {backend}")
     prepare, acquire, release = _SERVER_LOCKS[backend]
     digest = hashlib.sha256(f"distilfront {what}".encode()).digest()
-    key = int.from_bytes(digest[:8], signed=True)
+    key: int | str = int.from_bytes(digest[:8], signed=True)
+    if backend == "mysql":
+        key = str(key)  # MariaDB takes no number for the name that a lock has there.
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql(prepare.format(patience_s=patience_s))
         waiting = {"key": key, "patience_s": patience_s} if backend == "mysql" else {"key": key}
