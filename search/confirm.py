@@ -9,6 +9,7 @@ import typer
 from search.cli import (
     EXIT_INTERRUPTED,
     RUNS_DIR,
+    CacheOption,
     RunsDirOption,
     StorageOption,
     StudyOption,
@@ -53,6 +54,7 @@ def confirm(
     timeout: TimeoutOption = None,
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
+    cache: CacheOption = None,
     trust_modules: TrustOption = False,
 ) -> None:
     """Train front members in doubt, and what puts them in doubt, on further seeds.
@@ -75,7 +77,9 @@ def confirm(
     interrupted = False
     try:
         with interruptible():
-            words = _repeat(session, summary, seeds, doubt, deadline, trust_modules=trust_modules)
+            words = _repeat(
+                session, summary, seeds, doubt, deadline, cache, trust_modules=trust_modules
+            )
     except KeyboardInterrupt:
         interrupted = True
         words = f"Interrupted; {_AGAIN}."
@@ -91,6 +95,7 @@ def _repeat(
     seeds: list[int],
     doubt: float,
     deadline: float | None,
+    cache: str | None,
     *,
     trust_modules: bool,
 ) -> str:
@@ -118,13 +123,13 @@ def _repeat(
     # Imported here: what is there already is said before torch is loaded.
     from rich.text import Text
 
-    from objectives import Workbench, study_inputs
+    from objectives import study_inputs
     from search.workers import ReleasedError, StopSignal, train
     from studies import check_inputs
     from studies.records import record_replicate
 
     stop_signal, done = StopSignal(deadline), 0
-    with Workbench(session.config.setup(), session.folder.cache) as workbench:
+    with session.workbench(cache) as workbench:
         space = session.config.search_space()
         inputs = study_inputs(workbench.setup, space.networks, workbench.data, space.tried)
         check_inputs(session.study, inputs)

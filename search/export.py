@@ -7,6 +7,7 @@ import typer
 
 from search.cli import (
     RUNS_DIR,
+    CacheOption,
     OutOption,
     PixelsOption,
     RunsDirOption,
@@ -53,6 +54,7 @@ def export(
     out: OutOption = Path("best"),
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
+    cache: CacheOption = None,
     trust_modules: TrustOption = False,
 ) -> None:
     """Write a point's recipe, weights, adapter, artifact, metrics and card into a folder."""
@@ -80,12 +82,12 @@ def export(
     session.allow_modules(trusted=trust_modules)
     with new_folder(out) as folder:
         # Imported here: a wrong pick is answered before torch is loaded.
-        from objectives import Workbench, study_inputs
+        from objectives import study_inputs
         from search.workers import trained
         from studies import check_inputs
 
         setup = session.config.setup()
-        with Workbench(setup, session.folder.cache) as workbench:
+        with session.workbench(cache) as workbench:
             student = point.chain.student if point.chain else None
             network = setup.teacher.network if student is None else student.deployed
             stages = () if student is None else student.tried

@@ -12,6 +12,7 @@ from search.cli import (
     EXIT_FAULT,
     EXIT_INTERRUPTED,
     RUNS_DIR,
+    CacheOption,
     DryRunOption,
     RunsDirOption,
     SetOption,
@@ -70,6 +71,7 @@ def run(
     ] = None,
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
+    cache: CacheOption = None,
     sampler: Annotated[
         str | None,
         typer.Option("--sampler", help="ehvi, tpe, nsgaii, gp, random or qmc.", metavar="NAME"),
@@ -110,7 +112,7 @@ def run(
         *(overrides or []),
         *(f"{key}={value}" for key, value in named.items() if value is not None),
     ]
-    check_launcher(launcher, address, storage)
+    check_launcher(launcher, address, storage, cache)
     until_s = math.inf if timeout is None else time.monotonic() + parse_duration_s(timeout)
     if dry_run:
         _show_plan(study, settings, trust_modules=trust_modules)
@@ -124,7 +126,7 @@ def run(
             highlight=False,
         )
     interrupted = not session.is_finished() and _search(
-        session, launcher, address, runs_dir, storage, until_s
+        session, launcher, address, runs_dir, storage, cache, until_s
     )
     _show(session, interrupted=interrupted)
     if interrupted:
@@ -155,6 +157,7 @@ def _search(
     address: str | None,
     runs_dir: Path,
     storage: str | None,
+    cache: str | None,
     until_s: float,
 ) -> bool:
     """Run the workers to their end; return True when the person interrupted them.
@@ -165,7 +168,7 @@ def _search(
 
     interrupts = 0
     for launch in (costs_measurer, launched):
-        workers = launch(session, launcher, address, runs_dir, storage)
+        workers = launch(session, launcher, address, runs_dir, storage, cache)
         if workers is None or interrupts:
             continue
         with session.progress_view() as view:

@@ -7,6 +7,7 @@ import typer
 
 from search.cli import (
     RUNS_DIR,
+    CacheOption,
     RunsDirOption,
     StorageOption,
     StudyOption,
@@ -58,6 +59,7 @@ def sensitivity(
     ] = "channels",
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
+    cache: CacheOption = None,
     trust_modules: TrustOption = False,
 ) -> None:
     """Print the table [sensitivity] that a study file needs for bits by layer, or a plan to prune.
@@ -84,13 +86,12 @@ def sensitivity(
         point = max(students, key=lambda one: one.accuracy)
     session.allow_modules(trusted=trust_modules)
     # Imported here: a wrong pick is answered before torch is loaded.
-    from objectives import Workbench
     from search.workers import trained
 
     setup = session.config.setup()
     network = setup.teacher.network if point.chain is None else point.chain.student.deployed
     whose = "the teacher" if point.chain is None else f"the student of trial {point.number}"
-    with Workbench(setup, session.folder.cache) as workbench:
+    with session.workbench(cache) as workbench:
         student = trained(point, workbench)
         if prune is not None:
             losses = workbench.pruning_losses(student, network, _removes(of), images)

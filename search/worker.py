@@ -20,6 +20,7 @@ from search.cli import (
     EXIT_INTERRUPTED,
     EXIT_PASSING,
     RUNS_DIR,
+    CacheOption,
     RunsDirOption,
     StorageOption,
     TrustOption,
@@ -34,6 +35,7 @@ def worker(
     study: Annotated[str, typer.Option("--study", help="Its name in the storage.")],
     runs_dir: RunsDirOption = RUNS_DIR,
     storage: StorageOption = None,
+    cache: CacheOption = None,
     trust_modules: TrustOption = False,
     measure_only: Annotated[
         bool, typer.Option("--measure-only", help="Measure the costs, and run no trial.")
@@ -53,7 +55,17 @@ def worker(
 
     allow = partial(allow_modules_of, trusted=trust_modules)
     try:
-        work(study, runs_dir, storage, index, stop_signal, emit, allow, measures_only=measure_only)
+        work(
+            study,
+            runs_dir,
+            storage,
+            cache,
+            index,
+            stop_signal,
+            emit,
+            allow,
+            measures_only=measure_only,
+        )
     except ReleasedError:
         sys.exit(EXIT_INTERRUPTED)
     except DistilfrontError:

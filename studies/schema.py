@@ -80,8 +80,7 @@ class CostsTable(Table):
     calls: int = Field(200, ge=20, le=100_000)
     """Timed calls per process, after warm-up."""
     machine: str = ""
-    """Name of the machine that measures, as `hostname` prints it, where workers are on several;
-    with none the one whose worker is there first, or that of `search.run --address`."""
+    """The one that measures, as `hostname` prints it; with none, whoever comes first to it."""
 
 
 _Loss = Annotated[float, Field(ge=0, le=1e6, strict=True)]

@@ -16,6 +16,7 @@ from .options import EXIT_INTERRUPTED as EXIT_INTERRUPTED
 from .options import EXIT_PASSING as EXIT_PASSING
 from .options import REFUSAL as REFUSAL
 from .options import RUNS_DIR as RUNS_DIR
+from .options import CacheOption as CacheOption
 from .options import DryRunOption as DryRunOption
 from .options import OutOption as OutOption
 from .options import PixelsOption as PixelsOption

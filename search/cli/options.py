@@ -45,6 +45,14 @@ StorageOption = Annotated[
         metavar="URL",
     ),
 ]
+CacheOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cache",
+        help="Where machines share what was trained: s3://BUCKET/FOLDER, file:///FOLDER, …",
+        metavar="URL",
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

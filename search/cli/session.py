@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import optuna
 from optuna.storages import RDBStorage
@@ -17,7 +18,7 @@ from search.cli.study_checks import check_same_files, check_study, exported
 from search.cli.study_costs import check_costs, read_study_costs
 from search.cli.study_end import StudyEnd, study_end_of
 from search.cli.trust import allow_modules
-from search.workers import is_of_the_machine
+from search.workers import is_of_the_machine, shared_stages
 from spaces import InputError, to_dict
 from studies import (
     StudyConfig,
@@ -33,6 +34,9 @@ from studies import (
     study_names,
 )
 from studies.records import History, HistoryReader, StudyAttr, costs_of, is_late
+
+if TYPE_CHECKING:  # It needs torch.
+    from objectives import Workbench
 
 _DASHBOARD_EVERY_S = 30.0
 
@@ -131,6 +135,16 @@ class Session:
     def allow_modules(self, *, trusted: bool) -> None:
         """Let the modules of a stored study be imported, or raise InputError."""
         allow_modules_of(self.config, trusted=trusted)
+
+    def workbench(self, cache: str | None = None) -> "Workbench":
+        """Return a bench for the study's stages, with what machines share at the URL `cache`."""
+        from objectives import Workbench
+
+        def tell(words: str) -> None:
+            self.console.print(words, style="yellow", highlight=False)
+
+        shared = None if cache is None else shared_stages(cache, self.storage, tell)
+        return Workbench(self.config.setup(), self.folder.cache, shared=shared)
 
     def refresh_dashboard(self, *, now: bool = False) -> None:
         """Draw the study's figures for the dashboard, not too often and only if there is news."""

@@ -28,6 +28,7 @@ from .repeats import seconds_of as seconds_of
 from .repeats import train as train
 from .run_trials import Bench as Bench
 from .run_trials import Worker as Worker
+from .shared import shared_stages as shared_stages
 from .stop_signal import StopSignal as StopSignal
 from .test_scores import trained as trained
 from .worker_child import WorkerEvent as WorkerEvent

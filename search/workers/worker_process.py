@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -17,6 +18,7 @@ from search.workers.events import Event, Noted, TrialEnded
 from search.workers.prepare import measure_only, prepare
 from search.workers.presenter import DashboardPresenter
 from search.workers.run_trials import Bench, Worker
+from search.workers.shared import shared_stages
 from search.workers.stop_signal import StopSignal
 from search.workers.test_scores import score_front
 from studies import (
@@ -41,6 +43,7 @@ def work(
     name: str,
     runs_dir: Path,
     storage_url: str | None,
+    cache_url: str | None,
     index: int,
     stop_signal: StopSignal,
     emit: Callable[[Event], None],
@@ -63,6 +66,8 @@ def work(
     storage = open_storage(storage_url or folder.database, tell=tell)
     config = stored_config(open_study(name, storage))
     allow(config)
+    shared = None if cache_url is None else shared_stages(cache_url, storage, tell)
+    bench = partial(Workbench, config.setup(), folder.cache, shared=shared)
     run, cuts = _measure if measures_only else _work, 0
 
     def emit_and_count(event: Event) -> None:
@@ -72,7 +77,7 @@ def work(
 
     while True:
         try:
-            run(config, folder, storage, index, stop_signal, emit_and_count, again=cuts > 0)
+            run(config, bench, folder, storage, index, stop_signal, emit_and_count, again=cuts > 0)
         except Exception as error:
             cuts += 1
             if not was_cut_off(error) or cuts > _CUTS:
@@ -85,7 +90,8 @@ def work(
 
 def _measure(
     config: StudyConfig,
-    folder: StudyFolder,
+    bench_of: Callable[[], Workbench],
+    folder: StudyFolder,  # noqa: ARG001
     storage: RDBStorage,
     index: int,  # noqa: ARG001
     stop_signal: StopSignal,
@@ -94,12 +100,13 @@ def _measure(
     again: bool,  # noqa: ARG001
 ) -> None:
     study, lock = open_study(config.name, storage), preparation_lock(storage, config.name)
-    with Workbench(config.setup(), folder.cache) as workbench:
+    with bench_of() as workbench:
         measure_only(study, config, lock, workbench, stop_signal, emit)
 
 
 def _work(
     config: StudyConfig,
+    bench_of: Callable[[], Workbench],
     folder: StudyFolder,
     storage: RDBStorage,
     index: int,
@@ -115,7 +122,7 @@ def _work(
     """
     study = open_study(config.name, storage)
     lock = preparation_lock(storage, config.name)
-    with Workbench(config.setup(), folder.cache) as workbench:
+    with bench_of() as workbench:
         space = config.search_space()
         inputs = study_inputs(workbench.setup, space.networks, workbench.data, space.tried)
         record_inputs(study, inputs, data_stamp(workbench.setup.data))

@@ -249,7 +249,7 @@ def search_here(file: Path, runs: Path, *settings: str, costs: Path | None = Non
     session = open_session(str(file), settings, runs, None, costs, trust_modules=True)
     events: list[Event] = []
     name, allow = session.config.name, lambda _: None
-    work(name, runs, None, 0, StopSignal(), events.append, allow)
+    work(name, runs, None, None, 0, StopSignal(), events.append, allow)
     session.storage.engine.dispose()
     return events
 
