@@ -1,6 +1,6 @@
 """Many workers search one study on a real server: what is done twice, and what each step costs.
 
-    python -m benchmarks.machines.study benchmarks/tables/digits_resnet.parquet \
+    python -m benchmarks.machines.study benchmarks/tables/cifar10_deeper.parquet \
         --storage postgresql://USER@HOST/DB [--workers 1 2 4 8 16 32] [--trials-each 6] \
         [--machines 4] [--stage-s 0.1] [--store URL] [--kill-every 3] [--cut-database 10] \
         [--clock-off 3600]
