@@ -14,8 +14,13 @@ from studies.records import Attr
 from tests.search.searching import Command, assert_whole, trials_in
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'distilfront[ray]'")
-# Ray leaves files and sockets to its own processes.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [
+    pytest.mark.long,
+    # Ray gives its processes what the others leave of a CPU.
+    pytest.mark.timeout(1800),
+    # It leaves files and sockets to its own processes.
+    pytest.mark.filterwarnings("ignore"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +99,6 @@ def test_a_cluster_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch)
         join_cluster("nonsense")
 
 
-@pytest.mark.long
-@pytest.mark.timeout(1800)
 def test_a_machine_that_dies_gives_its_trials_back_and_its_workers_start_elsewhere(
     machines, place: Path, postgres_url: str
 ) -> None:
@@ -116,8 +119,6 @@ def test_a_machine_that_dies_gives_its_trials_back_and_its_workers_start_elsewhe
     assert len(died) == 1
 
 
-@pytest.mark.long
-@pytest.mark.timeout(900)
 def test_ctrl_c_ends_all_workers_and_the_same_command_goes_on(
     machines, place: Path, postgres_url: str
 ) -> None:
