@@ -166,18 +166,18 @@ def _search(
     """
     from search.cli import Watch, costs_measurer, launched, tell_failure
 
-    interrupts = 0
     for launch in (costs_measurer, launched):
         workers = launch(session, launcher, address, runs_dir, storage, cache)
-        if workers is None or interrupts:
+        if workers is None:
             continue
         with session.progress_view() as view:
             watch = Watch(workers, view, until_s)
             watch.run(session.refresh_dashboard)
         if watch.failed and watch.interrupts < 2:
             tell_failure(session, watch.failed)
-        interrupts = watch.interrupts
-    return interrupts > 0
+        if watch.interrupts:  # Before others begin elsewhere.
+            return True
+    return False
 
 
 def _fail_if_all_failed(session: "Session") -> None:
