@@ -9,11 +9,12 @@ from studies.patience import steady_s
 
 _ASKED_EVERY_S = 10.0
 
-_NOW = {
-    "postgresql": "SELECT extract(epoch FROM clock_timestamp())",
-    "mysql": "SELECT UNIX_TIMESTAMP(NOW(6))",
+NOW_S = {
+    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) AS double precision)",
+    "mysql": "timestampdiff(microsecond, '1970-01-01', utc_timestamp(6)) / 1e6",
+    "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
 }
-"""By backend: its time in Unix seconds. SQLite lies on one machine, whose clock is the one."""
+"""By backend: its clock, in Unix seconds."""
 
 
 class ServerClock:
@@ -24,17 +25,21 @@ class ServerClock:
 
     def __init__(self, storage: RDBStorage) -> None:
         self._engine = storage.engine
-        self._query = _NOW.get(storage.engine.dialect.name)
+        self._backend = storage.engine.dialect.name
         self._offset_s = 0.0
         self._asked_at: float | None = None
 
     def __call__(self) -> float:
         """Return Unix seconds; raises what the database does when it is away at the first call."""
-        if self._query is None:
+        if self._backend == "sqlite":  # It lies on one machine, whose clock is the one.
             return time.time()
         if self._asked_at is None or time.monotonic() - self._asked_at > _ASKED_EVERY_S:
             with self._engine.connect() as connection:
-                told = float(connection.execute(sqlalchemy.text(self._query)).scalar_one())
+                told = float(
+                    connection.execute(
+                        sqlalchemy.text(f"SELECT {NOW_S[self._backend]}")
+                    ).scalar_one()
+                )
             self._asked_at = time.monotonic()
             self._offset_s = told - self._asked_at
         return time.monotonic() + self._offset_s

@@ -12,6 +12,7 @@ from sqlalchemy import exc
 
 from spaces import DistilfrontError
 from studies.locks import server_lock
+from studies.server_clock import NOW_S
 from studies.stored_trials import READS_ONLY
 
 STALE_S: Final = 30.0
@@ -32,13 +33,6 @@ _LEASES = sqlalchemy.Table(
 )
 """`renewed_s` is in seconds of the server's clock: the clocks of workers differ."""
 
-_NOW_S = {
-    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) AS double precision)",
-    "mysql": "timestampdiff(microsecond, '1970-01-01', utc_timestamp(6)) / 1e6",
-    "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
-}
-"""By backend: its clock."""
-
 _PATIENCE_S = 5.0
 """How long to wait for a renewal that is under way when a lease ends."""
 
@@ -57,7 +51,7 @@ class StageLeases:
         """Make the table where there is none."""
         self._engine = engine
         self._renew_every_s = stale_s / _RENEWALS
-        self._now_s = sqlalchemy.literal_column(_NOW_S[engine.dialect.name], sqlalchemy.Double)
+        self._now_s = sqlalchemy.literal_column(NOW_S[engine.dialect.name], sqlalchemy.Double)
         self._fresh = _LEASES.c.renewed_s > self._now_s - stale_s
         self._make_table()
 

@@ -18,7 +18,7 @@ from benchmarks.script import run_script
 from benchmarks.tables import load_table, problem_of
 from objectives import StageCache
 from search.strategy import parts_named
-from search.workers import Bench, StopSignal, Worker, open_claims
+from search.workers import Bench, StopSignal, Worker, open_claims, shared_stages
 from studies import open_storage, open_study
 from studies.records import HistoryReader
 
@@ -46,7 +46,8 @@ def main() -> None:
     table = load_table(options.table)
     storage = open_storage(options.storage, tell=told)
     study = open_study(options.name, storage)
-    cache = StageCache(options.folder, _CACHE_BYTES, **_shared(options.store, storage, told))
+    shared = None if options.store is None else shared_stages(options.store, storage, told)
+    cache = StageCache(options.folder, _CACHE_BYTES, shared)
     workbench: Any = SleepingWorkbench(table, cache, options.stage_s, ledger)
     reader, problem, config = HistoryReader(study, storage), problem_of(table), table.config
     parts = parts_named(
@@ -67,15 +68,6 @@ def main() -> None:
     claims = open_claims(study, storage, reader, parts.scheduler, parts.enough)
     _time_claims(claims, workbench, ledger)
     Worker(bench, claims, StopSignal(), lambda event: None).run(options.trials)  # noqa: ARG005
-
-
-def _shared(url: str | None, storage: Any, told: Callable[[str], object]) -> dict[str, Any]:
-    if url is None:
-        return {}
-    from objectives import SharedStages, StageStore
-    from studies import StageLeases
-
-    return {"shared": SharedStages(StageStore(url, told), StageLeases(storage.engine))}
 
 
 def _time_claims(claims: Any, workbench: SleepingWorkbench, ledger: Ledger) -> None:
